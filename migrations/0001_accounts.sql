@@ -1,0 +1,40 @@
+-- Accounts and their balances.
+--
+-- What an account was opened as never changes; what it holds changes with every
+-- payment. They are two tables so that the row every payment locks and rewrites
+-- stays narrow.
+
+create type account_type as enum ('CUSTOMER', 'EXTERNAL');
+
+create table accounts (
+  account_id            text         primary key check (char_length(account_id) between 1 and 64),
+  currency              text         not null check (currency ~ '^[A-Z]{3}$'),
+  type                  account_type not null,
+  -- How far below zero the balance may go, in minor units; null is without limit.
+  overdraft_limit_cents bigint       check (overdraft_limit_cents >= 0),
+  opened_at             timestamptz  not null,
+
+  -- The world outside has no limit, a customer always has one.
+  constraint only_external_is_unlimited check ((type = 'EXTERNAL') = (overdraft_limit_cents is null)),
+  -- For account_balances to refer to.
+  unique (account_id, currency)
+);
+
+create table account_balances (
+  account_id            text   primary key,
+  -- Copied from accounts, so that deciding a payment reads this row alone.
+  currency              text   not null,
+  overdraft_limit_cents bigint,
+  available_cents       bigint not null default 0,
+  -- Held but not posted. A payment posts when it is authorized, so nothing holds yet.
+  pending_cents         bigint not null default 0 check (pending_cents = 0),
+  -- The version of the account's last ledger entry; 0 before the first.
+  version               bigint not null default 0 check (version >= 0),
+
+  foreign key (account_id, currency) references accounts (account_id, currency),
+  constraint no_overdraft_beyond_limit check (available_cents >= -overdraft_limit_cents)
+)
+-- Balances are rewritten all the time and no index covers what changes: with room
+-- on the page the new row goes beside the old one (a HOT update) and indexes are
+-- left alone. Vacuum early, for the same reason.
+with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);

@@ -1,0 +1,70 @@
+import type { Balance } from './account.ts';
+import type { Decline, PaymentRequest } from './payment.ts';
+
+/** The range of int64: what an amount or a balance can be, in minor units. */
+export const INT64_MAX = 2n ** 63n - 1n;
+export const INT64_MIN = -(2n ** 63n);
+
+/**
+ * The declines that need no look at the books. They store nothing, so the
+ * idempotency key stays free.
+ */
+export function screen(request: PaymentRequest): Decline | undefined {
+  if (request.amountCents <= 0n) {
+    return { code: 'INVALID_AMOUNT', message: 'The amount must be more than zero.' };
+  }
+  if (request.payerAccountId === request.payeeAccountId) {
+    return { code: 'SAME_ACCOUNT', message: 'Payer and payee must be two accounts.' };
+  }
+  return undefined;
+}
+
+/** The decline of a payer whose token bucket is empty; it stores nothing either. */
+export function rateLimited(request: PaymentRequest, retryAfterMs: number): Decline {
+  return {
+    code: 'RATE_LIMITED',
+    message: `Too many payments from account ${request.payerAccountId}; retry in ${retryAfterMs} ms.`,
+  };
+}
+
+/** Both balances as the payment leaves them, or why it may not happen. */
+export type Decision =
+  | { readonly decline: Decline }
+  | { readonly decline?: never; readonly payer: Balance; readonly payee: Balance };
+
+/**
+ * Decides a screened request against the two balances as they are now; undefined
+ * is an account that does not exist. Pure: nothing is moved here.
+ */
+export function authorize(request: PaymentRequest, payer: Balance | undefined, payee: Balance | undefined): Decision {
+  if (payer === undefined) return decline('ACCOUNT_NOT_FOUND', `There is no payer account ${request.payerAccountId}.`);
+  if (payee === undefined) return decline('ACCOUNT_NOT_FOUND', `There is no payee account ${request.payeeAccountId}.`);
+
+  for (const account of [payer, payee]) {
+    if (account.currency !== request.currency) {
+      return decline(
+        'CURRENCY_MISMATCH',
+        `Account ${account.accountId} holds ${account.currency}, the payment is in ${request.currency}.`,
+      );
+    }
+  }
+
+  const payerAfterCents = payer.availableCents - request.amountCents;
+  if (payer.overdraftLimitCents !== null && payerAfterCents < -payer.overdraftLimitCents) {
+    return decline('INSUFFICIENT_FUNDS', 'The available funds are below the amount.');
+  }
+
+  const payeeAfterCents = payee.availableCents + request.amountCents;
+  if (payerAfterCents < INT64_MIN || payeeAfterCents > INT64_MAX) {
+    return decline('INVALID_AMOUNT', 'The amount would take a balance out of the range of int64.');
+  }
+
+  return {
+    payer: { ...payer, availableCents: payerAfterCents, version: payer.version + 1n },
+    payee: { ...payee, availableCents: payeeAfterCents, version: payee.version + 1n },
+  };
+}
+
+function decline(code: Decline['code'], message: string): Decision {
+  return { decline: { code, message } };
+}

@@ -1,0 +1,46 @@
+/** Why a payment is refused: the names of PaymentErrorCode without their prefix. */
+export type DeclineCode =
+  | 'INSUFFICIENT_FUNDS'
+  | 'ACCOUNT_NOT_FOUND'
+  | 'INVALID_AMOUNT'
+  | 'SAME_ACCOUNT'
+  | 'CURRENCY_MISMATCH'
+  | 'RATE_LIMITED';
+
+export interface Decline {
+  readonly code: DeclineCode;
+  /** A sentence for people. */
+  readonly message: string;
+}
+
+/** What a caller asks for. */
+export interface PaymentRequest {
+  readonly payerAccountId: string;
+  readonly payeeAccountId: string;
+  /** Minor units of currency. */
+  readonly amountCents: bigint;
+  readonly currency: string;
+  readonly description: string;
+}
+
+/** A payment as it is stored: decided once, never changed. */
+export interface Payment extends PaymentRequest {
+  /** A ULID: 26 characters. */
+  readonly paymentId: string;
+  readonly createdAt: Date;
+  readonly verdict: Verdict;
+}
+
+export type Verdict =
+  | { readonly status: 'AUTHORIZED'; readonly payerVersion: bigint; readonly payeeVersion: bigint }
+  | { readonly status: 'DECLINED'; readonly decline: Decline };
+
+/** The fields that make two requests with one idempotency key the same payment. */
+const identity = ['payerAccountId', 'payeeAccountId', 'amountCents', 'currency'] as const;
+
+export type IdentityField = (typeof identity)[number];
+
+/** The identity fields in which the requests differ; empty if they ask for the same payment. */
+export function differingFields(one: PaymentRequest, other: PaymentRequest): IdentityField[] {
+  return identity.filter((field) => one[field] !== other[field]);
+}

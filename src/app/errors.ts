@@ -1,0 +1,35 @@
+/** What can go wrong with a call, in the service's own terms; api/status.ts turns it into a gRPC status. */
+export type Problem =
+  | { readonly kind: 'INVALID_REQUEST'; readonly violations: readonly FieldViolation[] }
+  | { readonly kind: 'NOT_FOUND'; readonly resourceType: 'Payment' | 'Account'; readonly resourceName: string }
+  | { readonly kind: 'KEY_REUSED'; readonly paymentId: string; readonly differing: readonly string[] }
+  | { readonly kind: 'ACCOUNT_EXISTS'; readonly accountId: string; readonly differing: readonly string[] }
+  | { readonly kind: 'OVERLOADED'; readonly retryAfterMs: number }
+  | { readonly kind: 'UNAVAILABLE'; readonly retryAfterMs: number }
+  | { readonly kind: 'ABANDONED' };
+
+export interface FieldViolation {
+  /** The field as the proto names it. */
+  readonly field: string;
+  readonly description: string;
+}
+
+/** The one error the service throws on purpose. The cause is for the log, never for the caller. */
+export class ServiceError extends Error {
+  override readonly name = 'ServiceError';
+  readonly problem: Problem;
+
+  constructor(problem: Problem, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.problem = problem;
+  }
+}
+
+/** A transaction failed for no fault of its commands and changed nothing or is safe to repeat: run it again. */
+export class TransientError extends Error {
+  override readonly name = 'TransientError';
+}
+
+export function unavailable(message: string, cause?: unknown): ServiceError {
+  return new ServiceError({ kind: 'UNAVAILABLE', retryAfterMs: 1_000 }, message, { cause });
+}

@@ -1,0 +1,79 @@
+import type { Account, Balance } from './domain/account.ts';
+import type { PaymentEvent } from './domain/event.ts';
+import type { LedgerEntry } from './domain/ledger.ts';
+import type { Payment, PaymentRequest } from './domain/payment.ts';
+
+/** A request to authorize, with the id its payment will have if it comes to one. */
+export interface AuthorizeCommand extends PaymentRequest {
+  /** A ULID, given once: a command that is run again is recognized by it. */
+  readonly paymentId: string;
+  /** The authenticated identity; empty while calls are not authenticated. */
+  readonly caller: string;
+  readonly idempotencyKey: string;
+  /** W3C trace context of the call, for the event. */
+  readonly traceparent?: string | undefined;
+}
+
+/** One transaction over the whole ledger: everything in it commits together or not at all. */
+export interface UnitOfWork {
+  /**
+   * Runs work in a transaction and commits it.
+   *
+   * Throws TransientError if the transaction may be run again (serialization
+   * failure, deadlock, connection lost, also after COMMIT was sent: the commands'
+   * payment ids tell whether it took hold), and ServiceError UNAVAILABLE if
+   * Postgres cannot be had.
+   */
+  run<T>(work: (transaction: LedgerTransaction) => Promise<T>): Promise<T>;
+}
+
+/**
+ * The steps of a payment transaction. Calls may be made without awaiting the one
+ * before: they run in the order they were made.
+ */
+export interface LedgerTransaction {
+  /**
+   * Claims the commands' keys, in key order so that no two transactions wait for
+   * each other. Waits for a transaction that is claiming the same key. Returns the
+   * ids of the commands that got theirs.
+   */
+  claimKeys(commands: readonly AuthorizeCommand[], now: Date): Promise<ReadonlySet<string>>;
+  /** Locks the accounts' balances until commit, in id order; accounts that do not exist are left out. */
+  lockBalances(accountIds: readonly string[]): Promise<Balance[]>;
+  /** The payments that hold the commands' keys, by keyOf(command). */
+  findByKey(commands: readonly AuthorizeCommand[]): Promise<ReadonlyMap<string, Payment>>;
+  /** Writes payments, ledger entries, balances and outbox. Nothing is locked that was not before. */
+  record(changes: LedgerChanges): Promise<void>;
+}
+
+/** What a batch of decided payments changes, each list in the order the payments were decided. */
+export interface LedgerChanges {
+  readonly payments: readonly Payment[];
+  readonly entries: readonly LedgerEntry[];
+  /** The changed balances, once each, as the last payment left them. */
+  readonly balances: readonly Balance[];
+  readonly events: readonly OutboxEvent[];
+}
+
+export interface OutboxEvent extends PaymentEvent {
+  readonly traceparent?: string | undefined;
+}
+
+/** Reads outside a transaction. Throw ServiceError UNAVAILABLE if Postgres cannot be had. */
+export interface Ledger {
+  findPayment(paymentId: string): Promise<Payment | undefined>;
+  findBalance(accountId: string): Promise<Balance | undefined>;
+  /** Opens the account if its id is free; returns the account that has the id. */
+  openAccount(account: Account): Promise<Account>;
+}
+
+/** Token buckets, one for each payer. Never fails: it falls back to a bucket of its own. */
+export interface RateLimiter {
+  /** Takes one token. Returns the milliseconds until there is one again, 0 if it got one. */
+  take(payerAccountId: string): Promise<number>;
+}
+
+/** Tells the relay that events were committed. Fire and forget: the relay polls as well. */
+export interface OutboxHint {
+  committed(): void;
+}

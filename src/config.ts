@@ -1,0 +1,83 @@
+import { z } from 'zod';
+
+const port = z.coerce.number().int().min(0).max(65_535);
+const count = (fallback: number, max = 1_000_000) => z.coerce.number().int().min(1).max(max).default(fallback);
+const url = (...schemes: string[]) =>
+  z.string().refine((text) => URL.canParse(text) && schemes.includes(new URL(text).protocol), {
+    error: `must be a URL that starts with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}`,
+  });
+
+const shared = {
+  DATABASE_URL: url('postgres:', 'postgresql:'),
+  REDIS_URL: url('redis:', 'rediss:'),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  /** On SIGTERM, how long calls and sends in flight may take to finish. */
+  SHUTDOWN_GRACE_MS: count(10_000, 600_000),
+};
+
+const apiVariables = z.object({
+  ...shared,
+  GRPC_HOST: z.string().min(1).default('127.0.0.1'),
+  /** 0 takes a free port. */
+  GRPC_PORT: port.default(50_051),
+  DATABASE_POOL_SIZE: count(10, 1_000),
+  /** Tokens a payer's bucket holds: the largest burst. */
+  RATE_LIMIT_CAPACITY: count(200),
+  /** Tokens that flow back each second: the lasting rate. */
+  RATE_LIMIT_REFILL_PER_SECOND: count(100),
+  /** The most payments in one transaction. */
+  GROUP_COMMIT_MAX_BATCH: count(256, 10_000),
+  /** The most payments that wait for a transaction; beyond it callers get RESOURCE_EXHAUSTED. */
+  GROUP_COMMIT_MAX_QUEUE: count(10_000),
+  /** On SIGTERM, how long to answer NOT_SERVING before connections close, for the balancer to notice. */
+  SHUTDOWN_DRAIN_MS: z.coerce.number().int().min(0).max(600_000).default(0),
+});
+
+const relayVariables = z.object({
+  ...shared,
+  KAFKA_BROKERS: z
+    .string()
+    .regex(/^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$/, 'must be host:port, more of them with commas between')
+    .transform((text) => text.split(',')),
+  KAFKA_TOPIC: z.string().min(1).max(249).default('payment.events.v1'),
+  /** For the topic, where the relay has to create it. */
+  KAFKA_REPLICATION_FACTOR: count(1, 10),
+  /** How long a shard stays with a worker that stopped renewing. */
+  RELAY_LEASE_MS: count(10_000, 600_000),
+  /** The most events in one send. */
+  RELAY_BATCH_SIZE: count(500, 10_000),
+  /** How often to look for events when no hint arrives. */
+  RELAY_POLL_MS: count(500, 60_000),
+  /** Prometheus metrics, /healthz and /readyz. 0 takes a free port. */
+  METRICS_HOST: z.string().min(1).default('127.0.0.1'),
+  METRICS_PORT: port.default(9_464),
+});
+
+export type ApiConfig = Readonly<z.infer<typeof apiVariables>>;
+export type RelayConfig = Readonly<z.infer<typeof relayVariables>>;
+
+/** The API's settings. Throws ConfigError that names every bad variable. */
+export function loadApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
+  return load(apiVariables, env);
+}
+
+/** The relay's settings. Throws ConfigError that names every bad variable. */
+export function loadRelayConfig(env: NodeJS.ProcessEnv): RelayConfig {
+  return load(relayVariables, env);
+}
+
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+function load<T extends z.ZodType>(variables: T, env: NodeJS.ProcessEnv): Readonly<z.infer<T>> {
+  // An empty variable is one that was not set: compose files and charts write them so.
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const result = variables.safeParse(given);
+  if (result.success) return Object.freeze(result.data);
+  const lines = result.error.issues.map((issue) => {
+    const name = issue.path.join('.');
+    return given[name] === undefined ? `  ${name} is not set` : `  ${name}: ${issue.message}`;
+  });
+  throw new ConfigError(`Bad configuration:\n${lines.join('\n')}\nSee .env.example for all variables.`);
+}
