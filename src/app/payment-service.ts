@@ -1,0 +1,108 @@
+import type { Outcome } from './authorize-payments.ts';
+import type { Account, AccountType, Balance } from './domain/account.ts';
+import { rateLimited, screen } from './domain/authorize.ts';
+import type { Decline, Payment } from './domain/payment.ts';
+import { ServiceError } from './errors.ts';
+import type { GroupCommit } from './group-commit.ts';
+import type { AuthorizeCommand, Ledger, RateLimiter } from './ports.ts';
+
+export type AuthorizeRequest = Omit<AuthorizeCommand, 'paymentId'>;
+
+export type AuthorizeResult =
+  | { readonly kind: 'DECIDED' | 'DUPLICATE'; readonly payment: Payment }
+  /** Declined with nothing stored: the key is still free. */
+  | { readonly kind: 'REFUSED'; readonly decline: Decline; readonly retryAfterMs: number; readonly at: Date };
+
+/** Authorizing payments and reading them back. */
+export class Payments {
+  readonly #groupCommit: GroupCommit<AuthorizeCommand, Outcome>;
+  readonly #limiter: RateLimiter;
+  readonly #ledger: Ledger;
+  readonly #newId: () => string;
+
+  /** newId makes ULIDs. */
+  constructor(
+    groupCommit: GroupCommit<AuthorizeCommand, Outcome>,
+    limiter: RateLimiter,
+    ledger: Ledger,
+    newId: () => string,
+  ) {
+    this.#groupCommit = groupCommit;
+    this.#limiter = limiter;
+    this.#ledger = ledger;
+    this.#newId = newId;
+  }
+
+  /**
+   * Resolves when the payment is committed, or refused with nothing stored.
+   * Throws ServiceError KEY_REUSED, and those of GroupCommit.submit.
+   */
+  async authorize(request: AuthorizeRequest, abandoned: () => boolean): Promise<AuthorizeResult> {
+    const decline = screen(request);
+    if (decline !== undefined) return { kind: 'REFUSED', decline, retryAfterMs: 0, at: new Date() };
+
+    const retryAfterMs = await this.#limiter.take(request.payerAccountId);
+    if (retryAfterMs > 0) {
+      return { kind: 'REFUSED', decline: rateLimited(request, retryAfterMs), retryAfterMs, at: new Date() };
+    }
+
+    const outcome = await this.#groupCommit.submit({ ...request, paymentId: this.#newId() }, abandoned);
+    if (outcome.kind !== 'KEY_REUSED') return outcome;
+    const { payment, differing } = outcome;
+    throw new ServiceError(
+      { kind: 'KEY_REUSED', paymentId: payment.paymentId, differing },
+      'The idempotency key was used before, for another payment.',
+    );
+  }
+
+  /** Throws ServiceError NOT_FOUND. */
+  async findPayment(paymentId: string): Promise<Payment> {
+    const payment = await this.#ledger.findPayment(paymentId);
+    if (payment !== undefined) return payment;
+    throw notFound('Payment', paymentId);
+  }
+}
+
+/** Opening accounts and reading what they hold. */
+export class Accounts {
+  readonly #ledger: Ledger;
+
+  constructor(ledger: Ledger) {
+    this.#ledger = ledger;
+  }
+
+  /**
+   * Opens an account, or finds that it was opened just so before. An EXTERNAL
+   * account has no limit: null. Throws ServiceError ACCOUNT_EXISTS if the id is
+   * taken by an account that differs.
+   */
+  async open(request: {
+    accountId: string;
+    currency: string;
+    type: AccountType;
+    overdraftLimitCents: bigint | null;
+  }): Promise<Account> {
+    const account = await this.#ledger.openAccount({ ...request, openedAt: new Date() });
+    const fields = ['currency', 'type', 'overdraftLimitCents'] as const;
+    const differing = fields.filter((field) => account[field] !== request[field]);
+    if (differing.length === 0) return account;
+    throw new ServiceError(
+      { kind: 'ACCOUNT_EXISTS', accountId: account.accountId, differing },
+      `Account ${account.accountId} exists and differs.`,
+    );
+  }
+
+  /** Throws ServiceError NOT_FOUND. */
+  async balance(accountId: string): Promise<Balance> {
+    const balance = await this.#ledger.findBalance(accountId);
+    if (balance !== undefined) return balance;
+    throw notFound('Account', accountId);
+  }
+}
+
+function notFound(resourceType: 'Payment' | 'Account', resourceName: string): ServiceError {
+  return new ServiceError(
+    { kind: 'NOT_FOUND', resourceType, resourceName },
+    `There is no ${resourceType.toLowerCase()} ${resourceName}.`,
+  );
+}

@@ -1,0 +1,46 @@
+import pg from 'pg';
+
+export interface PoolSettings {
+  readonly connectionString: string;
+  /** The most connections at a time. */
+  readonly max: number;
+  /** Shown in pg_stat_activity. */
+  readonly applicationName: string;
+  /**
+   * How long a query may go unanswered before its connection is given up, in
+   * milliseconds: for a server that vanished without a word. 0 is for ever.
+   */
+  readonly queryTimeoutMs: number;
+  /** Told of connections that broke while idle; the pool replaces them by itself. */
+  readonly onIdleError: (error: Error) => void;
+}
+
+/**
+ * A pool whose clients read int8 as bigint and never wait for ever: two seconds for a
+ * connection, so that callers hear UNAVAILABLE while a retry still helps them.
+ */
+export function createPool({
+  connectionString,
+  max,
+  applicationName,
+  queryTimeoutMs,
+  onIdleError,
+}: PoolSettings): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString,
+    max,
+    application_name: applicationName,
+    connectionTimeoutMillis: 2_000,
+    query_timeout: queryTimeoutMs,
+    keepAlive: true,
+    // Queries that were issued without waiting for the one before travel together.
+    pipeline: true,
+    types: { getTypeParser },
+  } as pg.PoolConfig);
+  pool.on('error', onIdleError);
+  return pool;
+}
+
+function getTypeParser(oid: number, format?: 'text' | 'binary') {
+  return oid === pg.types.builtins.INT8 ? BigInt : pg.types.getTypeParser(oid, format);
+}

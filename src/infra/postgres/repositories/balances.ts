@@ -1,0 +1,59 @@
+import type { Balance } from '../../../app/domain/account.ts';
+import { type Connection, prepared } from '../statement.ts';
+import type { BalanceRow } from '../tables.ts';
+
+const COLUMNS = 'account_id, currency, overdraft_limit_cents, available_cents, pending_cents, version';
+
+const lock = prepared<BalanceRow>(
+  'lock_balances',
+  // The rows are locked in the order in which they leave the sort, so two transactions
+  // lock common accounts in the same order. Foreign keys need only KEY SHARE, which
+  // this leaves free.
+  `select ${COLUMNS} from account_balances where account_id = any($1::text[])
+   order by account_id collate "C"
+   for no key update`,
+);
+
+const update = prepared(
+  'update_balances',
+  `update account_balances as balance
+   set available_cents = after.available_cents, version = after.version
+   from unnest($1::text[], $2::bigint[], $3::bigint[]) as after (account_id, available_cents, version)
+   where balance.account_id = after.account_id`,
+);
+
+const selectOne = prepared<BalanceRow>('find_balance', `select ${COLUMNS} from account_balances where account_id = $1`);
+
+/** See LedgerTransaction.lockBalances. */
+export async function lockBalances(connection: Connection, accountIds: readonly string[]): Promise<Balance[]> {
+  const { rows } = await lock(connection, [accountIds]);
+  return rows.map(toBalance);
+}
+
+export async function updateBalances(connection: Connection, balances: readonly Balance[]): Promise<void> {
+  if (balances.length === 0) return;
+  const { rowCount } = await update(connection, [
+    balances.map(({ accountId }) => accountId),
+    balances.map(({ availableCents }) => availableCents),
+    balances.map(({ version }) => version),
+  ]);
+  if (rowCount !== balances.length) {
+    throw new Error(`Bug! ${rowCount} balances were updated instead of ${balances.length}`);
+  }
+}
+
+export async function findBalance(connection: Connection, accountId: string): Promise<Balance | undefined> {
+  const { rows } = await selectOne(connection, [accountId]);
+  return rows[0] && toBalance(rows[0]);
+}
+
+function toBalance(row: BalanceRow): Balance {
+  return {
+    accountId: row.account_id,
+    currency: row.currency,
+    overdraftLimitCents: row.overdraft_limit_cents,
+    availableCents: row.available_cents,
+    pendingCents: row.pending_cents,
+    version: row.version,
+  };
+}

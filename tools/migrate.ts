@@ -1,0 +1,109 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import pg from 'pg';
+
+const FOLDER = new URL('../migrations/', import.meta.url);
+
+/** Any number will do, as long as nothing else in the database locks it. */
+const LOCK = 7_204_157_331;
+
+interface Migration {
+  readonly name: string;
+  readonly sql: string;
+  readonly checksum: string;
+}
+
+/**
+ * Brings the database's schema up to date and returns the names of the migrations
+ * it applied. Each commits on its own, so a run that broke off resumes where it
+ * stopped; a session lock makes replicas that start together take turns.
+ *
+ * Throws if a migration that was applied has since been edited, renamed or removed,
+ * or a new one sorts before it: the schema would not be what the files say.
+ */
+export async function migrate(
+  databaseUrl: string,
+  onProgress: (message: string) => void = () => undefined,
+  folder: URL = FOLDER,
+): Promise<string[]> {
+  const client = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 10_000 });
+  await client.connect();
+  try {
+    // The lock ends with the session, however it ends.
+    await client.query('select pg_advisory_lock($1)', [LOCK]);
+    await client.query(`create table if not exists schema_migrations (
+      name text primary key, checksum text not null, applied_at timestamptz not null default now())`);
+    const { rows: applied } = await client.query<{ name: string; checksum: string }>(
+      'select name, checksum from schema_migrations order by name collate "C"',
+    );
+    const pending = unapplied(await readMigrations(folder), applied);
+    for (const migration of pending) {
+      onProgress(`applying ${migration.name}`);
+      await apply(client, migration);
+    }
+    return pending.map(({ name }) => name);
+  } finally {
+    await client.end();
+  }
+}
+
+async function readMigrations(folder: URL): Promise<Migration[]> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort();
+  return Promise.all(
+    names.map(async (name) => {
+      const sql = await readFile(new URL(name, folder), 'utf8');
+      return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') };
+    }),
+  );
+}
+
+function unapplied(
+  migrations: readonly Migration[],
+  applied: readonly { name: string; checksum: string }[],
+): readonly Migration[] {
+  for (const [index, { name, checksum }] of applied.entries()) {
+    const file = migrations[index];
+    if (file?.name !== name) {
+      throw new Error(
+        `Migration ${name} was applied to this database, but ${file?.name ?? 'nothing'} stands in its place in migrations/. ` +
+          'Restore the file; a new migration takes the next number.',
+      );
+    }
+    if (file.checksum !== checksum) {
+      throw new Error(
+        `Migration ${name} was edited after it was applied to this database. ` +
+          'Restore it as it was, and put the change into a new migration.',
+      );
+    }
+  }
+  return migrations.slice(applied.length);
+}
+
+async function apply(client: pg.Client, { name, sql, checksum }: Migration): Promise<void> {
+  await client.query('begin');
+  try {
+    await client.query(sql);
+    await client.query('insert into schema_migrations (name, checksum) values ($1, $2)', [name, checksum]);
+    await client.query('commit');
+  } catch (error) {
+    await client.query('rollback');
+    throw new Error(`Migration ${name} failed and was rolled back: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+if (import.meta.main) {
+  const databaseUrl = process.env['DATABASE_URL'];
+  if (databaseUrl === undefined || databaseUrl === '') {
+    console.error(
+      'DATABASE_URL is not set: the address of the database to migrate, postgres://user:password@host/name.',
+    );
+    process.exit(1);
+  }
+  try {
+    const applied = await migrate(databaseUrl, console.log);
+    console.log(applied.length === 0 ? 'The schema is up to date.' : `Applied ${applied.length} migrations.`);
+  } catch (error) {
+    console.error((error as Error).message);
+    process.exit(1);
+  }
+}
