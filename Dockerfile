@@ -1,0 +1,17 @@
+# One image for the API, the relay and the migrations; docker-compose.yml has the commands.
+FROM node:24.21.0-slim
+
+WORKDIR /app
+ENV NODE_ENV=production
+
+# npm-shipped Node is for machines without Node 24; here it is the base image.
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev --ignore-scripts
+
+COPY migrations migrations
+COPY src src
+COPY tools/migrate.ts tools/migrate.ts
+
+USER node
+EXPOSE 50051
+CMD ["node", "src/api/main.ts"]

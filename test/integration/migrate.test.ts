@@ -1,0 +1,56 @@
+import { randomUUID } from 'node:crypto';
+import { copyFile, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { pathToFileURL } from 'node:url';
+import { afterEach, beforeEach, expect, inject, test } from 'vitest';
+import { migrate } from '../../tools/migrate.ts';
+import { createEmptyDatabase, execute } from '../support/empty-database.ts';
+
+const released = new URL('../../migrations/', import.meta.url);
+let folder: URL;
+let url: string;
+
+beforeEach(async () => {
+  folder = pathToFileURL(`${await mkdtemp(`${tmpdir()}/migrations-`)}/`);
+  for (const name of await readdir(released)) await copyFile(new URL(name, released), new URL(name, folder));
+  url = await createEmptyDatabase(inject('databaseUrl'), `test_${randomUUID().replaceAll('-', '')}`);
+});
+
+afterEach(async () => {
+  await rm(folder, { recursive: true });
+  await execute(inject('databaseUrl'), `drop database ${new URL(url).pathname.slice(1)} with (force)`);
+});
+
+const run = () => migrate(url, undefined, folder);
+
+test('replicas that start together apply each migration once', async () => {
+  const applied = await Promise.all([run(), run(), run(), run()]);
+  expect(applied.flat().sort()).toEqual((await readdir(released)).sort());
+  expect(await run()).toEqual([]);
+});
+
+test('a failed migration leaves no trace and the next run resumes there', async () => {
+  const broken = new URL('9000_broken.sql', folder);
+  await writeFile(broken, 'create table half_done (); select 1 / 0;');
+  await expect(run()).rejects.toThrow('9000_broken.sql failed and was rolled back: division by zero');
+  await writeFile(broken, 'create table half_done ();');
+  expect(await run()).toEqual(['9000_broken.sql']);
+});
+
+test('an edited migration is refused', async () => {
+  await run();
+  await writeFile(new URL('0001_accounts.sql', folder), 'select 1;');
+  await expect(run()).rejects.toThrow('0001_accounts.sql was edited');
+});
+
+test('a removed migration is refused', async () => {
+  await run();
+  await rename(new URL('0002_payments.sql', folder), new URL('0002_renamed.sql', folder));
+  await expect(run()).rejects.toThrow('0002_payments.sql was applied');
+});
+
+test('a new migration that sorts before an applied one is refused', async () => {
+  await run();
+  await writeFile(new URL('0000_late.sql', folder), 'select 1;');
+  await expect(run()).rejects.toThrow('0001_accounts.sql was applied');
+});

@@ -1,0 +1,36 @@
+import { randomUUID } from 'node:crypto';
+import type pg from 'pg';
+import { inject } from 'vitest';
+import { createPool } from '../../src/infra/postgres/pool.ts';
+import { createEmptyDatabase, execute } from './empty-database.ts';
+
+export interface TestDatabase {
+  readonly url: string;
+  readonly pool: pg.Pool;
+  /** Runs SQL and returns its rows. */
+  query<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]>;
+  drop(): Promise<void>;
+}
+
+/** A migrated database of the caller's own: a copy of the template takes milliseconds, the migrations do not. */
+export async function createDatabase(): Promise<TestDatabase> {
+  const serverUrl = inject('databaseUrl');
+  const name = `test_${randomUUID().replaceAll('-', '')}`;
+  const url = await createEmptyDatabase(serverUrl, name, inject('databaseTemplate'));
+  const pool = createPool({
+    connectionString: url,
+    max: 5,
+    applicationName: 'test',
+    queryTimeoutMs: 0,
+    onIdleError: () => undefined,
+  });
+  return {
+    url,
+    pool,
+    query: async (text, values) => (await pool.query(text, values)).rows,
+    async drop() {
+      await pool.end();
+      await execute(serverUrl, `drop database ${name} with (force)`);
+    },
+  };
+}

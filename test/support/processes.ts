@@ -1,0 +1,50 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+
+export interface Service {
+  readonly child: ChildProcess;
+  /** The log line that said it was ready. */
+  readonly ready: Readonly<Record<string, unknown>>;
+  /** What it has logged so far. */
+  readonly log: readonly string[];
+  /** Sends the signal, waits for the end, and returns the exit code; null if the signal ended it. */
+  stop(signal?: NodeJS.Signals): Promise<number | null>;
+}
+
+/** Starts src/api/main.ts on a free port. Its gRPC address is ready['address']. */
+export function startApi(env: Record<string, string>): Promise<Service> {
+  return startService('src/api/main.ts', 'api ready', { GRPC_PORT: '0', METRICS_PORT: '0', ...env });
+}
+
+/** Starts src/relay/main.ts. */
+export function startRelay(env: Record<string, string>): Promise<Service> {
+  return startService('src/relay/main.ts', 'relay ready', { METRICS_PORT: '0', ...env });
+}
+
+async function startService(script: string, readyMessage: string, env: Record<string, string>): Promise<Service> {
+  const child = spawn(process.execPath, [script], {
+    env: { PATH: process.env['PATH'], NODE_NO_WARNINGS: '1', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const log: string[] = [];
+  const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+  createInterface(child.stderr!).on('line', (line) => log.push(line));
+  const ready = await new Promise<Record<string, unknown>>((resolve, reject) => {
+    createInterface(child.stdout!).on('line', (line) => {
+      log.push(line);
+      if (line.includes(readyMessage)) resolve(JSON.parse(line));
+    });
+    exited.then(([code]) => reject(new Error(`${script} ended with ${code}:\n${log.join('\n')}`)), reject);
+  });
+  return {
+    child,
+    ready,
+    log,
+    async stop(signal = 'SIGTERM') {
+      if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+      const [code] = await exited;
+      return code;
+    },
+  };
+}

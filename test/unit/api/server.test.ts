@@ -1,0 +1,330 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client, credentials, Metadata, type Server, type ServiceError as StatusError, status } from '@grpc/grpc-js';
+import { service as healthService } from 'grpc-health-check';
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { CallMetrics } from '../../../src/api/call-metrics.ts';
+import { Health } from '../../../src/api/health.ts';
+import { createServer, listen, SERVICES, type Services } from '../../../src/api/server.ts';
+import { stopServing } from '../../../src/api/shutdown.ts';
+import { ServiceError } from '../../../src/app/errors.ts';
+import type { AuthorizeRequest, AuthorizeResult } from '../../../src/app/payment-service.ts';
+import { BadRequest } from '../../../src/gen/google/rpc/error_details.ts';
+import { Status } from '../../../src/gen/google/rpc/status.ts';
+import {
+  AuthorizePaymentRequest,
+  type AuthorizePaymentResponse,
+  PaymentErrorCode,
+  PaymentServiceService,
+  PaymentStatus,
+} from '../../../src/gen/payment/v1/payment.ts';
+
+// The real server and a real client over loopback; only what is behind the handlers is played.
+
+const good: AuthorizePaymentRequest = {
+  idempotencyKey: 'key',
+  payerAccountId: 'acc-001',
+  payeeAccountId: 'acc-002',
+  amountCents: 9_007_199_254_740_993n,
+  currency: 'RUB',
+  description: 'čaj 🍵',
+};
+
+const at = new Date('2026-01-02T03:04:05.678Z');
+const authorized: AuthorizeResult = {
+  kind: 'DECIDED',
+  payment: {
+    ...good,
+    paymentId: '01ARZ3NDEKTSV4RRFFQ69G5FAV',
+    createdAt: at,
+    verdict: { status: 'AUTHORIZED', payerVersion: 1n, payeeVersion: 1n },
+  },
+};
+
+let authorize: (request: AuthorizeRequest, abandoned: () => boolean) => Promise<AuthorizeResult>;
+let databaseAway: boolean;
+let server: Server;
+let health: Health;
+let registry: Registry;
+let client: Client;
+
+beforeEach(async () => {
+  authorize = async () => authorized;
+  databaseAway = false;
+  registry = new Registry();
+  const log = pino({ level: 'silent' });
+  const probe = async () => {
+    if (databaseAway) throw new Error('away');
+  };
+  health = new Health({ services: SERVICES, probe, log });
+  const unused = () => Promise.reject(new Error('not played here'));
+  const services: Services = {
+    payments: { authorize: (request, abandoned) => authorize(request, abandoned), findPayment: unused },
+    accounts: { open: unused, balance: unused },
+    health,
+    metrics: new CallMetrics(registry),
+    log,
+  };
+  server = createServer(services);
+  client = new Client(await listen(server, '127.0.0.1', 0), credentials.createInsecure());
+});
+
+afterEach(() => {
+  client.close();
+  health.stop();
+  server.forceShutdown();
+});
+
+/** Calls AuthorizePayment with any bytes for a request. */
+function callRaw(bytes: Uint8Array, options = {}, metadata = new Metadata()): Promise<AuthorizePaymentResponse> {
+  const { path, responseDeserialize } = PaymentServiceService.authorizePayment;
+  return new Promise((resolve, reject) => {
+    client.makeUnaryRequest(
+      path,
+      Buffer.from,
+      responseDeserialize,
+      Buffer.from(bytes),
+      metadata,
+      options,
+      (error, response) => (error === null ? resolve(response!) : reject(error)),
+    );
+  });
+}
+
+function call(request = good, options = {}, metadata = new Metadata()): Promise<AuthorizePaymentResponse> {
+  return callRaw(AuthorizePaymentRequest.encode(request).finish(), options, metadata);
+}
+
+/** The status the call ends with. */
+async function failure(outcome: Promise<unknown>): Promise<StatusError> {
+  return outcome.then(
+    () => expect.fail('the call succeeded'),
+    (error) => error,
+  );
+}
+
+function violations(error: StatusError) {
+  const { details } = Status.decode(error.metadata.get('grpc-status-details-bin')[0] as Buffer);
+  return BadRequest.decode(details[0]!.value).fieldViolations.map(({ field, description }) => [field, description]);
+}
+
+describe('answers', () => {
+  test('a decided payment, with int64 and time kept to the last digit', async () => {
+    let seen: AuthorizeRequest | undefined;
+    authorize = async (request) => {
+      seen = request;
+      return authorized;
+    };
+    expect(await call()).toEqual({
+      paymentId: '01ARZ3NDEKTSV4RRFFQ69G5FAV',
+      status: PaymentStatus.PAYMENT_STATUS_AUTHORIZED,
+      error: undefined,
+      processedAt: '2026-01-02T03:04:05.678Z',
+    });
+    expect(seen).toEqual({ ...good, caller: '', traceparent: undefined });
+  });
+
+  test('a refusal without an id, with the time to wait', async () => {
+    const decline = { code: 'RATE_LIMITED', message: 'Too many.' } as const;
+    authorize = async () => ({ kind: 'REFUSED', decline, retryAfterMs: 120, at });
+    expect(await call()).toEqual({
+      paymentId: '',
+      status: PaymentStatus.PAYMENT_STATUS_DECLINED,
+      error: { code: PaymentErrorCode.PAYMENT_ERROR_CODE_RATE_LIMITED, message: 'Too many.', retryAfterMs: 120n },
+      processedAt: '2026-01-02T03:04:05.678Z',
+    });
+  });
+
+  test('a duplicate of a declined payment, with its error', async () => {
+    const decline = { code: 'INSUFFICIENT_FUNDS', message: 'No funds.' } as const;
+    authorize = async () => ({
+      kind: 'DUPLICATE',
+      payment: { ...authorized.payment, verdict: { status: 'DECLINED', decline } },
+    });
+    expect(await call()).toMatchObject({
+      status: PaymentStatus.PAYMENT_STATUS_DUPLICATE,
+      error: { code: PaymentErrorCode.PAYMENT_ERROR_CODE_INSUFFICIENT_FUNDS, message: 'No funds.' },
+    });
+  });
+
+  test('a well-formed traceparent is handed on, any other is ignored', async () => {
+    const seen: unknown[] = [];
+    authorize = async ({ traceparent }) => {
+      seen.push(traceparent);
+      return authorized;
+    };
+    const valid = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+    for (const traceparent of [
+      valid,
+      'x'.repeat(5_000),
+      valid.replace('4bf92f3577b34da6a3ce929d0e0e4736', '0'.repeat(32)),
+    ]) {
+      const metadata = new Metadata();
+      metadata.set('traceparent', traceparent);
+      await call(good, {}, metadata);
+    }
+    expect(seen).toEqual([valid, undefined, undefined]);
+  });
+});
+
+describe('bad requests', () => {
+  test('invalid UTF-8 is INVALID_ARGUMENT and names the field', async () => {
+    // Field 3, payee_account_id: one byte that no UTF-8 has, and then a long text that is cut within a character.
+    const bad = Buffer.from([0x1a, 1, 0xff, 0x32, 60, ...Buffer.alloc(59, 'x'), 0xf0]);
+    const error = await failure(callRaw(Buffer.concat([AuthorizePaymentRequest.encode(good).finish(), bad])));
+    expect(error.code).toBe(status.INVALID_ARGUMENT);
+    expect(violations(error)).toEqual([
+      ['payee_account_id', 'must be valid UTF-8'],
+      ['description', 'must be valid UTF-8'],
+    ]);
+  });
+
+  test('bytes that are no message are INVALID_ARGUMENT too, not the fault of the server', async () => {
+    const error = await failure(callRaw(Buffer.from([0x0a, 0x7f, 0x41])));
+    expect(error.code).toBe(status.INVALID_ARGUMENT);
+  });
+
+  test('the whole of the largest valid request fits', async () => {
+    const largest = {
+      ...good,
+      idempotencyKey: '🐘'.repeat(255),
+      payerAccountId: '🐘'.repeat(64),
+      payeeAccountId: '🐁'.repeat(64),
+      description: '🐘'.repeat(1_000),
+    };
+    expect((await call(largest)).status).toBe(PaymentStatus.PAYMENT_STATUS_AUTHORIZED);
+  });
+});
+
+describe('failures', () => {
+  test('what a handler throws, at once or later, ends the call', async () => {
+    authorize = () => {
+      throw new ServiceError({ kind: 'OVERLOADED', retryAfterMs: 100 }, 'Too many are waiting.');
+    };
+    expect(await failure(call())).toMatchObject({
+      code: status.RESOURCE_EXHAUSTED,
+      details: 'Too many are waiting.',
+    });
+    authorize = async () => {
+      throw new Error('secret');
+    };
+    const error = await failure(call());
+    expect(error.code).toBe(status.INTERNAL);
+    expect(error.message).not.toContain('secret');
+  });
+
+  test('a call is abandoned once its caller cancels or its deadline passes', async () => {
+    let abandoned: () => boolean = () => false;
+    authorize = (_, gone) => {
+      abandoned = gone;
+      return new Promise(() => undefined);
+    };
+    const late = await failure(call(good, { deadline: Date.now() + 50 }));
+    expect(late.code).toBe(status.DEADLINE_EXCEEDED);
+    expect(abandoned()).toBe(true);
+
+    const { path, responseDeserialize } = PaymentServiceService.authorizePayment;
+    const bytes = Buffer.from(AuthorizePaymentRequest.encode(good).finish());
+    const cancelled = new Promise<StatusError | null>((resolve) => {
+      const started = client.makeUnaryRequest(path, Buffer.from, responseDeserialize, bytes, resolve);
+      setTimeout(() => {
+        expect(abandoned()).toBe(false);
+        started.cancel();
+      }, 50);
+    });
+    expect((await cancelled)?.code).toBe(status.CANCELLED);
+    await sleep(50);
+    expect(abandoned()).toBe(true);
+  });
+
+  test('calls are counted by the status their caller saw', async () => {
+    await call();
+    await failure(call({ ...good, currency: 'rub' }));
+    const { values } = await registry.getSingleMetric('grpc_server_handled_total')!.get();
+    const counted = values.filter(({ value }) => value > 0).map(({ labels, value }) => [labels['grpc_code'], value]);
+    expect(counted).toEqual([
+      ['OK', 1],
+      ['INVALID_ARGUMENT', 1],
+    ]);
+  });
+});
+
+describe('health', () => {
+  const { Check, Watch, List } = healthService as Required<typeof healthService>;
+
+  function check(name: string): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      client.makeUnaryRequest(
+        Check!.path,
+        Check!.requestSerialize,
+        Check!.responseDeserialize,
+        { service: name },
+        (error, response) => (error === null ? resolve((response as { status: string }).status) : reject(error)),
+      );
+    });
+  }
+
+  test('NOT_SERVING until a probe succeeds, and again after two have failed', async () => {
+    expect(await check('')).toBe('NOT_SERVING');
+    await health.start();
+    expect(await check('')).toBe('SERVING');
+    for (const name of SERVICES) expect(await check(name)).toBe('SERVING');
+    expect((await failure(check('nope'))).code).toBe(status.NOT_FOUND);
+
+    databaseAway = true;
+    await expect.poll(() => check(''), { timeout: 3_000 }).toBe('NOT_SERVING');
+    databaseAway = false;
+    await expect.poll(() => check(''), { timeout: 3_000 }).toBe('SERVING');
+  });
+
+  test('List names every service', async () => {
+    await health.start();
+    const statuses = await new Promise<unknown>((resolve, reject) => {
+      client.makeUnaryRequest(List!.path, List!.requestSerialize, List!.responseDeserialize, {}, (error, response) =>
+        error === null ? resolve((response as { statuses: unknown }).statuses) : reject(error),
+      );
+    });
+    expect(statuses).toEqual(Object.fromEntries(['', ...SERVICES].map((name) => [name, { status: 'SERVING' }])));
+  });
+
+  test('an open Watch is told of the end and does not hold it up', async () => {
+    await health.start();
+    const seen: unknown[] = [];
+    const watch = client.makeServerStreamRequest(Watch!.path, Watch!.requestSerialize, Watch!.responseDeserialize, {
+      service: '',
+    });
+    const ended = new Promise((resolve) => watch.on('status', resolve));
+    watch.on('data', ({ status }: { status: string }) => seen.push(status));
+    await expect.poll(() => seen).toEqual(['SERVING']);
+    expect(await stopServing(server, health, { drainMs: 0, graceMs: 5_000 })).toBe(true);
+    await ended;
+    expect(seen).toEqual(['SERVING', 'NOT_SERVING']);
+  });
+});
+
+describe('shutdown', () => {
+  test('finishes the calls in flight; new ones get UNAVAILABLE', async () => {
+    let finish: (result: AuthorizeResult) => void = () => undefined;
+    authorize = () =>
+      new Promise((resolve) => {
+        finish = resolve;
+      });
+    const inFlight = call();
+    await sleep(100);
+    const stopped = stopServing(server, health, { drainMs: 0, graceMs: 5_000 });
+    await sleep(100);
+    expect((await failure(call())).code).toBe(status.UNAVAILABLE);
+    finish(authorized);
+    expect((await inFlight).status).toBe(PaymentStatus.PAYMENT_STATUS_AUTHORIZED);
+    expect(await stopped).toBe(true);
+  });
+
+  test('cuts off calls that outlast the grace', async () => {
+    authorize = () => new Promise(() => undefined);
+    const inFlight = failure(call());
+    await sleep(100);
+    expect(await stopServing(server, health, { drainMs: 0, graceMs: 200 })).toBe(false);
+    expect([status.UNAVAILABLE, status.CANCELLED]).toContain((await inFlight).code);
+  });
+});

@@ -1,0 +1,148 @@
+import { describe, expect, test } from 'vitest';
+import { ServiceError, TransientError, unavailable } from '../../../src/app/errors.ts';
+import { GroupCommit } from '../../../src/app/group-commit.ts';
+
+const present = () => false;
+
+/** A transaction that waits to be let through, and notes which batches it saw. */
+function gatedTransaction() {
+  const batches: number[][] = [];
+  let open: () => void = () => undefined;
+  const execute = async (commands: readonly number[]) => {
+    batches.push([...commands]);
+    await new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    return commands.map((command) => command * 10);
+  };
+  const letThrough = async () => {
+    open();
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+  return { batches, execute, letThrough };
+}
+
+describe('batches', () => {
+  test('a lone command starts at once; those that come meanwhile form the next batch', async () => {
+    const { batches, execute, letThrough } = gatedTransaction();
+    const group = new GroupCommit(execute, { maxBatch: 10, maxQueue: 10 });
+    const outcomes = Promise.all([1, 2, 3].map((command) => group.submit(command, present)));
+    expect(batches).toEqual([[1]]);
+    await letThrough();
+    expect(batches).toEqual([[1], [2, 3]]);
+    await letThrough();
+    expect(await outcomes).toEqual([10, 20, 30]);
+  });
+
+  test('are no larger than allowed', async () => {
+    const { batches, execute, letThrough } = gatedTransaction();
+    const group = new GroupCommit(execute, { maxBatch: 2, maxQueue: 10 });
+    const outcomes = Promise.all([1, 2, 3, 4].map((command) => group.submit(command, present)));
+    for (let i = 0; i < 3; i++) await letThrough();
+    await outcomes;
+    expect(batches).toEqual([[1], [2, 3], [4]]);
+  });
+});
+
+describe('limits', () => {
+  test('a full queue turns new commands away and keeps those it has', async () => {
+    const { execute, letThrough } = gatedTransaction();
+    const group = new GroupCommit(execute, { maxBatch: 10, maxQueue: 1 });
+    const taken = [group.submit(1, present), group.submit(2, present)];
+    await expect(group.submit(3, present)).rejects.toMatchObject({ problem: { kind: 'OVERLOADED' } });
+    await letThrough();
+    await letThrough();
+    expect(await Promise.all(taken)).toEqual([10, 20]);
+  });
+
+  test('a caller who left the queue is dropped before its transaction, and only then', async () => {
+    const { batches, execute, letThrough } = gatedTransaction();
+    const group = new GroupCommit(execute, { maxBatch: 10, maxQueue: 10 });
+    let gone = false;
+    const inFlight = group.submit(1, () => gone);
+    const queued = group.submit(2, () => gone);
+    queued.catch(() => undefined);
+    gone = true;
+    await letThrough();
+    await expect(queued).rejects.toMatchObject({ problem: { kind: 'ABANDONED' } });
+    expect(await inFlight).toBe(10);
+    expect(batches).toEqual([[1]]);
+  });
+
+  test('close waits for what was taken and takes nothing more', async () => {
+    const { execute, letThrough } = gatedTransaction();
+    const group = new GroupCommit(execute, { maxBatch: 10, maxQueue: 10 });
+    const taken = group.submit(1, present);
+    const closed = group.close();
+    await expect(group.submit(2, present)).rejects.toMatchObject({ problem: { kind: 'UNAVAILABLE' } });
+    await letThrough();
+    await closed;
+    expect(await taken).toBe(10);
+  });
+});
+
+describe('failures', () => {
+  test('a bad command fails alone', async () => {
+    const batches: number[][] = [];
+    const execute = async (commands: readonly number[]) => {
+      batches.push([...commands]);
+      if (commands.includes(3)) throw new Error('three');
+      return commands;
+    };
+    const group = new GroupCommit(execute, { maxBatch: 10, maxQueue: 10 });
+    const outcomes = await Promise.allSettled([1, 2, 3, 4].map((command) => group.submit(command, present)));
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+    expect(batches).toEqual([[1], [2, 3, 4], [2], [3], [4]]);
+  });
+
+  test('a transient failure is run again with the same commands', async () => {
+    let attempts = 0;
+    const group = new GroupCommit(
+      async (commands: readonly number[]) => {
+        attempts += 1;
+        if (attempts < 3) throw new TransientError('again');
+        return commands;
+      },
+      { maxBatch: 10, maxQueue: 10 },
+    );
+    expect(await group.submit(1, present)).toBe(1);
+    expect(attempts).toBe(3);
+  });
+
+  test('retries are bounded and end in UNAVAILABLE for the whole batch', async () => {
+    let attempts = 0;
+    const group = new GroupCommit(
+      async (): Promise<number[]> => {
+        attempts += 1;
+        throw new TransientError('again');
+      },
+      { maxBatch: 10, maxQueue: 10 },
+    );
+    await expect(group.submit(1, present)).rejects.toMatchObject({ problem: { kind: 'UNAVAILABLE' } });
+    expect(attempts).toBe(4);
+  });
+
+  test('without a database callers are not tried one by one, and later ones are served again', async () => {
+    let attempts = 0;
+    let up = false;
+    const group = new GroupCommit(
+      async (commands: readonly number[]) => {
+        attempts += 1;
+        if (!up) throw unavailable('No database.');
+        return commands;
+      },
+      { maxBatch: 10, maxQueue: 10 },
+    );
+    const outcomes = await Promise.allSettled([1, 2, 3].map((command) => group.submit(command, present)));
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+    expect(attempts).toBe(2);
+    up = true;
+    expect(await group.submit(4, present)).toBe(4);
+  });
+
+  test('a ServiceError keeps its cause for the log', () => {
+    const cause = new Error('socket');
+    expect(unavailable('No database.', cause)).toBeInstanceOf(ServiceError);
+    expect(unavailable('No database.', cause).cause).toBe(cause);
+  });
+});

@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest';
+import { paymentAuthorized, paymentDeclined } from '../../../src/app/domain/event.ts';
+import type { LedgerEntry } from '../../../src/app/domain/ledger.ts';
+import type { Payment } from '../../../src/app/domain/payment.ts';
+import { PaymentAuthorized, PaymentDeclined } from '../../../src/gen/payment/v1/events.ts';
+
+const payment: Payment = {
+  paymentId: '01JZ0000000000000000000000',
+  payerAccountId: 'acc-001',
+  payeeAccountId: 'acc-002',
+  amountCents: 9_007_199_254_740_993n,
+  currency: 'RUB',
+  description: 'Обед 🍲',
+  createdAt: new Date('2026-01-02T03:04:05.678Z'),
+  verdict: { status: 'AUTHORIZED', payerVersion: 1n, payeeVersion: 2n },
+};
+
+function entry(direction: LedgerEntry['direction'], balanceAfterCents: bigint, version: bigint): LedgerEntry {
+  const { paymentId, amountCents, createdAt } = payment;
+  return { accountId: 'acc', version, paymentId, direction, amountCents, balanceAfterCents, createdAt };
+}
+
+/** The payload as it leaves for Kafka. */
+const sent = (payload: object) => JSON.parse(JSON.stringify(payload));
+
+test('PaymentAuthorized is the protobuf-JSON form of its message', () => {
+  const { payload } = paymentAuthorized(payment, entry('DEBIT', -5n, 1n), entry('CREDIT', 0n, 2n));
+  const message = PaymentAuthorized.fromJSON(sent(payload));
+  expect(message).toMatchObject({
+    amountCents: 9_007_199_254_740_993n,
+    authorizedAt: '2026-01-02T03:04:05.678Z',
+    payer: { balanceCents: -5n, version: 1n },
+    payee: { balanceCents: 0n, version: 2n },
+  });
+  expect(PaymentAuthorized.toJSON(message)).toEqual(sent(payload));
+});
+
+test.each(['INSUFFICIENT_FUNDS', 'ACCOUNT_NOT_FOUND', 'CURRENCY_MISMATCH', 'INVALID_AMOUNT'] as const)(
+  'PaymentDeclined (%s) is the protobuf-JSON form of its message',
+  (code) => {
+    const { payload } = paymentDeclined({ ...payment, description: '' }, { code, message: 'No.' });
+    const message = PaymentDeclined.fromJSON(sent(payload));
+    expect(message.error?.code).toBeGreaterThan(0);
+    expect(PaymentDeclined.toJSON(message)).toEqual(sent(payload));
+  },
+);

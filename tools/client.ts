@@ -1,0 +1,82 @@
+import { type Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { AccountServiceClient, AccountType } from '../src/gen/payment/v1/account.ts';
+import {
+  type AuthorizePaymentRequest,
+  type AuthorizePaymentResponse,
+  PaymentServiceClient,
+} from '../src/gen/payment/v1/payment.ts';
+
+type Unary<Request, Response> = (
+  request: Request,
+  metadata: Metadata,
+  options: { deadline: number },
+  callback: (error: ServiceError | null, response: Response) => void,
+) => unknown;
+
+/** The service as a caller sees it, with promises: for tools and tests. Calls end after 30 seconds unless told otherwise. */
+export class LedgerClient {
+  readonly payments: PaymentServiceClient;
+  readonly accounts: AccountServiceClient;
+
+  constructor(address: string) {
+    this.payments = new PaymentServiceClient(address, credentials.createInsecure());
+    this.accounts = new AccountServiceClient(address, credentials.createInsecure());
+  }
+
+  authorize(request: Partial<AuthorizePaymentRequest>, deadlineMs?: number): Promise<AuthorizePaymentResponse> {
+    const complete = {
+      idempotencyKey: crypto.randomUUID(),
+      payerAccountId: '',
+      payeeAccountId: '',
+      amountCents: 0n,
+      currency: 'RUB',
+      description: '',
+      ...request,
+    };
+    return call(this.payments, this.payments.authorizePayment, complete, deadlineMs);
+  }
+
+  async payment(paymentId: string) {
+    return (await call(this.payments, this.payments.getPayment, { paymentId })).payment;
+  }
+
+  balance(accountId: string) {
+    return call(this.payments, this.payments.getAccountBalance, { accountId });
+  }
+
+  /** Opens a CUSTOMER account in RUB unless told otherwise. */
+  async open(
+    accountId: string,
+    overrides: { currency?: string; type?: AccountType; overdraftLimitCents?: bigint } = {},
+  ) {
+    const customer = { currency: 'RUB', type: AccountType.ACCOUNT_TYPE_CUSTOMER, overdraftLimitCents: 0n };
+    const request = { accountId, ...customer, ...overrides };
+    return (await call(this.accounts, this.accounts.openAccount, request)).account;
+  }
+
+  /** Opens an account and pays it the amount from an EXTERNAL account, which is opened too. */
+  async openFunded(accountId: string, amountCents: bigint, currency = 'RUB'): Promise<void> {
+    const external = `external-${currency}`;
+    await this.open(external, { currency, type: AccountType.ACCOUNT_TYPE_EXTERNAL });
+    await this.open(accountId, { currency });
+    await this.authorize({ payerAccountId: external, payeeAccountId: accountId, amountCents, currency });
+  }
+
+  close(): void {
+    this.payments.close();
+    this.accounts.close();
+  }
+}
+
+function call<Request, Response>(
+  client: Client,
+  method: Unary<Request, Response>,
+  request: Request,
+  deadlineMs = 30_000,
+): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    method.call(client, request, new Metadata(), { deadline: Date.now() + deadlineMs }, (error, response) =>
+      error === null ? resolve(response) : reject(error),
+    );
+  });
+}

@@ -1,0 +1,38 @@
+/**
+ * Runs begin() until SIGINT, SIGTERM or SIGHUP, or until begin or the fail() given to
+ * it reports an error; then calls what begin returned, to stop. A signal that comes
+ * while begin is at work is honoured as soon as it returns. Repeated signals change
+ * nothing: Ctrl-C alone sends several, from the terminal and through npm.
+ *
+ * Sets the exit code: 0 after a signal, 1 after an error.
+ */
+export async function untilInterrupted(
+  begin: (signal: AbortSignal, fail: (error: Error) => void) => Promise<() => Promise<void>>,
+): Promise<void> {
+  const interruption = new AbortController();
+  const interrupted = new Promise<Error | undefined>((resolve) => {
+    interruption.signal.addEventListener('abort', () => resolve(interruption.signal.reason as Error | undefined));
+  });
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => {
+      if (interruption.signal.aborted) return;
+      console.error('\nstopping');
+      interruption.abort(null);
+    });
+  }
+  try {
+    const stop = await begin(interruption.signal, (error) => interruption.abort(error));
+    const error = await interrupted;
+    if (error) report(error);
+    await stop();
+  } catch (error) {
+    report(error as Error);
+  }
+  // Nothing is left to wait for; a client library that keeps a timer shall not keep us.
+  process.exit();
+}
+
+function report(error: Error): void {
+  console.error(error.message);
+  process.exitCode = 1;
+}

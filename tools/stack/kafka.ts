@@ -1,0 +1,132 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { Kafka, logLevel } from 'kafkajs';
+import { cached, maven, type OnProgress, which } from './cache.ts';
+import { GuardedProcess } from './guarded-process.ts';
+import { type Server, startServer } from './server.ts';
+
+const FETCHED = 'kafka-4.1.1';
+const HOST = '127.0.0.1';
+
+/** A broker for one machine: quick to start, sparing with memory and threads. */
+const JVM = ['-Xms128m', '-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:+ExitOnOutOfMemoryError'];
+
+/** Why Kafka cannot be started here, or undefined if it can. */
+export function kafkaMissing(isCached: (name: string) => boolean): string | undefined {
+  const provide = 'or set KAFKA_BROKERS (docker-compose.yml has a broker).';
+  const version = javaVersion();
+  if (version === undefined) return `Kafka: there is no Java on the path. Install Java 17 or later, ${provide}`;
+  if (version < 17) return `Kafka: Java ${version} is too old. Install Java 17 or later, ${provide}`;
+  if (!isCached(FETCHED) && which('mvn') === undefined) {
+    return `Kafka: there is no Maven (mvn) on the path to fetch it with. Install Maven, ${provide}`;
+  }
+  return undefined;
+}
+
+/** Starts one Apache Kafka broker in KRaft mode on data below folder, formatted on first use. */
+export async function startKafka(
+  folder: string,
+  [port, controllerPort]: readonly [number, number],
+  cache: string,
+  onProgress: OnProgress,
+): Promise<Server> {
+  const jars = await cached(cache, FETCHED, async (draft) => {
+    onProgress('fetching Apache Kafka (first run only)');
+    await maven('kafka-pom.xml', draft, 'copy-dependencies', '-DincludeScope=runtime');
+  });
+  await mkdir(folder, { recursive: true });
+  const properties = join(folder, 'server.properties');
+  const logging = join(folder, 'log4j2.properties');
+  await writeFile(properties, serverProperties(join(folder, 'data'), port, controllerPort));
+  await writeFile(logging, LOGGING);
+
+  const java = [...JVM, `-Dlog4j2.configurationFile=${logging}`, '-cp', join(jars, '*')];
+  if (!existsSync(join(folder, 'data/meta.properties'))) {
+    const clusterId = randomBytes(16).toString('base64url');
+    const format = ['kafka.tools.StorageTool', 'format', '--cluster-id', clusterId, '--config', properties];
+    await promisify(execFile)('java', [...java, ...format]);
+  }
+  return startServer({
+    name: 'Kafka',
+    address: `${HOST}:${port}`,
+    process: new GuardedProcess({
+      name: 'Kafka',
+      command: 'java',
+      args: [...java, 'kafka.Kafka', properties],
+      logFile: join(folder, 'kafka.log'),
+      stopSignal: 'SIGTERM',
+    }),
+    ping: () => describeCluster(port),
+    startTimeoutMs: 90_000,
+  });
+}
+
+function serverProperties(data: string, port: number, controllerPort: number): string {
+  return Object.entries({
+    'process.roles': 'broker,controller',
+    'node.id': 1,
+    'controller.quorum.voters': `1@${HOST}:${controllerPort}`,
+    listeners: `PLAINTEXT://${HOST}:${port},CONTROLLER://${HOST}:${controllerPort}`,
+    'advertised.listeners': `PLAINTEXT://${HOST}:${port}`,
+    'controller.listener.names': 'CONTROLLER',
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'log.dirs': data,
+    'offsets.topic.replication.factor': 1,
+    'offsets.topic.num.partitions': 1,
+    'transaction.state.log.replication.factor': 1,
+    'transaction.state.log.min.isr': 1,
+    'transaction.state.log.num.partitions': 1,
+    'share.coordinator.state.topic.replication.factor': 1,
+    'share.coordinator.state.topic.min.isr': 1,
+    'group.initial.rebalance.delay.ms': 0,
+    // The relay creates its topic itself, with the partitions it needs.
+    'auto.create.topics.enable': false,
+    'num.network.threads': 2,
+    'num.io.threads': 2,
+    'log.cleaner.dedupe.buffer.size': 2 ** 21,
+    // After a crash the broker may come back as soon as its old session has expired.
+    'broker.session.timeout.ms': 3_000,
+    'broker.heartbeat.interval.ms': 500,
+  })
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('');
+}
+
+/** Warnings and worse, to standard output, which is the log file. */
+const LOGGING = `appender.out.type=Console
+appender.out.name=out
+appender.out.layout.type=PatternLayout
+appender.out.layout.pattern=[%d] %p %m (%c{1})%n
+rootLogger.level=warn
+rootLogger.appenderRef.out.ref=out
+`;
+
+async function describeCluster(port: number): Promise<void> {
+  const kafka = new Kafka({
+    brokers: [`${HOST}:${port}`],
+    clientId: 'payment-ledger-stack',
+    logLevel: logLevel.NOTHING,
+    connectionTimeout: 1_000,
+    retry: { retries: 0 },
+  });
+  const admin = kafka.admin();
+  try {
+    await admin.connect();
+    const { brokers } = await admin.describeCluster();
+    if (brokers.length === 0) throw new Error('The broker has not joined its cluster yet');
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+function javaVersion(): number | undefined {
+  if (which('java') === undefined) return undefined;
+  // To standard error: openjdk 17.0.15 2025-04-15
+  const said = execFileSync('java', ['--version'], { encoding: 'utf8' });
+  const major = /^\S+ (\d+)/.exec(said)?.[1];
+  return major === undefined ? undefined : Number(major);
+}

@@ -1,0 +1,58 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { chmod, chown, cp, mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+/** Postgres refuses to run as root. The user it runs as instead; undefined if we are not root. */
+export function serverUser(): number | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  const users = readFileSync('/etc/passwd', 'utf8');
+  for (const name of ['postgres', 'nobody']) {
+    const uid = new RegExp(`^${name}:[^:]*:(\\d+):`, 'm').exec(users)?.[1];
+    if (uid !== undefined) return Number(uid);
+  }
+  throw new Error(
+    'Postgres must not run as root, and there is neither a user postgres nor nobody. Run this as another user.',
+  );
+}
+
+/**
+ * A folder that the user can use in place of the given one: the folder itself, or,
+ * where one above it is closed to others, one in /var/tmp that stands for it, filled
+ * with a copy if asked to. Anyone who is not root just uses the folder.
+ */
+export async function forServerUser(
+  folder: string,
+  uid: number | undefined,
+  options = { copy: false },
+): Promise<string> {
+  if (uid === undefined) {
+    await mkdir(folder, { recursive: true });
+    return folder;
+  }
+  const place = standIn(folder);
+  if (options.copy) {
+    if (place !== folder && !existsSync(place)) await cp(folder, place, { recursive: true, verbatimSymlinks: true });
+    return place;
+  }
+  await mkdir(place, { recursive: true });
+  await mkdir(folder, { recursive: true });
+  await chown(place, uid, uid);
+  await chmod(place, 0o700);
+  return place;
+}
+
+/** Where forServerUser keeps what belongs to the folder. */
+export function standIn(folder: string): string {
+  if (process.getuid?.() !== 0 || openToOthers(folder)) return folder;
+  const name = createHash('sha256').update(folder).digest('hex').slice(0, 16);
+  return `/var/tmp/payment-ledger-${name}`;
+}
+
+/** Whether everyone may pass through the folders above. */
+function openToOthers(folder: string): boolean {
+  for (let above = dirname(folder); ; above = dirname(above)) {
+    if (existsSync(above) && (statSync(above).mode & 0o001) === 0) return false;
+    if (above === dirname(above)) return true;
+  }
+}

@@ -1,0 +1,80 @@
+import { AccountType } from '../src/gen/payment/v1/account.ts';
+import { LedgerClient } from './client.ts';
+import { consumeEvents, type ReceivedEvent } from './events.ts';
+import { untilInterrupted } from './interrupt.ts';
+import { DATA_FOLDER, startSystem } from './system.ts';
+
+const HELP = `npm start: runs the whole of Payment Ledger on this machine until Ctrl-C.
+
+Postgres, Redis and Kafka are started on loopback unless DATABASE_URL, REDIS_URL or
+KAFKA_BROKERS name one to use. Every variable of .env.example is passed on to the API
+and the relay. Data stays in .local/data; npm run reset clears it.`;
+
+const CURRENCY = 'RUB';
+const ACCOUNTS = ['acc-001', 'acc-002'];
+const FUNDING_CENTS = 100_000_000n;
+
+/** Opens the demo accounts and pays into them from outside; does nothing the second time. */
+async function openDemoAccounts(client: LedgerClient): Promise<void> {
+  const external = 'external-rub';
+  await client.open(external, { currency: CURRENCY, type: AccountType.ACCOUNT_TYPE_EXTERNAL });
+  for (const account of ACCOUNTS) {
+    await client.open(account, { currency: CURRENCY });
+    await client.authorize({
+      idempotencyKey: `funding-${account}`,
+      payerAccountId: external,
+      payeeAccountId: account,
+      amountCents: FUNDING_CENTS,
+      currency: CURRENCY,
+      description: 'Opening balance',
+    });
+  }
+}
+
+function printEvent({ type, partition, offset, key, eventId, authorized, declined }: ReceivedEvent): void {
+  const what = authorized ?? declined;
+  const why = declined?.error === undefined ? '' : `: ${declined.error.message}`;
+  console.log(
+    `event ${type} ${eventId} (partition ${partition}, offset ${offset}) ` +
+      `${key} -> ${what?.payeeAccountId} ${what?.amountCents} ${what?.currency}${why}`,
+  );
+}
+
+async function main(signal: AbortSignal, fail: (error: Error) => void): Promise<() => Promise<void>> {
+  const onProgress = (message: string) => console.log(`· ${message}`);
+  const system = await startSystem({ dataDir: DATA_FOLDER, env: process.env, onProgress, onFailure: fail });
+  const client = new LedgerClient(system.apiAddress);
+  const stops = [() => system.stop(), async () => client.close()];
+  const stop = async () => {
+    for (const each of stops.toReversed()) await each();
+  };
+  try {
+    if (signal.aborted) return stop;
+    const topic = process.env['KAFKA_TOPIC'] || 'payment.events.v1';
+    const consumer = await consumeEvents(system.stack.kafka.address, topic, printEvent);
+    stops.push(() => consumer.close());
+    await openDemoAccounts(client);
+    console.log(`
+Payment Ledger is running. Ctrl-C stops it.
+
+  gRPC      ${system.apiAddress}
+  Postgres  ${system.stack.postgres.address}
+  Redis     ${system.stack.redis.address}
+  Kafka     ${system.stack.kafka.address}, topic ${topic}
+  logs      ${system.logs.join(' ')}
+
+Pay acc-002 from acc-001; send it again and the answer is DUPLICATE:
+
+  grpcurl -plaintext -d '{"idempotency_key":"550e8400-e29b-41d4-a716-446655440000","payer_account_id":"acc-001","payee_account_id":"acc-002","amount_cents":10000,"currency":"${CURRENCY}"}' localhost:${system.apiAddress.split(':').at(-1)} payment.v1.PaymentService/AuthorizePayment
+
+Events as they arrive on Kafka, from the first:
+`);
+    return stop;
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+if (process.argv.includes('--help')) console.log(HELP);
+else await untilInterrupted(main);
