@@ -1,5 +1,5 @@
 /**
- * Runs begin() until SIGINT, SIGTERM or SIGHUP, or until begin or the fail() given to
+ * Runs begin() until SIGINT, SIGTERM or SIGHUP, the end of the parent process, or until begin or the fail() given to
  * it reports an error; then calls what begin returned, to stop. A signal that comes
  * while begin is at work is honoured as soon as it returns. Repeated signals change
  * nothing: Ctrl-C alone sends several, from the terminal and through npm.
@@ -20,6 +20,11 @@ export async function untilInterrupted(
       interruption.abort(null);
     });
   }
+  // Whoever started us was killed outright and cannot tell us to stop.
+  const parent = process.ppid;
+  setInterval(() => {
+    if (process.ppid !== parent) interruption.abort(null);
+  }, 500).unref();
   try {
     const stop = await begin(interruption.signal, (error) => interruption.abort(error));
     const error = await interrupted;

@@ -38,12 +38,23 @@ function install() {
 
 install();
 const [script, ...args] = process.argv.slice(2);
+// kafkajs makes Node 24 warn of a negative timer, which does no harm.
+const quiet = '--disable-warning=TimeoutNegativeWarning';
 const child = spawn(NODE, [join(ROOT, script), ...args], {
   cwd: ROOT,
   stdio: 'inherit',
-  env: { ...process.env, PATH: `${BIN}${delimiter}${process.env.PATH}` },
+  env: {
+    ...process.env,
+    PATH: `${BIN}${delimiter}${process.env.PATH}`,
+    NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} ${quiet}`.trim(),
+  },
 });
 // A terminal sends ^C to the child as well as to us, and npm sends its own: the child
 // must hear of a signal whichever way it came, and takes repeats for one.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+// Killed outright, npm or its shell leaves us without a parent: nobody waits for us any more.
+const parent = process.ppid;
+setInterval(() => {
+  if (process.ppid !== parent) child.kill('SIGTERM');
+}, 500).unref();
 child.on('exit', (code, signal) => process.exit(signal === null ? code : 1));

@@ -79,8 +79,7 @@ async function startService(
     name,
     command: process.execPath,
     args: [join(ROOT, script)],
-    // kafkajs makes Node 24 warn of a negative timer, which does no harm.
-    env: { ...env, NODE_NO_WARNINGS: '1' },
+    env,
     logFile,
     stopSignal: 'SIGTERM',
   });
