@@ -31,6 +31,9 @@ const apiVariables = z.object({
   GROUP_COMMIT_MAX_QUEUE: count(10_000),
   /** On SIGTERM, how long to answer NOT_SERVING before connections close, for the balancer to notice. */
   SHUTDOWN_DRAIN_MS: z.coerce.number().int().min(0).max(600_000).default(0),
+  /** Prometheus metrics, /healthz and /readyz. 0 takes a free port. */
+  METRICS_HOST: z.string().min(1).default('127.0.0.1'),
+  METRICS_PORT: port.default(9_465),
 });
 
 const relayVariables = z.object({
@@ -46,6 +49,8 @@ const relayVariables = z.object({
   RELAY_LEASE_MS: count(10_000, 600_000),
   /** The most events in one send. */
   RELAY_BATCH_SIZE: count(500, 10_000),
+  /** The most payload in one send; a topic that accepts less makes the relay send in halves. */
+  RELAY_BATCH_BYTES: count(524_288, 16_777_216),
   /** How often to look for events when no hint arrives. */
   RELAY_POLL_MS: count(500, 60_000),
   /** Prometheus metrics, /healthz and /readyz. 0 takes a free port. */

@@ -9,6 +9,8 @@ export interface ReceivedEvent {
   readonly key: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly type: string;
+  /** As it was sent: protobuf-JSON. */
+  readonly value: string;
   readonly eventId: string;
   readonly authorized?: PaymentAuthorized;
   readonly declined?: PaymentDeclined;
@@ -22,11 +24,17 @@ export interface EventConsumer {
   close(): Promise<void>;
 }
 
-/** Consumes the topic from its beginning, calling onEvent for each event. The topic must exist. */
+export interface ConsumeOptions {
+  /** Leave out what was on the topic before. */
+  readonly fromNow?: boolean;
+  readonly onEvent?: (event: ReceivedEvent) => void;
+}
+
+/** Consumes the topic, which must exist, from its beginning or from now on. */
 export async function consumeEvents(
   brokers: string,
   topic: string,
-  onEvent: (event: ReceivedEvent) => void = () => undefined,
+  { fromNow = false, onEvent = () => undefined }: ConsumeOptions = {},
 ): Promise<EventConsumer> {
   const kafka = new Kafka({
     brokers: brokers.split(','),
@@ -35,6 +43,7 @@ export async function consumeEvents(
   });
   const consumer = kafka.consumer({ groupId: randomUUID() });
   const events: ReceivedEvent[] = [];
+  const ends = fromNow ? await endOffsets(kafka, topic) : [];
   await consumer.connect();
   await consumer.subscribe({ topic, fromBeginning: true });
   await consumer.run({
@@ -43,21 +52,25 @@ export async function consumeEvents(
         Object.entries(message.headers ?? {}).map(([name, value]) => [name, String(value)]),
       );
       const type = headers['ce_type'] ?? '';
-      const value = JSON.parse(String(message.value));
+      const value = String(message.value);
+      const json = JSON.parse(value);
       const event: ReceivedEvent = {
         partition,
         offset: BigInt(message.offset),
         key: String(message.key),
         headers,
         type,
+        value,
         eventId: headers['ce_id'] ?? '',
-        ...(type === 'payment.authorized.v1' && { authorized: PaymentAuthorized.fromJSON(value) }),
-        ...(type === 'payment.declined.v1' && { declined: PaymentDeclined.fromJSON(value) }),
+        ...(type === 'payment.authorized.v1' && { authorized: PaymentAuthorized.fromJSON(json) }),
+        ...(type === 'payment.declined.v1' && { declined: PaymentDeclined.fromJSON(json) }),
       };
       events.push(event);
       onEvent(event);
     },
   });
+  // Where the topic ended when we were called: what comes while the group still forms is not missed.
+  for (const { partition, offset } of ends) consumer.seek({ topic, partition, offset });
   return {
     events,
     async until(condition, timeoutMs = 60_000) {
@@ -69,4 +82,14 @@ export async function consumeEvents(
     },
     close: () => consumer.disconnect(),
   };
+}
+
+async function endOffsets(kafka: Kafka, topic: string): Promise<{ partition: number; offset: string }[]> {
+  const admin = kafka.admin();
+  await admin.connect();
+  try {
+    return await admin.fetchTopicOffsets(topic);
+  } finally {
+    await admin.disconnect();
+  }
 }

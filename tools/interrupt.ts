@@ -1,13 +1,14 @@
 /**
- * Runs begin() until SIGINT, SIGTERM or SIGHUP, the end of the parent process, or until begin or the fail() given to
- * it reports an error; then calls what begin returned, to stop. A signal that comes
- * while begin is at work is honoured as soon as it returns. Repeated signals change
- * nothing: Ctrl-C alone sends several, from the terminal and through npm.
+ * Runs begin() until SIGINT, SIGTERM or SIGHUP, the end of the parent process, or until
+ * begin throws or calls the finish() given to it; then calls what begin returned, to
+ * stop. A signal that comes while begin is at work is honoured as soon as it returns.
+ * Repeated signals change nothing: Ctrl-C alone sends several, from the terminal and
+ * through npm.
  *
- * Sets the exit code: 0 after a signal, 1 after an error.
+ * Sets the exit code: 0 after a signal or finish(null), 1 after an error.
  */
 export async function untilInterrupted(
-  begin: (signal: AbortSignal, fail: (error: Error) => void) => Promise<() => Promise<void>>,
+  begin: (signal: AbortSignal, finish: (error: Error | null) => void) => Promise<() => Promise<void>>,
 ): Promise<void> {
   const interruption = new AbortController();
   const interrupted = new Promise<Error | undefined>((resolve) => {

@@ -40,9 +40,9 @@ function printEvent({ type, partition, offset, key, eventId, authorized, decline
   );
 }
 
-async function main(signal: AbortSignal, fail: (error: Error) => void): Promise<() => Promise<void>> {
+async function main(signal: AbortSignal, finish: (error: Error) => void): Promise<() => Promise<void>> {
   const onProgress = (message: string) => console.log(`· ${message}`);
-  const system = await startSystem({ dataDir: DATA_FOLDER, env: process.env, onProgress, onFailure: fail });
+  const system = await startSystem({ dataDir: DATA_FOLDER, env: process.env, onProgress, onFailure: finish });
   const client = new LedgerClient(system.apiAddress);
   const stops = [() => system.stop(), async () => client.close()];
   const stop = async () => {
@@ -51,7 +51,7 @@ async function main(signal: AbortSignal, fail: (error: Error) => void): Promise<
   try {
     if (signal.aborted) return stop;
     const topic = process.env['KAFKA_TOPIC'] || 'payment.events.v1';
-    const consumer = await consumeEvents(system.stack.kafka.address, topic, printEvent);
+    const consumer = await consumeEvents(system.stack.kafka.address, topic, { fromNow: true, onEvent: printEvent });
     stops.push(() => consumer.close());
     await openDemoAccounts(client);
     console.log(`
@@ -67,7 +67,7 @@ Pay acc-002 from acc-001; send it again and the answer is DUPLICATE:
 
   grpcurl -plaintext -d '{"idempotency_key":"550e8400-e29b-41d4-a716-446655440000","payer_account_id":"acc-001","payee_account_id":"acc-002","amount_cents":10000,"currency":"${CURRENCY}"}' localhost:${system.apiAddress.split(':').at(-1)} payment.v1.PaymentService/AuthorizePayment
 
-Events as they arrive on Kafka, from the first:
+Events as they arrive on Kafka:
 `);
     return stop;
   } catch (error) {

@@ -29,10 +29,10 @@ export async function auditBooks(database: TestDatabase): Promise<string[]> {
         from ledger_entries) chain
       where balance_after_cents <> expected`,
     'an authorized payment does not have its two entries': `
-      select payment_id::text as culprit from payments
+      select payments.payment_id::text as culprit from payments
       left join ledger_entries debit on debit.account_id = payer_account_id and debit.version = payer_version
       left join ledger_entries credit on credit.account_id = payee_account_id and credit.version = payee_version
-      where status = 'AUTHORIZED'
+      where payments.status = 'AUTHORIZED'
         and (debit.payment_id, debit.direction, debit.amount_cents, credit.payment_id, credit.direction, credit.amount_cents)
           is distinct from (payments.payment_id, 'DEBIT'::entry_direction, payments.amount_cents,
                             payments.payment_id, 'CREDIT'::entry_direction, payments.amount_cents)`,

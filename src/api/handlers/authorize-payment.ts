@@ -1,0 +1,38 @@
+import type { AuthorizeResult, Payments } from '../../app/payment-service.ts';
+import { AuthorizePaymentRequest, type AuthorizePaymentResponse, PaymentStatus } from '../../gen/payment/v1/payment.ts';
+import type { Rpc } from '../rpc.ts';
+import { checkAuthorizePayment } from '../validation.ts';
+import { toPaymentError } from './payment-error.ts';
+
+export function authorizePayment(
+  payments: Pick<Payments, 'authorize'>,
+): Rpc<AuthorizePaymentRequest, AuthorizePaymentResponse> {
+  return {
+    request: AuthorizePaymentRequest,
+    async handle(request, call) {
+      checkAuthorizePayment(request);
+      // Calls are not authenticated yet, so all of them are one caller's.
+      const command = { ...request, caller: '', traceparent: call.traceparent() };
+      return toResponse(await payments.authorize(command, () => call.abandoned()));
+    },
+  };
+}
+
+function toResponse(result: AuthorizeResult): AuthorizePaymentResponse {
+  if (result.kind === 'REFUSED') {
+    return {
+      paymentId: '',
+      status: PaymentStatus.PAYMENT_STATUS_DECLINED,
+      error: toPaymentError(result.decline, result.retryAfterMs),
+      processedAt: result.at.toISOString(),
+    };
+  }
+  const { kind, payment } = result;
+  const { paymentId, verdict, createdAt } = payment;
+  return {
+    paymentId,
+    status: PaymentStatus[`PAYMENT_STATUS_${kind === 'DUPLICATE' ? 'DUPLICATE' : verdict.status}`],
+    error: verdict.status === 'DECLINED' ? toPaymentError(verdict.decline) : undefined,
+    processedAt: createdAt.toISOString(),
+  };
+}

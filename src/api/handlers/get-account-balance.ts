@@ -1,0 +1,17 @@
+import type { Accounts } from '../../app/payment-service.ts';
+import { GetAccountBalanceRequest, type GetAccountBalanceResponse } from '../../gen/payment/v1/payment.ts';
+import type { Rpc } from '../rpc.ts';
+import { checkGetAccountBalance } from '../validation.ts';
+
+export function getAccountBalance(
+  accounts: Pick<Accounts, 'balance'>,
+): Rpc<GetAccountBalanceRequest, GetAccountBalanceResponse> {
+  return {
+    request: GetAccountBalanceRequest,
+    async handle(request) {
+      checkGetAccountBalance(request);
+      const { accountId, availableCents, pendingCents, currency } = await accounts.balance(request.accountId);
+      return { accountId, availableBalanceCents: availableCents, pendingBalanceCents: pendingCents, currency };
+    },
+  };
+}

@@ -1,0 +1,52 @@
+import type { Payment } from '../../app/domain/payment.ts';
+import { ServiceError } from '../../app/errors.ts';
+import type { Payments } from '../../app/payment-service.ts';
+import {
+  GetPaymentRequest,
+  type GetPaymentResponse,
+  PaymentStatus,
+  type Payment as ProtoPayment,
+} from '../../gen/payment/v1/payment.ts';
+import type { Rpc } from '../rpc.ts';
+import { checkGetPayment } from '../validation.ts';
+import { toPaymentError } from './payment-error.ts';
+
+/** 128 bits in Crockford's base 32: https://github.com/ulid/spec. Case does not count. */
+const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
+
+export function getPayment(payments: Pick<Payments, 'findPayment'>): Rpc<GetPaymentRequest, GetPaymentResponse> {
+  return {
+    request: GetPaymentRequest,
+    async handle(request) {
+      checkGetPayment(request);
+      const paymentId = request.paymentId.toUpperCase();
+      if (!ULID.test(paymentId)) throw noPayment(request.paymentId);
+      return { payment: toProto(await payments.findPayment(paymentId)) };
+    },
+  };
+}
+
+/** What is no ULID names no payment: the same answer as for an id that nobody has. */
+function noPayment(paymentId: string): ServiceError {
+  return new ServiceError(
+    { kind: 'NOT_FOUND', resourceType: 'Payment', resourceName: paymentId },
+    `There is no payment ${paymentId}.`,
+  );
+}
+
+function toProto(payment: Payment): ProtoPayment {
+  const { paymentId, payerAccountId, payeeAccountId, amountCents, currency, description, verdict } = payment;
+  const decidedAt = payment.createdAt.toISOString();
+  return {
+    paymentId,
+    payerAccountId,
+    payeeAccountId,
+    amountCents,
+    currency,
+    status: PaymentStatus[`PAYMENT_STATUS_${verdict.status}`],
+    description,
+    createdAt: decidedAt,
+    updatedAt: decidedAt,
+    error: verdict.status === 'DECLINED' ? toPaymentError(verdict.decline) : undefined,
+  };
+}

@@ -1,0 +1,31 @@
+import type { Accounts } from '../../app/payment-service.ts';
+import { AccountType, OpenAccountRequest, type OpenAccountResponse } from '../../gen/payment/v1/account.ts';
+import type { Rpc } from '../rpc.ts';
+import { checkOpenAccount } from '../validation.ts';
+
+export function openAccount(accounts: Pick<Accounts, 'open'>): Rpc<OpenAccountRequest, OpenAccountResponse> {
+  return {
+    request: OpenAccountRequest,
+    async handle(request) {
+      checkOpenAccount(request);
+      const { accountId, currency } = request;
+      const external = request.type === AccountType.ACCOUNT_TYPE_EXTERNAL;
+      const account = await accounts.open({
+        accountId,
+        currency,
+        type: external ? 'EXTERNAL' : 'CUSTOMER',
+        // An EXTERNAL account has no limit, which the proto, having no null, writes as 0.
+        overdraftLimitCents: external ? null : request.overdraftLimitCents,
+      });
+      return {
+        account: {
+          accountId: account.accountId,
+          currency: account.currency,
+          type: AccountType[`ACCOUNT_TYPE_${account.type}`],
+          overdraftLimitCents: account.overdraftLimitCents ?? 0n,
+          openedAt: account.openedAt.toISOString(),
+        },
+      };
+    },
+  };
+}

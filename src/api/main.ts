@@ -1,0 +1,110 @@
+import { pino } from 'pino';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { monotonicFactory } from 'ulid';
+import { authorizePayments } from '../app/authorize-payments.ts';
+import { GroupCommit } from '../app/group-commit.ts';
+import { Accounts, Payments } from '../app/payment-service.ts';
+import type { AuthorizeCommand } from '../app/ports.ts';
+import { type ApiConfig, ConfigError, loadApiConfig } from '../config.ts';
+import { startMetricsServer } from '../infra/metrics-server.ts';
+import { postgresLedger } from '../infra/postgres/ledger.ts';
+import { createPool } from '../infra/postgres/pool.ts';
+import { shardCount } from '../infra/postgres/repositories/outbox.ts';
+import { PostgresUnitOfWork } from '../infra/postgres/unit-of-work.ts';
+import { connectRedis } from '../infra/redis/connection.ts';
+import { RedisOutboxHint } from '../infra/redis/outbox-hint.ts';
+import { RedisTokenBuckets } from '../infra/redis/token-bucket.ts';
+import { CallMetrics } from './call-metrics.ts';
+import { Health } from './health.ts';
+import { createServer, listen, SERVICES } from './server.ts';
+import { stopServing } from './shutdown.ts';
+
+const config = loadConfig();
+const log = pino({ level: config.LOG_LEVEL, base: { process: 'api', pid: process.pid } });
+process.on('uncaughtException', (error, origin) => {
+  log.fatal({ err: error, origin }, 'an error that nobody handled');
+  process.exit(1);
+});
+
+const registry = new Registry();
+collectDefaultMetrics({ register: registry });
+
+const postgres = {
+  connectionString: config.DATABASE_URL,
+  applicationName: 'payment-ledger-api',
+  onIdleError: (error: Error) => log.warn({ err: error }, 'Postgres closed an idle connection'),
+};
+// Longer than the statement and lock timeouts of a payment's transaction, which Postgres ends by itself.
+const pool = createPool({ ...postgres, max: config.DATABASE_POOL_SIZE, queryTimeoutMs: 10_000 });
+// A connection of its own for health: a pool that is busy is not a database that is gone.
+const probePool = createPool({ ...postgres, max: 1, queryTimeoutMs: 1_000 });
+const redis = connectRedis(config.REDIS_URL, log);
+
+const unitOfWork = new PostgresUnitOfWork(pool, shardCount(pool));
+const outboxHint = new RedisOutboxHint(redis, registry);
+const groupCommit = new GroupCommit(
+  async (commands: readonly AuthorizeCommand[]) => {
+    const outcomes = await authorizePayments(unitOfWork, commands, new Date());
+    if (outcomes.some(({ kind }) => kind === 'DECIDED')) outboxHint.committed();
+    return outcomes;
+  },
+  { maxBatch: config.GROUP_COMMIT_MAX_BATCH, maxQueue: config.GROUP_COMMIT_MAX_QUEUE },
+);
+
+const bucket = { capacity: config.RATE_LIMIT_CAPACITY, refillPerSecond: config.RATE_LIMIT_REFILL_PER_SECOND };
+const ledger = postgresLedger(pool);
+// Monotonic, so that ids made within one millisecond are in order too.
+const payments = new Payments(groupCommit, new RedisTokenBuckets(redis, bucket, registry), ledger, monotonicFactory());
+const accounts = new Accounts(ledger);
+
+const health = new Health({ services: SERVICES, probe: () => probePool.query('select 1'), log });
+const server = createServer({ payments, accounts, health, metrics: new CallMetrics(registry), log });
+const metricsServer = await startMetricsServer({
+  host: config.METRICS_HOST,
+  port: config.METRICS_PORT,
+  registry,
+  healthy: () => undefined,
+  ready: () => (health.serving ? undefined : 'the database does not answer, or the process is stopping'),
+});
+const address = await listen(server, config.GRPC_HOST, config.GRPC_PORT);
+await health.start();
+
+let stoppingSince: number | undefined;
+process.on('SIGTERM', onSignal);
+process.on('SIGINT', onSignal);
+log.info({ address, metricsAddress: metricsServer.address }, 'api ready');
+
+function loadConfig(): ApiConfig {
+  try {
+    return loadApiConfig(process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    console.error(error.message);
+    process.exit(1);
+  }
+}
+
+function onSignal(signal: NodeJS.Signals): void {
+  if (stoppingSince === undefined) {
+    stoppingSince = Date.now();
+    log.info({ signal }, 'api stopping');
+    void stop();
+  } else if (Date.now() - stoppingSince > 1_000) {
+    // Not at once: Ctrl-C reaches this process from the terminal and again from npm.
+    log.warn({ signal }, 'second signal: leaving with calls in flight');
+    process.exit(1);
+  }
+}
+
+/** From the outside in, so that nothing loses what it still needs: calls, transactions, connections. */
+async function stop(): Promise<void> {
+  const times = { drainMs: config.SHUTDOWN_DRAIN_MS, graceMs: config.SHUTDOWN_GRACE_MS };
+  const inTime = await stopServing(server, health, times);
+  if (!inTime) log.warn('calls took longer than SHUTDOWN_GRACE_MS and will be cut off');
+  await groupCommit.close();
+  redis.disconnect();
+  await Promise.all([pool.end(), probePool.end(), metricsServer.close()]);
+  log.info('api stopped');
+  // Cuts off the calls that were not in time: their connections keep the process alive.
+  process.exit();
+}

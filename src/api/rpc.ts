@@ -1,0 +1,123 @@
+import type { handleUnaryCall, MethodDefinition, Server, ServerUnaryCall } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
+import type { Logger } from 'pino';
+import { ServiceError } from '../app/errors.ts';
+import type { CallMetrics, CallObserver } from './call-metrics.ts';
+import { toFailure } from './status.ts';
+import { type Decodable, decodeRequest, MalformedRequest } from './wire.ts';
+
+/** One method of a service: how its request is read, and what answers it. */
+export interface Rpc<Request, Response> {
+  readonly request: Decodable<Request>;
+  /** May throw anything: status.ts makes a gRPC status of it. */
+  handle(request: Request, call: Call): Promise<Response>;
+}
+
+/** What a handler may know of the call besides its request. */
+interface Call {
+  /** Whether the caller has cancelled, or its deadline has passed. */
+  abandoned(): boolean;
+  /** W3C trace context; undefined if the call has none, or a malformed one. */
+  traceparent(): string | undefined;
+}
+
+/** An Rpc for every method of a service as ts-proto describes it. */
+export type Rpcs<Service> = {
+  readonly [Method in keyof Service]: Service[Method] extends MethodDefinition<infer Request, infer Response>
+    ? Rpc<Request, Response>
+    : never;
+};
+
+export interface Instruments {
+  readonly metrics: CallMetrics;
+  readonly log: Logger;
+}
+
+type AnyMethod = MethodDefinition<unknown, unknown>;
+
+/** Adds a service to the server. The types see to it that each of its methods is there. */
+export function addService<Service extends object>(
+  server: Server,
+  service: Service,
+  rpcs: Rpcs<Service>,
+  { metrics, log }: Instruments,
+): void {
+  const definitions: Record<string, AnyMethod> = {};
+  const handlers: Record<string, handleUnaryCall<unknown, unknown>> = {};
+  for (const [name, method] of Object.entries(service) as [string, AnyMethod][]) {
+    const rpc = rpcs[name as keyof Service] as Rpc<unknown, unknown>;
+    definitions[name] = { ...method, requestDeserialize: (bytes) => decodeRequest(rpc.request, bytes) };
+    handlers[name] = unary(rpc, metrics.observer(method.path), log);
+  }
+  server.addService(definitions, handlers);
+}
+
+/**
+ * Makes an Rpc what grpc-js calls: that catches only what is thrown synchronously,
+ * and waits for ever for a callback that does not come. A plain function rather
+ * than grpc-js interceptors, which put several objects and calls around each message.
+ */
+function unary<Request, Response>(
+  rpc: Rpc<Request, Response>,
+  observe: CallObserver,
+  log: Logger,
+): handleUnaryCall<Request | MalformedRequest, Response> {
+  return (call, callback) => {
+    const startedAt = performance.now();
+    const context = new UnaryCall(call);
+    answer(rpc, call.request, context).then(
+      (response) => {
+        observe(context.outcome(status.OK), performance.now() - startedAt);
+        callback(null, response);
+      },
+      (error) => {
+        const failure = toFailure(error, log);
+        observe(context.outcome(failure.code), performance.now() - startedAt);
+        callback(failure);
+      },
+    );
+  };
+}
+
+/** Async, so that what a handler throws before its first await is a rejection too. */
+async function answer<Request, Response>(
+  rpc: Rpc<Request, Response>,
+  request: Request | MalformedRequest,
+  call: Call,
+): Promise<Response> {
+  if (!(request instanceof MalformedRequest)) return rpc.handle(request, call);
+  throw new ServiceError({ kind: 'INVALID_REQUEST', violations: [] }, 'The request is no valid protobuf message.', {
+    cause: request.reason,
+  });
+}
+
+/** https://www.w3.org/TR/trace-context/#traceparent-header: neither version ff nor ids of zeros only. */
+const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+class UnaryCall implements Call {
+  readonly #call: ServerUnaryCall<unknown, unknown>;
+
+  constructor(call: ServerUnaryCall<unknown, unknown>) {
+    this.#call = call;
+  }
+
+  abandoned(): boolean {
+    return this.#call.cancelled || this.#late();
+  }
+
+  traceparent(): string | undefined {
+    const value = this.#call.metadata.get('traceparent')[0];
+    return typeof value === 'string' && TRACEPARENT.test(value) ? value : undefined;
+  }
+
+  /** What the caller has seen: nothing of our answer if the call had ended before. */
+  outcome(answered: status): status {
+    if (!this.#call.cancelled) return answered;
+    return this.#late() ? status.DEADLINE_EXCEEDED : status.CANCELLED;
+  }
+
+  /** grpc-js ends a call at its deadline by a timer, which a busy event loop runs late. */
+  #late(): boolean {
+    return Date.now() >= Number(this.#call.getDeadline());
+  }
+}

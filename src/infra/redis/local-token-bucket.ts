@@ -1,0 +1,56 @@
+export interface TokenBucketSettings {
+  /** Tokens a bucket holds: the largest burst. */
+  readonly capacity: number;
+  /** Tokens that flow back each second. */
+  readonly refillPerSecond: number;
+}
+
+interface Bucket {
+  /** In millionths of a token. */
+  readonly tokens: number;
+  /** When it held them, in microseconds. */
+  readonly atUs: number;
+}
+
+/** One token in the millionths that buckets count in; see token-bucket.lua for why, the arithmetic is the same. */
+const TOKEN = 1_000_000;
+
+/** Payers remembered: some 10 MB at most. */
+const MAX_BUCKETS = 100_000;
+
+/**
+ * Token buckets in the memory of this process, for when Redis is away. Buckets
+ * start full and replicas know nothing of each other, so a payer may get a burst
+ * from each: the limit is looser then, but there is one.
+ */
+export class LocalTokenBuckets {
+  readonly #settings: TokenBucketSettings;
+  readonly #maxBuckets: number;
+  /** The longest unused first. */
+  readonly #buckets = new Map<string, Bucket>();
+
+  constructor(settings: TokenBucketSettings, maxBuckets = MAX_BUCKETS) {
+    this.#settings = settings;
+    this.#maxBuckets = maxBuckets;
+  }
+
+  /** Takes one token. Returns the milliseconds until there is one again, 0 if it got one. nowUs never goes back. */
+  take(payerAccountId: string, nowUs: number): number {
+    const capacity = this.#settings.capacity * TOKEN;
+    const refill = this.#settings.refillPerSecond;
+    const bucket = this.#buckets.get(payerAccountId) ?? { tokens: capacity, atUs: nowUs };
+    const tokens = Math.min(capacity, bucket.tokens + (nowUs - bucket.atUs) * refill);
+    if (tokens < TOKEN) return Math.ceil((TOKEN - tokens) / refill / 1_000);
+
+    this.#buckets.delete(payerAccountId);
+    this.#buckets.set(payerAccountId, { tokens: tokens - TOKEN, atUs: nowUs });
+    if (this.#buckets.size > this.#maxBuckets) this.#forgetOldest();
+    return 0;
+  }
+
+  /** The longest unused is the likeliest to be full again, and then nothing is lost. */
+  #forgetOldest(): void {
+    const [oldest] = this.#buckets.keys();
+    if (oldest !== undefined) this.#buckets.delete(oldest);
+  }
+}

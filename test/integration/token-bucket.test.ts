@@ -1,0 +1,157 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { connectRedis } from '../../src/infra/redis/connection.ts';
+import { LocalTokenBuckets, type TokenBucketSettings } from '../../src/infra/redis/local-token-bucket.ts';
+import { RedisTokenBuckets } from '../../src/infra/redis/token-bucket.ts';
+
+let redis: Redis;
+let registry: Registry;
+let payer: string;
+
+const log = pino({ level: 'silent' });
+const keyOf = (payerAccountId: string) => `payment-ledger:bucket:${payerAccountId}`;
+
+beforeAll(async () => {
+  redis = connectRedis(inject('redisUrl'), log);
+  await new Promise((resolve) => redis.once('ready', resolve));
+});
+
+beforeEach(() => {
+  registry = new Registry();
+  payer = `payer-${randomUUID()}`;
+});
+
+afterAll(() => redis.disconnect());
+
+function buckets(settings: TokenBucketSettings, connection = redis): RedisTokenBuckets {
+  return new RedisTokenBuckets(connection, settings, registry);
+}
+
+async function fallbacks(): Promise<number> {
+  const metric = await registry.getSingleMetric('payment_ledger_rate_limit_fallback_total')!.get();
+  return metric.values[0]!.value;
+}
+
+/** The time by the server's clock, in microseconds. */
+async function serverUs(): Promise<number> {
+  const [seconds, microseconds] = await redis.time();
+  return Number(seconds) * 1_000_000 + Number(microseconds);
+}
+
+describe('in Redis', () => {
+  test('a burst of the capacity passes, the next waits for its token, and gets it then', async () => {
+    const limiter = buckets({ capacity: 5, refillPerSecond: 4 });
+    const taken = await Promise.all(Array.from({ length: 6 }, () => limiter.take(payer)));
+    expect(taken.slice(0, 5)).toEqual([0, 0, 0, 0, 0]);
+    const retryAfterMs = taken[5]!;
+    expect(retryAfterMs).toBeGreaterThan(200);
+    expect(retryAfterMs).toBeLessThanOrEqual(250);
+    await sleep(retryAfterMs + 5);
+    expect(await limiter.take(payer)).toBe(0);
+    expect(await limiter.take(payer)).toBeGreaterThan(0);
+    expect(await fallbacks()).toBe(0);
+  });
+
+  test('all replicas share a bucket', async () => {
+    const other = connectRedis(inject('redisUrl'), log);
+    await new Promise((resolve) => other.once('ready', resolve));
+    const replicas = [
+      buckets({ capacity: 50, refillPerSecond: 1 }),
+      new RedisTokenBuckets(other, { capacity: 50, refillPerSecond: 1 }, new Registry()),
+    ];
+    const taken = await Promise.all(Array.from({ length: 200 }, (_, index) => replicas[index % 2]!.take(payer)));
+    expect(taken.filter((retryAfterMs) => retryAfterMs === 0)).toHaveLength(50);
+    other.disconnect();
+  });
+
+  test('a bucket has one key, which goes when it is full again; a refusal writes nothing', async () => {
+    const limiter = buckets({ capacity: 2, refillPerSecond: 5 });
+    await limiter.take(payer);
+    await limiter.take(payer);
+    const [before, ttlMs] = [await redis.hgetall(keyOf(payer)), await redis.pttl(keyOf(payer))];
+    expect(ttlMs).toBeGreaterThan(300);
+    expect(ttlMs).toBeLessThanOrEqual(400);
+    expect(await limiter.take(payer)).toBeGreaterThan(0);
+    expect(await redis.hgetall(keyOf(payer))).toEqual(before);
+    await sleep(ttlMs + 20);
+    expect(await redis.exists(keyOf(payer))).toBe(0);
+  });
+
+  test('a smaller capacity holds at once, also for a bucket that has more', async () => {
+    await buckets({ capacity: 100, refillPerSecond: 1 }).take(payer);
+    registry = new Registry();
+    const limiter = buckets({ capacity: 2, refillPerSecond: 1 });
+    expect(await limiter.take(payer)).toBe(0);
+    expect(await limiter.take(payer)).toBe(0);
+    expect(await limiter.take(payer)).toBeGreaterThan(900);
+  });
+
+  test('a server clock that was set back refills nothing and takes nothing away', async () => {
+    const limiter = buckets({ capacity: 3, refillPerSecond: 1 });
+    const ahead = (await serverUs()) + 3_600 * 1_000_000;
+    await redis.hset(keyOf(payer), { tokens: 1_000_000, at: ahead });
+    expect(await limiter.take(payer)).toBe(0);
+    expect(await redis.hgetall(keyOf(payer))).toEqual({ tokens: '0', at: String(ahead) });
+    expect(await limiter.take(payer)).toBe(1_000);
+  });
+
+  test('counts exactly as the local bucket does', async () => {
+    const file = new URL('../../src/infra/redis/token-bucket.lua', import.meta.url);
+    // The clock is the only difference between the two, so the script gets the test's.
+    const script = readFileSync(file, 'utf8').replace("redis.call('TIME')", '{ ARGV[3], ARGV[4] }');
+    for (const settings of [
+      { capacity: 3, refillPerSecond: 7 },
+      { capacity: 200, refillPerSecond: 100 },
+      { capacity: 1_000_000, refillPerSecond: 1 },
+    ]) {
+      const local = new LocalTokenBuckets(settings);
+      const key = keyOf(randomUUID());
+      let nowUs = await serverUs();
+      for (let step = 0; step < 1_000; step += 1) {
+        nowUs += step % 10 < 7 ? 0 : Math.floor(Math.random() * 400_000);
+        const time = [Math.floor(nowUs / 1_000_000), nowUs % 1_000_000];
+        const shared = await redis.eval(script, 1, key, settings.capacity, settings.refillPerSecond, ...time);
+        expect(shared).toBe(local.take(payer, nowUs));
+      }
+    }
+  });
+});
+
+describe('without Redis', () => {
+  test('local buckets take over, and Redis is used again once it is back', async () => {
+    const limiter = buckets({ capacity: 2, refillPerSecond: 1 });
+    expect(await limiter.take(payer)).toBe(0);
+    await redis.call('CLIENT', 'PAUSE', '300', 'ALL');
+    const startedAt = performance.now();
+    const taken = [await limiter.take(payer), await limiter.take(payer), await limiter.take(payer)];
+    expect(performance.now() - startedAt).toBeLessThan(200);
+    expect(taken.slice(0, 2)).toEqual([0, 0]);
+    expect(taken[2]).toBeGreaterThan(900);
+    expect(await fallbacks()).toBe(3);
+    await sleep(1_200);
+    await limiter.take(payer);
+    expect(await fallbacks()).toBe(3);
+  });
+
+  test('a server that was never there costs no payment more than a moment', async () => {
+    const nowhere = connectRedis('redis://127.0.0.1:1', log);
+    const limiter = buckets({ capacity: 10, refillPerSecond: 1 }, nowhere);
+    const taken = await Promise.all(Array.from({ length: 11 }, () => limiter.take(payer)));
+    expect(taken.filter((retryAfterMs) => retryAfterMs === 0)).toHaveLength(10);
+    expect(await fallbacks()).toBe(11);
+    nowhere.disconnect();
+  });
+
+  test('scripts that Redis has forgotten are sent again', async () => {
+    const limiter = buckets({ capacity: 10, refillPerSecond: 1 });
+    expect(await limiter.take(payer)).toBe(0);
+    await redis.script('FLUSH');
+    expect(await limiter.take(payer)).toBe(0);
+    expect(await fallbacks()).toBe(0);
+  });
+});
