@@ -35,11 +35,20 @@ with (fillfactor = 50);
 
 insert into outbox_shards (shard) select generate_series(0, 15);
 
--- Events Kafka refused for good, until an operator redrives or discards them.
+-- Who is alive to share the shards. A worker that owns none, because it has just
+-- come, is counted as well, or it would never be given any.
+create table relay_workers (
+  worker_id text        primary key,
+  seen_at   timestamptz not null
+)
+with (fillfactor = 50);
+
+-- Events Kafka refused for good, until an operator redrives or discards them. A key
+-- has at most one: its later events are held.
 create table outbox_dead_letters (
-  id            uuid        primary key,
   shard         smallint    not null,
   position      bigint      not null,
+  id            uuid        primary key,
   aggregatetype text        not null,
   aggregateid   text        not null,
   type          text        not null,
@@ -47,6 +56,23 @@ create table outbox_dead_letters (
   headers       jsonb       not null,
   created_at    timestamptz not null,
   reason        text        not null,
-  dead_at       timestamptz not null default now()
+  dead_at       timestamptz not null default now(),
+
+  unique (shard, aggregateid)
 );
-create index outbox_dead_letters_key on outbox_dead_letters (shard, aggregateid);
+
+-- The later events of a key that has a dead letter. The relay moves them here as it
+-- meets them, so that however many there are, none stands in the way of other keys.
+create table outbox_held (
+  shard         smallint    not null,
+  position      bigint      not null,
+  id            uuid        not null,
+  aggregatetype text        not null,
+  aggregateid   text        not null,
+  type          text        not null,
+  payload       jsonb       not null,
+  headers       jsonb       not null,
+  created_at    timestamptz not null,
+
+  primary key (shard, aggregateid, position)
+);

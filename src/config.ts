@@ -53,6 +53,10 @@ const relayVariables = z.object({
   RELAY_BATCH_BYTES: count(524_288, 16_777_216),
   /** How often to look for events when no hint arrives. */
   RELAY_POLL_MS: count(500, 60_000),
+  /** How often the payments since the last time are reconciled; the whole books are once a day. */
+  RECONCILE_EVERY_MS: count(300_000, 86_400_000),
+  /** How long a key stays taken; not set is for ever. */
+  IDEMPOTENCY_KEY_RETENTION_DAYS: z.coerce.number().int().min(1).optional(),
   /** Prometheus metrics, /healthz and /readyz. 0 takes a free port. */
   METRICS_HOST: z.string().min(1).default('127.0.0.1'),
   METRICS_PORT: port.default(9_464),

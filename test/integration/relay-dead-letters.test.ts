@@ -63,7 +63,7 @@ describe('an event that Kafka refuses for good', () => {
   /** Two keys of one shard, so that they share batches; the first is refused in the middle, the other is not. */
   async function writeMixed(): Promise<string> {
     for (let round = 0; round < 30; round++) await writer.write(SAME_SHARD);
-    const [refused] = await writer.write([SAME_SHARD[0]!], TOO_LARGE);
+    const [refused] = await writer.write([SAME_SHARD[0]!], { padding: TOO_LARGE });
     for (let round = 0; round < 30; round++) await writer.write(SAME_SHARD);
     return refused!.eventId;
   }
@@ -131,7 +131,7 @@ describe('an event that Kafka refuses for good', () => {
 
   it('is told from a batch that is too large only as a whole', async () => {
     // Each is below the topic's limit, all together are far above it.
-    for (let round = 0; round < 40; round++) await writer.write(SAME_SHARD, 1_000);
+    for (let round = 0; round < 40; round++) await writer.write(SAME_SHARD, { padding: 1_000 });
     await worker.relay.runOnce();
     expect(await deadLetters.list(1)).toEqual([]);
     expect(byKey(await readTopic(topic, 80))).toEqual(byKey(writer.written));
@@ -143,7 +143,7 @@ describe('an event that Kafka refuses for good', () => {
     const discarded = new Set<string>();
     for (let round = 0; round < 60; round++) {
       await writer.write(SAME_SHARD);
-      if (round % 10 === 5) await writer.write([first], TOO_LARGE);
+      if (round % 10 === 5) await writer.write([first], { padding: TOO_LARGE });
       const [letter] = await deadLetters.list(1);
       if (letter === undefined) continue;
       if (round % 3 > 0) await deadLetters.redrive(letter.eventId);

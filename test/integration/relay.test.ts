@@ -83,7 +83,7 @@ describe('the relay', () => {
 
   it('ends a page at its limit of bytes, but gives one event at least', async () => {
     const writer = new OutboxWriter(database);
-    await writer.write(['acc-large', 'acc-large', 'acc-large'], 5_000);
+    await writer.write(['acc-large', 'acc-large', 'acc-large'], { padding: 5_000 });
     const page = [{ shard: shardOf('acc-large', SHARDS), except: [] }];
     const outbox = postgresOutbox(database.pool);
     expect(await outbox.read(page, { maxEvents: 10, maxBytes: 1 })).toHaveLength(1);

@@ -98,29 +98,41 @@ export class OutboxWriter {
     this.#pool = database.pool;
   }
 
-  /** One event for each of the keys, in one statement; padding makes the payload larger by so many bytes. */
-  async write(keys: readonly string[], padding = 0): Promise<TestEvent[]> {
+  /**
+   * One event for each of the keys, in one transaction that stays open for openMs.
+   * Padding makes payloads larger by so many bytes. As with payments, no key may be
+   * in two transactions at a time.
+   */
+  async write(keys: readonly string[], { padding = 0, openMs = 0 } = {}): Promise<TestEvent[]> {
     const events = keys.map((key) => {
       const version = (this.#versions.get(key) ?? 0) + 1;
       this.#versions.set(key, version);
       return { eventId: nextUlid(), key, version };
     });
-    await this.#pool.query(
-      `insert into outbox (shard, id, aggregatetype, aggregateid, type, payload, created_at)
-       select shard, id::uuid, 'payment', key, 'payment.authorized.v1', payload::jsonb, clock_timestamp()
-       from unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) with ordinality as event (shard, id, key, payload, n)
-       order by n`,
-      [
+    const client = await this.#pool.connect();
+    try {
+      await client.query('begin');
+      await client.query(INSERT, [
         events.map(({ key }) => shardOf(key, SHARDS)),
         events.map(({ eventId }) => ulidToUUID(eventId)),
         keys,
         events.map((event) => JSON.stringify(payload(event, padding))),
-      ],
-    );
+      ]);
+      if (openMs > 0) await new Promise((resume) => setTimeout(resume, openMs));
+      await client.query('commit');
+    } finally {
+      client.release();
+    }
     this.written.push(...events);
     return events;
   }
 }
+
+const INSERT = `
+  insert into outbox (shard, id, aggregatetype, aggregateid, type, payload, created_at)
+  select shard, id::uuid, 'payment', key, 'payment.authorized.v1', payload::jsonb, clock_timestamp()
+  from unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) with ordinality as event (shard, id, key, payload, n)
+  order by n`;
 
 function payload({ eventId, key, version }: TestEvent, padding: number): object {
   return {

@@ -1,0 +1,31 @@
+import { Kafka, logLevel } from 'kafkajs';
+import type { Logger } from '../../app/relay-ports.ts';
+
+export interface KafkaSettings {
+  readonly brokers: readonly string[];
+  readonly clientId: string;
+}
+
+/** A kafkajs client with the time limits and the log of this service. */
+export function kafkaClient({ brokers, clientId }: KafkaSettings, log: Logger): Kafka {
+  return new Kafka({
+    brokers: [...brokers],
+    clientId,
+    connectionTimeout: 3_000,
+    // A broker answers a produce request within the producer's timeout; this is for
+    // one that says nothing at all.
+    requestTimeout: 10_000,
+    // For connecting and metadata. Sends are not retried by kafkajs: see publisher.ts.
+    retry: { retries: 2, initialRetryTime: 100, maxRetryTime: 1_000 },
+    logLevel: logLevel.INFO,
+    logCreator:
+      () =>
+      ({ level, namespace, log: { message, timestamp: _, logger: __, ...fields } }) => {
+        // kafkajs calls an error what its caller recovers from, and says so for every
+        // request: the relay itself tells what matters.
+        if (level === logLevel.ERROR || level === logLevel.WARN)
+          log.warn({ ...fields, namespace }, `kafkajs: ${message}`);
+        else log.debug({ ...fields, namespace }, `kafkajs: ${message}`);
+      },
+  });
+}

@@ -1,0 +1,50 @@
+import type { ITopicConfig, Kafka } from 'kafkajs';
+
+export interface TopicSettings {
+  readonly topic: string;
+  /** One for each shard of the outbox. */
+  readonly partitions: number;
+  readonly replicationFactor: number;
+}
+
+/** The topic and the outbox disagree; only an operator can say which of them is right. */
+export class TopicMismatch extends Error {
+  override readonly name = 'TopicMismatch';
+}
+
+/**
+ * Creates the topic if it is missing. Throws TopicMismatch if it has another number
+ * of partitions than the outbox has shards; other errors mean Kafka cannot be had.
+ */
+export async function ensureTopic(
+  kafka: Kafka,
+  { topic, partitions, replicationFactor }: TopicSettings,
+): Promise<void> {
+  const admin = kafka.admin();
+  try {
+    await admin.connect();
+    const exists = (await admin.listTopics()).includes(topic);
+    // Another worker may create it at the same moment, which is not an error. Where
+    // it exists already, the right to create topics is not needed.
+    if (!exists) await admin.createTopics({ topics: [newTopic({ topic, partitions, replicationFactor })] });
+    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+    const found = topics.find(({ name }) => name === topic)?.partitions.length ?? 0;
+    if (found !== partitions) throw new TopicMismatch(mismatch(topic, found, partitions));
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+function newTopic({ topic, partitions, replicationFactor }: TopicSettings): ITopicConfig {
+  // A write that only one of three replicas has can be lost with that replica.
+  const configEntries = replicationFactor < 3 ? [] : [{ name: 'min.insync.replicas', value: '2' }];
+  return { topic, numPartitions: partitions, replicationFactor, configEntries };
+}
+
+function mismatch(topic: string, found: number, shards: number): string {
+  return (
+    `Topic ${topic} has ${found} partitions but the outbox has ${shards} shards; they must be equal, ` +
+    `as an event's shard is its partition. Either set KAFKA_TOPIC to a topic that does not exist yet or has ` +
+    `${shards} partitions, or give the outbox ${found} shards while it is empty and neither API nor relay runs.`
+  );
+}

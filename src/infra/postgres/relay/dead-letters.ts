@@ -1,0 +1,89 @@
+import type pg from 'pg';
+import { ulidToUUID, uuidToULID } from 'ulid';
+import type { DeadLetter, DeadLetters } from '../../../app/relay-ports.ts';
+
+/** The dead letters in Postgres. */
+export function postgresDeadLetters(pool: pg.Pool): DeadLetters {
+  return {
+    list: (limit) => list(pool, limit),
+    redrive: (eventId) => settle(pool, eventId, REDRIVE),
+    discard: (eventId) => settle(pool, eventId, DISCARD),
+  };
+}
+
+const SELECT = `
+  select letter.id, letter.shard, letter.aggregateid as key, letter.type, letter.payload::text as payload,
+         letter.reason, letter.created_at, letter.dead_at,
+         (select count(*) from outbox_held held
+          where held.shard = letter.shard and held.aggregateid = letter.aggregateid)::int as held
+  from outbox_dead_letters letter`;
+
+interface Row {
+  id: string;
+  shard: number;
+  key: string;
+  type: string;
+  payload: string;
+  reason: string;
+  created_at: Date;
+  dead_at: Date;
+  held: number;
+}
+
+async function list(pool: pg.Pool, limit: number): Promise<DeadLetter[]> {
+  const { rows } = await pool.query<Row>(`${SELECT} order by letter.dead_at limit $1`, [limit]);
+  return rows.map(toDeadLetter);
+}
+
+const COLUMNS = 'shard, position, id, aggregatetype, aggregateid, type, payload, headers, created_at';
+
+// Positions are kept: the key's events are read again in the order they were written.
+const REDRIVE = `
+  with letter as (
+    delete from outbox_dead_letters where id = $1 returning *
+  ), released as (
+    delete from outbox_held held using letter
+    where held.shard = letter.shard and held.aggregateid = letter.aggregateid
+    returning held.*
+  )
+  insert into outbox (${COLUMNS}) overriding system value
+  select ${COLUMNS} from letter union all select ${COLUMNS} from released`;
+
+const DISCARD = `
+  with letter as (
+    delete from outbox_dead_letters where id = $1 returning *
+  ), released as (
+    delete from outbox_held held using letter
+    where held.shard = letter.shard and held.aggregateid = letter.aggregateid
+    returning held.*
+  )
+  insert into outbox (${COLUMNS}) overriding system value
+  select ${COLUMNS} from released`;
+
+/**
+ * The dead letter is locked by a statement of its own: the relay locks it too while it
+ * sets events aside, so what comes after the lock sees every event that was.
+ */
+async function settle(pool: pg.Pool, eventId: string, statement: string): Promise<DeadLetter | undefined> {
+  const id = ulidToUUID(eventId);
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  try {
+    await client.query('begin');
+    await client.query('select from outbox_dead_letters where id = $1 for update', [id]);
+    const { rows } = await client.query<Row>(`${SELECT} where letter.id = $1`, [id]);
+    if (rows[0] !== undefined) await client.query(statement, [id]);
+    await client.query('commit');
+    return rows[0] && toDeadLetter(rows[0]);
+  } catch (error) {
+    // A connection in an unknown state is not given back to the pool.
+    broken = error instanceof Error ? error : new Error(String(error));
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}
+
+function toDeadLetter({ id, created_at, dead_at, ...same }: Row): DeadLetter {
+  return { ...same, eventId: uuidToULID(id), createdAt: created_at, deadAt: dead_at };
+}

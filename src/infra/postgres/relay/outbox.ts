@@ -1,0 +1,129 @@
+import type pg from 'pg';
+import { uuidToULID } from 'ulid';
+import type { Acknowledged, Lease, Outbox, PageLimits, PendingEvent, ShardPage } from '../../../app/relay-ports.ts';
+
+/** The outbox in Postgres. Keeps no session state: every statement may run on another connection. */
+export function postgresOutbox(pool: pg.Pool): Outbox {
+  return {
+    read: (pages, limits) => read(pool, pages, limits),
+    remove: (published) => remove(pool, published),
+    bury: (lease, event, reason) => bury(pool, lease, event, reason),
+    hold: (lease, events) => hold(pool, lease, events),
+  };
+}
+
+// The running sum stops a page at max_bytes, so memory is bounded whatever the
+// events' size. Dead letters are few: looking one up for each event costs little.
+const READ = `
+  select e.shard, e.position, e.id, e.aggregateid, e.type, e.payload, e.headers, e.created_at,
+         exists (select from outbox_dead_letters d where d.shard = e.shard and d.aggregateid = e.aggregateid) as held
+  from unnest($1::smallint[]) as page (shard)
+  cross join lateral (
+    select *, sum(octet_length(payload)) over (order by position) - octet_length(payload) as bytes_before
+    from (
+      select shard, position, id, aggregateid, type, payload::text as payload, headers, created_at
+      from outbox
+      where outbox.shard = page.shard and position <> all ($2::bigint[])
+      order by position
+      limit $3
+    ) lowest
+  ) e
+  where e.bytes_before < $4
+  order by e.shard, e.position`;
+
+type Row = [number, bigint, string, string, string, string, Record<string, unknown>, Date, boolean];
+
+async function read(pool: pg.Pool, pages: readonly ShardPage[], limits: PageLimits): Promise<PendingEvent[]> {
+  const shards = pages.map(({ shard }) => shard);
+  const except = pages.flatMap((page) => page.except);
+  const values = [shards, except, limits.maxEvents, limits.maxBytes];
+  const { rows } = await pool.query<Row>({ text: READ, values, rowMode: 'array' });
+  return rows.map(([shard, position, id, key, type, payload, headers, createdAt, held]) => ({
+    shard,
+    position,
+    eventId: uuidToULID(id),
+    key,
+    type,
+    payload,
+    headers: textOnly(headers),
+    createdAt,
+    held,
+  }));
+}
+
+/** A header's value is text; anything else in the column is not for Kafka. */
+function textOnly(headers: Record<string, unknown>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).filter((header): header is [string, string] => typeof header[1] === 'string'),
+  );
+}
+
+// Whoever claims a shard raises its epoch, so an epoch that is still current proves
+// that nobody else has published from it since.
+const REMOVE = `
+  with published as materialized (
+    select done.shard, done.position
+    from unnest($1::smallint[], $2::bigint[], $3::bigint[]) as done (shard, epoch, position)
+    join outbox_shards using (shard, epoch)
+  ), removed as (
+    delete from outbox using published
+    where outbox.shard = published.shard and outbox.position = published.position
+  )
+  select distinct shard from published`;
+
+async function remove(pool: pg.Pool, published: readonly Acknowledged[]): Promise<ReadonlySet<number>> {
+  const shards: number[] = [];
+  const epochs: bigint[] = [];
+  const positions: bigint[] = [];
+  for (const { lease, positions: acknowledged } of published) {
+    for (const position of acknowledged) {
+      shards.push(lease.shard);
+      epochs.push(lease.epoch);
+      positions.push(position);
+    }
+  }
+  const { rows } = await pool.query<{ shard: number }>(REMOVE, [shards, epochs, positions]);
+  return new Set(rows.map(({ shard }) => shard));
+}
+
+// The lock on the shard makes a claim wait: either the new owner sees the dead
+// letter when it reads, or the claim came first and nothing is written here.
+const BURY = `
+  with fence as materialized (
+    select shard from outbox_shards where shard = $1 and epoch = $2 for share
+  ), refused as (
+    delete from outbox using fence where outbox.shard = fence.shard and outbox.position = $3 returning outbox.*
+  ), buried as (
+    insert into outbox_dead_letters
+      (shard, position, id, aggregatetype, aggregateid, type, payload, headers, created_at, reason)
+    select shard, position, id, aggregatetype, aggregateid, type, payload, headers, created_at, $4 from refused
+  )
+  select from fence`;
+
+async function bury(pool: pg.Pool, lease: Lease, event: PendingEvent, reason: string): Promise<boolean> {
+  const { rowCount } = await pool.query(BURY, [lease.shard, lease.epoch, event.position, reason]);
+  return rowCount === 1;
+}
+
+// The dead letters are locked as well: redriving or discarding one waits, and then
+// finds what was put aside here; or it came first, and its key's events stay.
+const HOLD = `
+  with fence as materialized (
+    select shard from outbox_shards where shard = $1 and epoch = $2 for share
+  ), letters as materialized (
+    select shard, aggregateid from outbox_dead_letters join fence using (shard)
+    where aggregateid = any ($4::text[]) for share of outbox_dead_letters
+  ), waiting as (
+    delete from outbox using letters
+    where outbox.shard = letters.shard and outbox.position = any ($3::bigint[])
+      and outbox.aggregateid = letters.aggregateid
+    returning outbox.*
+  )
+  insert into outbox_held (shard, position, id, aggregatetype, aggregateid, type, payload, headers, created_at)
+  select shard, position, id, aggregatetype, aggregateid, type, payload, headers, created_at from waiting`;
+
+async function hold(pool: pg.Pool, lease: Lease, events: readonly PendingEvent[]): Promise<void> {
+  const positions = events.map(({ position }) => position);
+  const keys = [...new Set(events.map(({ key }) => key))];
+  await pool.query(HOLD, [lease.shard, lease.epoch, positions, keys]);
+}

@@ -1,0 +1,59 @@
+import { expireKeys, type IdempotencyKeys, type ReconciliationHistory, reconcileLately } from '../app/housekeeping.ts';
+import type { Books } from '../app/reconcile.ts';
+import type { Logger, OutboxSample } from '../app/relay-ports.ts';
+import type { Chore } from './housekeeping.ts';
+
+export interface ChoreServices {
+  readonly books: Books;
+  readonly history: ReconciliationHistory;
+  readonly keys: IdempotencyKeys;
+  readonly sampleOutbox: () => Promise<OutboxSample>;
+  readonly log: Logger;
+}
+
+export interface ChoreSettings {
+  readonly reconcileEveryMs: number;
+  /** Undefined keeps idempotency keys for ever. */
+  readonly keyRetentionDays: number | undefined;
+}
+
+const MINUTE_MS = 60_000;
+/** An event that waits for so long is worth a line in the log. */
+const LATE_SECONDS = 60;
+/** So is a transaction behind which nothing can be vacuumed. */
+const LONG_TRANSACTION_SECONDS = 300;
+
+/** What housekeeping does, and how often. */
+export function chores(services: ChoreServices, { reconcileEveryMs, keyRetentionDays }: ChoreSettings): Chore[] {
+  const { books, history, keys, log } = services;
+  const all: Chore[] = [
+    {
+      name: 'reconcile',
+      everyMs: reconcileEveryMs,
+      async run() {
+        const { problems, paymentsExamined } = await reconcileLately(books, history, new Date());
+        for (const problem of problems) log.error({ problem }, 'the books do not balance');
+        return { problems: problems.length, paymentsExamined };
+      },
+    },
+    {
+      name: 'sample-outbox',
+      everyMs: MINUTE_MS,
+      async run() {
+        const sample = await services.sampleOutbox();
+        if (sample.deadLetters > 0) log.warn({ ...sample }, 'dead letters wait for an operator');
+        if (sample.oldestPendingSeconds > LATE_SECONDS) log.warn({ ...sample }, 'events are late');
+        if (sample.oldestTransactionSeconds > LONG_TRANSACTION_SECONDS) log.warn({ ...sample }, 'a transaction is old');
+        return sample;
+      },
+    },
+  ];
+  if (keyRetentionDays !== undefined) {
+    all.push({
+      name: 'expire-idempotency-keys',
+      everyMs: 60 * MINUTE_MS,
+      run: async () => ({ expired: await expireKeys(keys, keyRetentionDays, new Date()) }),
+    });
+  }
+  return all;
+}

@@ -1,0 +1,91 @@
+import { Queue, Worker } from 'bullmq';
+import { Redis } from 'ioredis';
+import type { Logger } from '../app/relay-ports.ts';
+
+/** A chore that is done now and then by one of the workers. */
+export interface Chore {
+  readonly name: string;
+  readonly everyMs: number;
+  /** Returns what to log. */
+  readonly run: () => Promise<object>;
+}
+
+export interface HousekeepingSettings {
+  readonly redisUrl: string;
+  readonly queue: string;
+  /** How often the schedules are written again, so that they survive a Redis that lost them. */
+  readonly rescheduleMs: number;
+}
+
+/**
+ * Runs chores on BullMQ: each of them once in its time, however many workers there
+ * are. It carries no event and no payment; while Redis is away chores wait.
+ */
+export class Housekeeping {
+  readonly #chores: ReadonlyMap<string, Chore>;
+  readonly #settings: HousekeepingSettings;
+  readonly #log: Logger;
+  readonly #redis: Redis;
+  readonly #queue: Queue;
+  readonly #worker: Worker;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(chores: readonly Chore[], settings: HousekeepingSettings, log: Logger) {
+    this.#chores = new Map(chores.map((chore) => [chore.name, chore]));
+    this.#settings = settings;
+    this.#log = log;
+    // BullMQ wants commands to wait for Redis, for ever.
+    this.#redis = new Redis(settings.redisUrl, { maxRetriesPerRequest: null, lazyConnect: true });
+    this.#queue = new Queue(settings.queue, { connection: this.#redis, skipVersionCheck: true });
+    this.#worker = new Worker(settings.queue, (job) => this.#run(job.name), {
+      connection: this.#redis,
+      autorun: false,
+      skipVersionCheck: true,
+    });
+    for (const emitter of [this.#redis, this.#queue, this.#worker]) {
+      emitter.on('error', (error: Error) => log.debug({ err: error }, 'housekeeping: Redis is away'));
+    }
+    this.#worker.on('failed', (job, error) => log.error({ err: error, chore: job?.name }, 'a chore failed'));
+  }
+
+  start(): void {
+    this.#worker.run().catch((error: unknown) => this.#log.error({ err: error }, 'housekeeping has stopped'));
+    this.#reschedule();
+    this.#timer = setInterval(() => this.#reschedule(), this.#settings.rescheduleMs);
+  }
+
+  /** Waits for a chore that is being done, unless Redis is away. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    const reachable = this.#redis.status === 'ready';
+    await this.#worker.close(!reachable);
+    await this.#queue.close();
+    this.#redis.disconnect();
+  }
+
+  #reschedule(): void {
+    // Commands would only pile up until Redis is back.
+    if (this.#redis.status !== 'ready' && this.#redis.status !== 'wait') return;
+    for (const { name, everyMs } of this.#chores.values()) {
+      this.#queue
+        .upsertJobScheduler(
+          name,
+          { every: everyMs },
+          {
+            name,
+            opts: { removeOnComplete: 10, removeOnFail: 100, attempts: 3, backoff: { type: 'fixed', delay: 5_000 } },
+          },
+        )
+        .catch((error: unknown) => this.#log.warn({ err: error, chore: name }, 'a chore could not be scheduled'));
+    }
+  }
+
+  async #run(name: string): Promise<object> {
+    const chore = this.#chores.get(name);
+    // Another version of this program has scheduled it, or its configuration asks for more.
+    if (chore === undefined) return { skipped: true };
+    const result = await chore.run();
+    this.#log.info({ chore: name, ...result }, 'chore done');
+    return result;
+  }
+}

@@ -1,0 +1,160 @@
+import type { Lease, LeaseView, Logger, ShardLeases } from '../app/relay-ports.ts';
+import type { RelayMetrics } from './metrics.ts';
+import type { ShardLane } from './shard-lane.ts';
+
+export interface KeeperSettings {
+  /** Unique for each start of a process. */
+  readonly workerId: string;
+  /** How long a shard stays with a worker that stopped renewing. */
+  readonly leaseMs: number;
+}
+
+/**
+ * Keeps this worker's share of the shards: renews their leases, claims what is
+ * missing, gives back what is too much when workers join.
+ */
+export class LeaseKeeper {
+  readonly #leases: ShardLeases;
+  readonly #settings: KeeperSettings;
+  readonly #startLane: (lease: Lease) => ShardLane;
+  /** Tells other workers that shards came free, or that the share has changed. */
+  readonly #announce: () => void;
+  readonly #metrics: RelayMetrics;
+  readonly #log: Logger;
+  readonly #lanes = new Map<number, ShardLane>();
+  /** Shards that finish what is in flight, to be given back or because they were lost; no second lane may start beside them. */
+  readonly #leaving = new Map<number, Promise<void>>();
+  /** Until when the leases run at least, by this process's clock. */
+  #leasedUntilMs = 0;
+  #joined = false;
+
+  constructor(
+    leases: ShardLeases,
+    settings: KeeperSettings,
+    startLane: (lease: Lease) => ShardLane,
+    announce: () => void,
+    metrics: RelayMetrics,
+    log: Logger,
+  ) {
+    this.#leases = leases;
+    this.#settings = settings;
+    this.#startLane = startLane;
+    this.#announce = announce;
+    this.#metrics = metrics;
+    this.#log = log;
+  }
+
+  get lanes(): Iterable<ShardLane> {
+    return this.#lanes.values();
+  }
+
+  /**
+   * Whether the leases run. The term is counted from before its renewal was sent, by
+   * a clock that does not stop with the process: so one that was stopped and resumed
+   * knows that it may have been replaced.
+   */
+  leasesRun(): boolean {
+    return performance.now() < this.#leasedUntilMs;
+  }
+
+  /** Renews, then takes or gives back shards until this worker has its share. Throws if Postgres cannot be had. */
+  async keep(): Promise<void> {
+    const { workerId, leaseMs } = this.#settings;
+    const sentAtMs = performance.now();
+    const view = await this.#leases.renew(workerId, leaseMs);
+    this.#leasedUntilMs = sentAtMs + leaseMs;
+    if (!this.#joined) {
+      this.#joined = true;
+      if (view.workers.length > 1) this.#announce();
+    }
+    this.#dropLost(view);
+    this.#adopt(view.held);
+
+    const share = fairShare(view, workerId);
+    const surplus = [...this.#lanes.values()].slice(share);
+    for (const lane of surplus) this.#giveBack(lane);
+    const missing = share - this.#lanes.size;
+    if (missing > 0 && view.unowned > 0) this.#adopt(await this.#leases.claim(workerId, leaseMs, missing));
+    this.#metrics.shardsOwned.set(this.#lanes.size);
+    this.#metrics.shardsUnowned.set(view.unowned);
+  }
+
+  /**
+   * Gives all shards back, each as soon as nothing of it is in flight, and those that
+   * take longer than the grace at once; the worker no longer counts for the share.
+   */
+  async leave(graceMs: number): Promise<void> {
+    const { workerId } = this.#settings;
+    // Before the shards come free: the others' share must count without this one. If
+    // Postgres cannot be had, both fall to the others when the leases end.
+    await this.#leases
+      .leave(workerId)
+      .catch((error: unknown) => this.#log.warn({ err: error }, 'the worker could not sign off'));
+    const leases = [...this.#lanes.values()].map(({ lease }) => lease);
+    for (const lane of this.#lanes.values()) this.#giveBack(lane);
+    let timer: NodeJS.Timeout | undefined;
+    const graceIsOver = new Promise<'late'>((resolve) => {
+      timer = setTimeout(() => resolve('late'), graceMs);
+    });
+    const outcome = await Promise.race([Promise.all(this.#leaving.values()), graceIsOver]);
+    clearTimeout(timer);
+    if (outcome !== 'late') return;
+    this.#log.warn(
+      { shards: [...this.#leaving.keys()] },
+      'sends are still in flight: the shards are given back all the same',
+    );
+    await this.#leases
+      .release(workerId, leases)
+      .catch((error: unknown) => this.#log.warn({ err: error }, 'the shards could not be given back'));
+    this.#announce();
+  }
+
+  #dropLost({ held }: LeaseView): void {
+    const epochs = new Map(held.map(({ shard, epoch }) => [shard, epoch]));
+    for (const [shard, lane] of this.#lanes) {
+      if (epochs.get(shard) === lane.lease.epoch) continue;
+      this.#lanes.delete(shard);
+      this.#leaving.set(
+        shard,
+        lane.stop().finally(() => this.#leaving.delete(shard)),
+      );
+      this.#metrics.leaseLosses.inc();
+      this.#log.warn({ shard }, 'another worker has claimed this shard');
+    }
+  }
+
+  /** Starts lanes for leases that have none: those just claimed, and those whose claim was not answered. */
+  #adopt(leases: readonly Lease[]): void {
+    for (const lease of leases) {
+      if (this.#lanes.has(lease.shard) || this.#leaving.has(lease.shard)) continue;
+      const lane = this.#startLane(lease);
+      this.#lanes.set(lease.shard, lane);
+      this.#log.info({ shard: lease.shard, epoch: lease.epoch.toString() }, 'shard claimed');
+      lane.wake();
+    }
+  }
+
+  #giveBack(lane: ShardLane): void {
+    const { shard } = lane.lease;
+    this.#lanes.delete(shard);
+    const released = lane
+      .stop()
+      .then(() => this.#leases.release(this.#settings.workerId, [lane.lease]))
+      .then(
+        () => {
+          this.#log.info({ shard }, 'shard given back');
+          this.#announce();
+        },
+        // Then it falls free when its lease ends.
+        (error: unknown) => this.#log.warn({ err: error, shard }, 'shard could not be given back'),
+      )
+      .finally(() => this.#leaving.delete(shard));
+    this.#leaving.set(shard, released);
+  }
+}
+
+/** Every worker comes to the same division: shards ÷ workers, the first ones in order taking one of the rest. */
+export function fairShare({ shards, workers }: Pick<LeaseView, 'shards' | 'workers'>, workerId: string): number {
+  const whole = Math.floor(shards / workers.length);
+  return workers.indexOf(workerId) < shards % workers.length ? whole + 1 : whole;
+}

@@ -1,0 +1,149 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type pg from 'pg';
+import { pino } from 'pino';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { ConfigError, loadRelayConfig, type RelayConfig } from '../config.ts';
+import { kafkaClient } from '../infra/kafka/client.ts';
+import { KafkaPublisher } from '../infra/kafka/publisher.ts';
+import { ensureTopic, TopicMismatch } from '../infra/kafka/topic.ts';
+import { startMetricsServer } from '../infra/metrics-server.ts';
+import { postgresIdempotencyKeys, postgresReconciliationHistory } from '../infra/postgres/housekeeping.ts';
+import { createPool } from '../infra/postgres/pool.ts';
+import { postgresBooks } from '../infra/postgres/reconciliation.ts';
+import { postgresOutbox } from '../infra/postgres/relay/outbox.ts';
+import { sampleOutbox } from '../infra/postgres/relay/outbox-sample.ts';
+import { countShards, postgresShardLeases } from '../infra/postgres/relay/shard-leases.ts';
+import { Backoff } from './backoff.ts';
+import { chores } from './chores.ts';
+import { Health } from './health.ts';
+import { Housekeeping } from './housekeeping.ts';
+import { booksGauges, outboxGauges, relayMetrics } from './metrics.ts';
+import { redisSignals } from './redis-signals.ts';
+import { Relay } from './relay.ts';
+
+let config: RelayConfig;
+try {
+  config = loadRelayConfig(process.env);
+} catch (error) {
+  if (!(error instanceof ConfigError)) throw error;
+  console.error(error.message);
+  process.exit(1);
+}
+
+const log = pino({ level: config.LOG_LEVEL, base: { process: 'relay', pid: process.pid } });
+process.on('unhandledRejection', (error) => {
+  log.fatal({ err: error }, 'Bug! A rejection nobody handles');
+  process.exit(1);
+});
+
+const stopping = new AbortController();
+process.on('SIGTERM', stop);
+process.on('SIGINT', stop);
+function stop(signal: NodeJS.Signals): void {
+  if (stopping.signal.aborted) {
+    log.warn({ signal }, 'second signal: leaving without handing over');
+    process.exit(1);
+  }
+  log.info({ signal }, 'relay stopping');
+  stopping.abort();
+}
+
+const workerId = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
+const registry = new Registry();
+collectDefaultMetrics({ register: registry });
+
+const pool = createPool({
+  connectionString: config.DATABASE_URL,
+  // One statement each to read, to delete, to renew, to sample, and one to spare.
+  max: 5,
+  applicationName: 'payment-ledger-relay',
+  queryTimeoutMs: 10_000,
+  onIdleError: (error) => log.warn({ err: error }, 'Postgres closed an idle connection'),
+});
+const kafka = kafkaClient({ brokers: config.KAFKA_BROKERS, clientId: `payment-ledger-relay-${workerId}` }, log);
+const publisher = new KafkaPublisher(
+  kafka,
+  { topic: config.KAFKA_TOPIC, ackTimeoutMs: 5_000, rebuildAfterMs: 10_000 },
+  log,
+);
+const signals = redisSignals(config.REDIS_URL, log);
+const relay = new Relay(
+  {
+    workerId,
+    leaseMs: config.RELAY_LEASE_MS,
+    batchSize: config.RELAY_BATCH_SIZE,
+    batchBytes: config.RELAY_BATCH_BYTES,
+    pollMs: config.RELAY_POLL_MS,
+  },
+  {
+    outbox: postgresOutbox(pool),
+    leases: postgresShardLeases(pool),
+    publisher,
+    signals,
+    metrics: relayMetrics(registry),
+    log,
+  },
+);
+const history = postgresReconciliationHistory(pool);
+outboxGauges(registry, () => sampleOutbox(pool), log);
+booksGauges(registry, history, log);
+const housekeeping = new Housekeeping(
+  chores(
+    {
+      books: postgresBooks(pool),
+      history,
+      keys: postgresIdempotencyKeys(pool),
+      sampleOutbox: () => sampleOutbox(pool),
+      log,
+    },
+    { reconcileEveryMs: config.RECONCILE_EVERY_MS, keyRetentionDays: config.IDEMPOTENCY_KEY_RETENTION_DAYS },
+  ),
+  { redisUrl: config.REDIS_URL, queue: 'payment-ledger-housekeeping', rescheduleMs: 60_000 },
+  log,
+);
+const health = new Health({ relay, publisher, leaseMs: config.RELAY_LEASE_MS });
+const metricsServer = await startMetricsServer({
+  host: config.METRICS_HOST,
+  port: config.METRICS_PORT,
+  registry,
+  healthy: health.healthy,
+  ready: health.ready,
+});
+
+if (await topicReady(pool)) {
+  relay.start();
+  health.start();
+  housekeeping.start();
+  log.info({ workerId, topic: config.KAFKA_TOPIC, metrics: metricsServer.address }, 'relay ready');
+  if (!stopping.signal.aborted) await new Promise((resolve) => stopping.signal.addEventListener('abort', resolve));
+  await relay.stop(config.SHUTDOWN_GRACE_MS);
+}
+health.stop();
+await Promise.allSettled([housekeeping.stop(), publisher.close(), signals.close(), metricsServer.close()]);
+await pool.end();
+log.info('relay stopped');
+
+/** Waits until the topic is there and fits; false if the process is to stop before. */
+async function topicReady(database: pg.Pool): Promise<boolean> {
+  const wait = new Backoff(250, 5_000);
+  while (!stopping.signal.aborted) {
+    try {
+      await ensureTopic(kafka, {
+        topic: config.KAFKA_TOPIC,
+        partitions: await countShards(database),
+        replicationFactor: config.KAFKA_REPLICATION_FACTOR,
+      });
+      return true;
+    } catch (error) {
+      if (error instanceof TopicMismatch) {
+        log.fatal(error.message);
+        process.exit(1);
+      }
+      log.warn({ err: error }, 'waiting for Postgres and Kafka');
+      await sleep(wait.next(), undefined, { signal: stopping.signal }).catch(() => undefined);
+    }
+  }
+  return false;
+}

@@ -1,0 +1,126 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { ReconciliationHistory } from '../app/housekeeping.ts';
+import type { Logger, OutboxSample, PendingEvent } from '../app/relay-ports.ts';
+
+/** What one worker counts about itself. */
+export interface RelayMetrics {
+  published(events: readonly PendingEvent[]): void;
+  readonly retries: Counter;
+  readonly deadLetters: Counter;
+  readonly leaseLosses: Counter;
+  readonly shardsOwned: Gauge;
+  readonly shardsUnowned: Gauge;
+}
+
+const LATENCY_BUCKETS_S = [0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 600, 3_600];
+
+export function relayMetrics(registry: Registry): RelayMetrics {
+  const registers = [registry];
+  const published = new Counter({
+    name: 'payment_ledger_relay_published_total',
+    help: 'Events that Kafka acknowledged to this worker, repeats included.',
+    registers,
+  });
+  const latency = new Histogram({
+    name: 'payment_ledger_relay_commit_to_ack_seconds',
+    help: "From an event's creation, by the API's clock, to Kafka's acknowledgement, by the relay's.",
+    buckets: LATENCY_BUCKETS_S,
+    registers,
+  });
+  return {
+    published(events) {
+      published.inc(events.length);
+      const nowMs = Date.now();
+      for (const { createdAt } of events) latency.observe(Math.max(0, nowMs - createdAt.getTime()) / 1_000);
+    },
+    retries: new Counter({
+      name: 'payment_ledger_relay_retries_total',
+      help: 'Failures after which this worker tried a shard again.',
+      registers,
+    }),
+    deadLetters: new Counter({
+      name: 'payment_ledger_relay_dead_letters_total',
+      help: 'Events this worker put with the dead letters.',
+      registers,
+    }),
+    leaseLosses: new Counter({
+      name: 'payment_ledger_relay_lease_losses_total',
+      help: 'Shards that another worker claimed from this one.',
+      registers,
+    }),
+    shardsOwned: new Gauge({
+      name: 'payment_ledger_relay_shards_owned',
+      help: 'Shards this worker publishes.',
+      registers,
+    }),
+    shardsUnowned: new Gauge({
+      name: 'payment_ledger_relay_shards_unowned',
+      help: 'Shards no worker held when this one last looked; the same in every worker.',
+      registers,
+    }),
+  };
+}
+
+/**
+ * Gauges of the whole outbox, sampled when they are scraped, by any worker: they are
+ * about the database, so take the maximum over workers. While Postgres cannot be had
+ * they are left out.
+ */
+export function outboxGauges(registry: Registry, sample: () => Promise<OutboxSample>, log: Logger): void {
+  const gauge = (name: string, help: string) => new Gauge({ name, help, registers: [registry] });
+  const gauges: [keyof OutboxSample, Gauge][] = [
+    [
+      'oldestPendingSeconds',
+      gauge('payment_ledger_outbox_oldest_pending_seconds', 'Age of the oldest event that waits.'),
+    ],
+    [
+      'deadLetters',
+      gauge('payment_ledger_outbox_held_keys', 'Keys held by an event that Kafka refused: dead letters.'),
+    ],
+    ['held', gauge('payment_ledger_outbox_held_events', 'Events that wait behind a dead letter of their key.')],
+    [
+      'oldestTransactionSeconds',
+      gauge('payment_ledger_postgres_oldest_transaction_seconds', 'Age of the longest open transaction.'),
+    ],
+  ];
+  const pending = new Gauge({
+    name: 'payment_ledger_outbox_pending_events',
+    help: 'Committed events that wait to be published.',
+    registers: [registry],
+    async collect() {
+      try {
+        const taken = await sample();
+        pending.set(taken.pending);
+        for (const [field, each] of gauges) each.set(taken[field]);
+      } catch (error) {
+        log.warn({ err: error }, 'the outbox could not be sampled');
+        for (const each of [pending, ...gauges.map(([, other]) => other)]) each.remove();
+      }
+    },
+  });
+}
+
+/** When the books were last reconciled, by any worker, and what was found. */
+export function booksGauges(registry: Registry, history: ReconciliationHistory, log: Logger): void {
+  const problems = new Gauge({
+    name: 'payment_ledger_books_problems',
+    help: 'What the last reconciliation found wrong; 0 is well.',
+    registers: [registry],
+    async collect() {
+      try {
+        const last = await history.last();
+        if (last === undefined) return;
+        problems.set(last.problems);
+        reconciled.set(last.startedAt.getTime() / 1_000);
+      } catch (error) {
+        log.warn({ err: error }, 'the last reconciliation could not be read');
+        problems.remove();
+      }
+    },
+  });
+  const reconciled = new Gauge({
+    name: 'payment_ledger_books_reconciled_timestamp_seconds',
+    help: 'When the last reconciliation began.',
+    registers: [registry],
+  });
+}

@@ -1,0 +1,185 @@
+import {
+  type EventPublisher,
+  EventRefused,
+  type Lease,
+  type Logger,
+  type Outbox,
+  type PendingEvent,
+} from '../app/relay-ports.ts';
+import { Backoff } from './backoff.ts';
+import type { RelayMetrics } from './metrics.ts';
+
+export interface Page {
+  readonly events: readonly PendingEvent[];
+  /** Whether it ended at a limit, so that there may be more. */
+  readonly full: boolean;
+}
+
+export interface LaneServices {
+  /** The lowest events left in the shard, but for those at the given positions. */
+  readonly read: (shard: number, except: readonly bigint[]) => Promise<Page>;
+  /** Deletes events; false if the lease was not current. */
+  readonly remove: (lease: Lease, positions: readonly bigint[]) => Promise<boolean>;
+  readonly outbox: Pick<Outbox, 'bury' | 'hold'>;
+  readonly publisher: EventPublisher;
+  /** Whether the worker's leases still run, by a clock that also runs while the process is stopped. */
+  readonly leasesRun: () => boolean;
+  readonly metrics: RelayMetrics;
+  readonly log: Logger;
+}
+
+/** A failed shard is tried again after this, and then ever more rarely. */
+const FIRST_RETRY_MS = 100;
+const LAST_RETRY_MS = 5_000;
+
+/**
+ * Publishes one leased shard, in order: one batch is in flight at a time, and each
+ * begins at the lowest event that Kafka has not acknowledged. So whatever is sent
+ * twice, by this worker or by one that held the lease before, no event is first
+ * delivered before an earlier one of its key.
+ */
+export class ShardLane {
+  readonly lease: Lease;
+  readonly #services: LaneServices;
+  readonly #backoff = new Backoff(FIRST_RETRY_MS, LAST_RETRY_MS);
+  /** Acknowledged by Kafka, and still in the outbox as far as is known. */
+  readonly #acknowledged = new Set<bigint>();
+  #draining: Promise<number> | undefined;
+  #again = false;
+  #published = 0;
+  #retryAtMs = 0;
+  #stopped = false;
+
+  constructor(lease: Lease, services: LaneServices) {
+    this.lease = lease;
+    this.#services = services;
+  }
+
+  /**
+   * Publishes until the shard is empty. Resolves to the number of events published;
+   * never throws. Does nothing after stop, and not before its time after a failure.
+   */
+  drain(): Promise<number> {
+    if (this.#stopped || performance.now() < this.#retryAtMs) return Promise.resolve(0);
+    this.#draining ??= this.#drain().finally(() => {
+      this.#draining = undefined;
+    });
+    return this.#draining;
+  }
+
+  /** Events were committed: drains, and looks again if it was already at it and may have missed them. */
+  wake(): void {
+    this.#again = true;
+    void this.drain();
+  }
+
+  /** Begins no further send. Resolves when none is in flight and what was acknowledged is deleted. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#draining;
+  }
+
+  async #drain(): Promise<number> {
+    const before = this.#published;
+    try {
+      do {
+        this.#again = false;
+        await this.#pass();
+      } while (this.#again && !this.#stopped);
+      this.#backoff.reset();
+    } catch (error) {
+      const delayMs = this.#backoff.next();
+      this.#retryAtMs = performance.now() + delayMs;
+      this.#services.metrics.retries.inc();
+      this.#services.log.warn({ err: error, shard: this.lease.shard, delayMs }, 'shard failed and will be tried again');
+    }
+    return this.#published - before;
+  }
+
+  /** From the lowest event left to the first page that is not full. */
+  async #pass(): Promise<void> {
+    let removal = this.#removeAcknowledged();
+    let page = await this.#read([]);
+    while (page.events.length > 0 && !this.#stopped) {
+      const events = await this.#setHeldAside(page.events);
+      // A full page has more behind it: they are read while this one is on its way.
+      const ahead = page.full ? handled(this.#read(events)) : undefined;
+      const sent = events.length === 0 || (await this.#publish(events));
+      // At most one batch is being deleted while the next is on its way.
+      await removal;
+      removal = this.#removeAcknowledged();
+      if (!sent) this.#again = true;
+      if (!sent || ahead === undefined) break;
+      page = await ahead;
+    }
+    await removal;
+  }
+
+  #read(sending: readonly PendingEvent[]): Promise<Page> {
+    return this.#services.read(this.lease.shard, [...this.#acknowledged, ...sending.map(({ position }) => position)]);
+  }
+
+  async #setHeldAside(page: readonly PendingEvent[]): Promise<readonly PendingEvent[]> {
+    const held = page.filter((event) => event.held);
+    if (held.length === 0) return page;
+    await this.#services.outbox.hold(this.lease, held);
+    return page.filter((event) => !event.held);
+  }
+
+  /**
+   * Sends the events in order. If Kafka refuses them, halves until it is known which
+   * one it refuses, and puts that one with the dead letters: then it returns false,
+   * and what is left must be read again, as later events of that key are held now.
+   */
+  async #publish(events: readonly PendingEvent[]): Promise<boolean> {
+    const { publisher, leasesRun, metrics } = this.#services;
+    if (!leasesRun()) throw new Error('The lease ran out before the events were sent');
+    try {
+      await publisher.publish(this.lease.shard, events);
+    } catch (error) {
+      if (!(error instanceof EventRefused)) throw error;
+      if (events.length === 1) {
+        await this.#bury(events[0]!, error);
+        return false;
+      }
+      const middle = Math.ceil(events.length / 2);
+      return (await this.#publish(events.slice(0, middle))) && (await this.#publish(events.slice(middle)));
+    }
+    for (const { position } of events) this.#acknowledged.add(position);
+    this.#published += events.length;
+    metrics.published(events);
+    return true;
+  }
+
+  async #bury(event: PendingEvent, refusal: EventRefused): Promise<void> {
+    const { outbox, metrics, log } = this.#services;
+    if (!(await outbox.bury(this.lease, event, refusal.message))) this.#lost();
+    metrics.deadLetters.inc();
+    log.error(
+      { err: refusal, shard: this.lease.shard, eventId: event.eventId, key: event.key },
+      'Kafka refuses this event for good: its key is held until the dead letter is redriven or discarded',
+    );
+  }
+
+  /** Deletes what Kafka has acknowledged. Its failure is known to whoever awaits it. */
+  #removeAcknowledged(): Promise<void> {
+    return handled(this.#remove([...this.#acknowledged]));
+  }
+
+  async #remove(positions: readonly bigint[]): Promise<void> {
+    if (positions.length === 0) return;
+    if (!(await this.#services.remove(this.lease, positions))) this.#lost();
+    for (const position of positions) this.#acknowledged.delete(position);
+  }
+
+  #lost(): never {
+    this.#stopped = true;
+    throw new Error('The shard was claimed by another worker');
+  }
+}
+
+/** A promise that is awaited later, or never if something else fails first. */
+function handled<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
+}

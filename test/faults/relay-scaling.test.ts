@@ -1,0 +1,79 @@
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { consumeEvents } from '../../tools/events.ts';
+import { disorder } from '../support/order.ts';
+import { byKey, OutboxWriter, SHARDS } from '../support/relay.ts';
+import { createSystem, type System } from '../support/system.ts';
+
+const LEASE_MS = 3_000;
+
+describe('relay workers as processes', () => {
+  let system: System;
+  beforeEach(async () => {
+    system = await createSystem();
+  });
+  afterEach(() => system.close());
+
+  const start = () => system.startRelay({ RELAY_LEASE_MS: String(LEASE_MS) });
+
+  /** Shards of each owner, the smallest share first. */
+  async function shares(): Promise<number[]> {
+    const rows = await system.database.query<{ n: number }>(
+      'select count(*)::int as n from outbox_shards where owner is not null and leased_until > now() group by owner order by n',
+    );
+    return rows.map(({ n }) => n);
+  }
+
+  async function untilShares(expected: number[], timeoutMs: number): Promise<number> {
+    const since = performance.now();
+    await expect.poll(shares, { timeout: timeoutMs, interval: 10 }).toEqual(expected);
+    return performance.now() - since;
+  }
+
+  it('hand over within a second of SIGTERM', async () => {
+    const [leaving] = [await start(), await start()];
+    await untilShares([8, 8], 5_000);
+    const exited = leaving!.stop('SIGTERM');
+    const tookMs = await untilShares([SHARDS], 5_000);
+    expect(await exited).toBe(0);
+    console.info(`hand-over took ${Math.round(tookMs)} ms`);
+    expect(tookMs).toBeLessThan(1_000);
+  });
+
+  it('take over from a killed one within the lease and two seconds', async () => {
+    const [killed] = [await start(), await start()];
+    await untilShares([8, 8], 5_000);
+    await killed!.stop('SIGKILL');
+    const tookMs = await untilShares([SHARDS], LEASE_MS + 5_000);
+    console.info(`take-over took ${Math.round(tookMs)} ms with a lease of ${LEASE_MS} ms`);
+    expect(tookMs).toBeLessThan(LEASE_MS + 2_000);
+  });
+
+  it('scale from 1 to 8 to 2 under traffic without an error, a gap or a repeat', async () => {
+    const writer = new OutboxWriter(system.database);
+    const keys = Array.from({ length: 100 }, (_, index) => `acc-${index}`);
+    const workers = [await start()];
+    let writing = true;
+    const traffic = (async () => {
+      while (writing) {
+        await writer.write(keys);
+        await new Promise((resume) => setTimeout(resume, 50));
+      }
+    })();
+    workers.push(...(await Promise.all(Array.from({ length: 7 }, start))));
+    await untilShares([2, 2, 2, 2, 2, 2, 2, 2], 10_000);
+    const leaving = workers.splice(2);
+    await Promise.all(leaving.map((worker) => worker.stop('SIGTERM')));
+    await untilShares([8, 8], 10_000);
+    writing = false;
+    await traffic;
+    await expect.poll(() => system.database.query('select from outbox'), { timeout: 20_000 }).toHaveLength(0);
+
+    for (const { log } of [...workers, ...leaving])
+      expect(log.filter((line) => /"level":[456]0/.test(line))).toEqual([]);
+    const consumer = await consumeEvents(inject('kafkaBrokers'), system.topic);
+    await consumer.until((events) => events.length >= writer.written.length);
+    await consumer.close();
+    expect(disorder(consumer.events)).toEqual([]);
+    expect(byKey(consumer.events)).toEqual(byKey(writer.written));
+  });
+});

@@ -1,0 +1,114 @@
+import { execFile } from 'node:child_process';
+import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import pg from 'pg';
+import { cached, cacheFolder, which } from '../../tools/stack/cache.ts';
+import { freePorts } from '../../tools/stack/free-port.ts';
+import { GuardedProcess } from '../../tools/stack/guarded-process.ts';
+import { startServer } from '../../tools/stack/server.ts';
+import { serverUser } from '../../tools/stack/server-user.ts';
+
+const run = promisify(execFile);
+
+export interface PgBouncer {
+  /** The database through it. */
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+export interface Installed {
+  readonly command: string;
+  /** Where its libraries are, if not where the system looks for them. */
+  readonly libraries?: string;
+}
+
+/** PgBouncer from the path, or Debian's package unpacked into the cache. A text says why there is none. */
+export async function findPgBouncer(): Promise<Installed | string> {
+  const installed = which('pgbouncer');
+  if (installed !== undefined) return { command: installed };
+  if (which('apt-get') === undefined || which('dpkg-deb') === undefined) {
+    return 'pgbouncer is not on the path, and this is no Debian whose package could be unpacked';
+  }
+  try {
+    const folder = await cached(cacheFolder(process.env), 'pgbouncer', unpackPackages);
+    const libraries = join(folder, 'usr/lib', `${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`);
+    return { command: join(folder, 'usr/sbin/pgbouncer'), libraries };
+  } catch (error) {
+    return `pgbouncer is not on the path, and Debian's package could not be had: ${error instanceof Error ? error.message : error}`;
+  }
+}
+
+/** PgBouncer and those of its libraries that a Debian without it may lack. */
+const PACKAGES = ['pgbouncer', 'libc-ares2', 'libevent-2.1-7'];
+
+async function unpackPackages(folder: string): Promise<void> {
+  const download = () => run('apt-get', ['download', ...PACKAGES], { cwd: folder });
+  // A fresh machine has no package lists yet.
+  await download().catch(async () => {
+    await run('apt-get', ['update']);
+    await download();
+  });
+  for (const name of await readdir(folder)) {
+    if (name.endsWith('.deb')) await run('dpkg-deb', ['--extract', name, '.'], { cwd: folder });
+  }
+}
+
+/**
+ * Starts PgBouncer in transaction mode in front of the database, with fewer server
+ * connections than its clients use, so that statements of one client hop between them.
+ */
+export async function startPgBouncer({ command, libraries }: Installed, databaseUrl: string): Promise<PgBouncer> {
+  const [port] = (await freePorts(1)) as [number];
+  const folder = await mkdtemp(join(tmpdir(), 'payment-ledger-pgbouncer-'));
+  // It may run as another user, who has to read its configuration.
+  await chmod(folder, 0o755);
+  const target = new URL(databaseUrl);
+  const password = target.password === '' ? '' : ` password=${decodeURIComponent(target.password)}`;
+  const config = join(folder, 'pgbouncer.ini');
+  await writeFile(
+    config,
+    `[databases]
+* = host=${target.hostname} port=${target.port} user=${target.username}${password}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = ${port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 3
+`,
+  );
+  const url = new URL(databaseUrl);
+  url.host = `127.0.0.1:${port}`;
+  const server = await startServer({
+    name: 'PgBouncer',
+    address: url.href,
+    process: new GuardedProcess({
+      name: 'PgBouncer',
+      command,
+      args: [config],
+      uid: serverUser(),
+      env: libraries === undefined ? {} : { LD_LIBRARY_PATH: libraries },
+      logFile: join(folder, 'pgbouncer.log'),
+      stopSignal: 'SIGINT',
+    }),
+    ping: () => ping(url.href),
+    startTimeoutMs: 10_000,
+  });
+  return {
+    url: url.href,
+    async stop() {
+      await server.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function ping(url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query('select 1');
+  await client.end();
+}
