@@ -42,9 +42,10 @@ export class Housekeeping {
       autorun: false,
       skipVersionCheck: true,
     });
-    for (const emitter of [this.#redis, this.#queue, this.#worker]) {
-      emitter.on('error', (error: Error) => log.debug({ err: error }, 'housekeeping: Redis is away'));
-    }
+    const away = (error: Error) => log.debug({ err: error }, 'housekeeping: Redis is away');
+    this.#redis.on('error', away);
+    this.#queue.on('error', away);
+    this.#worker.on('error', away);
     this.#worker.on('failed', (job, error) => log.error({ err: error, chore: job?.name }, 'a chore failed'));
   }
 

@@ -37,6 +37,9 @@ process.on('unhandledRejection', (error) => {
   log.fatal({ err: error }, 'Bug! A rejection nobody handles');
   process.exit(1);
 });
+// kafkajs makes Node warn of a harmless negative timeout each time it connects.
+process.removeAllListeners('warning');
+process.on('warning', (warning) => log.debug({ err: warning }, 'Node warns'));
 
 const stopping = new AbortController();
 process.on('SIGTERM', stop);

@@ -48,7 +48,7 @@ describe('workers and broker that come and go', () => {
         await expect.poll(() => count(database), { timeout: 60_000, interval: 200 }).toBe(0);
       } finally {
         await crew.dismiss();
-        await database.drop();
+        await database.close();
       }
       const received = await consume(stack.kafka.address, topic, writer.written.length);
 

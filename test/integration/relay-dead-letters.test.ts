@@ -44,7 +44,7 @@ describe('an event that Kafka refuses for good', () => {
   afterEach(async () => {
     await worker.relay.stop(1_000);
     await worker.close();
-    await database.drop();
+    await database.close();
   });
 
   const countHeld = async () => (await database.query('select from outbox_held')).length;

@@ -19,7 +19,7 @@ describe('shard leases', () => {
     leases = postgresShardLeases(database.pool);
     outbox = postgresOutbox(database.pool);
   });
-  afterEach(() => database.drop());
+  afterEach(() => database.close());
 
   const endLeases = () => database.query("update outbox_shards set leased_until = now() - interval '1 ms'");
 

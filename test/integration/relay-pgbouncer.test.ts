@@ -18,7 +18,7 @@ describe.skipIf(typeof installed === 'string')('the relay behind PgBouncer in tr
   });
   afterAll(async () => {
     await bouncer?.stop();
-    await database?.drop();
+    await database?.close();
   });
 
   it('shares shards, publishes in order, buries, holds, redrives and hands over', async () => {

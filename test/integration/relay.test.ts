@@ -10,7 +10,7 @@ describe('the relay', () => {
   beforeAll(async () => {
     database = await createDatabase();
   });
-  afterAll(() => database.drop());
+  afterAll(() => database.close());
 
   it('publishes every event once, in order within its key, to the partition of its shard, and empties the outbox', async () => {
     const topic = await createTopic();

@@ -9,14 +9,26 @@ export interface TestDatabase {
   readonly pool: pg.Pool;
   /** Runs SQL and returns its rows. */
   query<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]>;
-  drop(): Promise<void>;
+  /** Closes the connections; drops the database if it was created here. */
+  close(): Promise<void>;
 }
 
 /** A migrated database of the caller's own: a copy of the template takes milliseconds, the migrations do not. */
 export async function createDatabase(): Promise<TestDatabase> {
   const serverUrl = inject('databaseUrl');
   const name = `test_${randomUUID().replaceAll('-', '')}`;
-  const url = await createEmptyDatabase(serverUrl, name, inject('databaseTemplate'));
+  const database = openDatabase(await createEmptyDatabase(serverUrl, name, inject('databaseTemplate')));
+  return {
+    ...database,
+    async close() {
+      await database.close();
+      await execute(serverUrl, `drop database ${name} with (force)`);
+    },
+  };
+}
+
+/** A database that is there. */
+export function openDatabase(url: string): TestDatabase {
   const pool = createPool({
     connectionString: url,
     max: 5,
@@ -28,9 +40,6 @@ export async function createDatabase(): Promise<TestDatabase> {
     url,
     pool,
     query: async (text, values) => (await pool.query(text, values)).rows,
-    async drop() {
-      await pool.end();
-      await execute(serverUrl, `drop database ${name} with (force)`);
-    },
+    close: () => pool.end(),
   };
 }

@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { inject } from 'vitest';
 import { LedgerClient } from '../../tools/client.ts';
-import { createDatabase, type TestDatabase } from './database.ts';
+import { createDatabase, openDatabase, type TestDatabase } from './database.ts';
 import { type Service, startApi, startRelay } from './processes.ts';
 
-/** A database and a topic of the test's own, and whatever API and relay processes it starts on them. */
+/** A database, a topic of the test's own, and whatever API and relay processes it starts on them. */
 export interface System {
   readonly database: TestDatabase;
   readonly topic: string;
   startApi(env?: Record<string, string>): Promise<ApiProcess>;
   startRelay(env?: Record<string, string>): Promise<Service>;
-  /** Stops everything that is still running and drops the database. */
+  /** Stops everything that is still running and lets go of the database. */
   close(): Promise<void>;
 }
 
@@ -19,18 +19,34 @@ export interface ApiProcess extends Service {
   readonly address: string;
 }
 
+export interface Addresses {
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+  readonly kafkaBrokers: string;
+}
+
 /** Limits that never bite, for tests of other things. */
 const UNLIMITED = { RATE_LIMIT_CAPACITY: '1000000', RATE_LIMIT_REFILL_PER_SECOND: '1000000' };
 
-export async function createSystem(servers: Record<string, string> = {}): Promise<System> {
+/** A system on a new database of the shared servers, which goes when it is closed. */
+export async function createSystem(): Promise<System> {
   const database = await createDatabase();
+  const servers = { redisUrl: inject('redisUrl'), kafkaBrokers: inject('kafkaBrokers') };
+  return buildSystem({ databaseUrl: database.url, ...servers }, database);
+}
+
+/** A system on servers that the test has to itself, with a database that is migrated. */
+export function systemOn(addresses: Addresses): System {
+  return buildSystem(addresses, openDatabase(addresses.databaseUrl));
+}
+
+function buildSystem({ databaseUrl, redisUrl, kafkaBrokers }: Addresses, database: TestDatabase): System {
   const topic = `payment.events.${randomUUID()}`;
   const shared = {
-    DATABASE_URL: database.url,
-    REDIS_URL: inject('redisUrl'),
-    KAFKA_BROKERS: inject('kafkaBrokers'),
+    DATABASE_URL: databaseUrl,
+    REDIS_URL: redisUrl,
+    KAFKA_BROKERS: kafkaBrokers,
     KAFKA_TOPIC: topic,
-    ...servers,
   };
   const services: Service[] = [];
   const clients: LedgerClient[] = [];
@@ -53,7 +69,7 @@ export async function createSystem(servers: Record<string, string> = {}): Promis
     async close() {
       for (const client of clients) client.close();
       await Promise.all(services.map((service) => service.stop()));
-      await database.drop();
+      await database.close();
     },
   };
 }

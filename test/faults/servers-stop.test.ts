@@ -1,0 +1,234 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type ServiceError, status } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type AuthorizePaymentRequest, PaymentErrorCode, PaymentStatus } from '../../src/gen/payment/v1/payment.ts';
+import type { LedgerClient } from '../../tools/client.ts';
+import { consumeEvents } from '../../tools/events.ts';
+import { migrate } from '../../tools/migrate.ts';
+import { type Stack, startStack } from '../../tools/stack/stack.ts';
+import { auditBooks } from '../support/books.ts';
+import { errorDetails } from '../support/error-details.ts';
+import { health } from '../support/health.ts';
+import { disorder } from '../support/order.ts';
+import { type ApiProcess, type System, systemOn } from '../support/system.ts';
+
+// Servers of this file's own, for it stops them.
+let dataDir: string;
+let stack: Stack;
+let system: System;
+let api: ApiProcess;
+let client: LedgerClient;
+
+beforeAll(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'payment-ledger-faults-'));
+  stack = await startStack({ dataDir, env: { PAYMENT_LEDGER_CACHE: process.env['PAYMENT_LEDGER_CACHE'] } });
+  await migrate(stack.postgres.address);
+  system = systemOn({
+    databaseUrl: stack.postgres.address,
+    redisUrl: stack.redis.address,
+    kafkaBrokers: stack.kafka.address,
+  });
+  await system.startRelay();
+  api = await system.startApi();
+  client = api.client;
+  for (const account of ACCOUNTS) await client.openFunded(account, 1_000_000n);
+});
+afterAll(async () => {
+  await system?.close();
+  await stack?.stop();
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+const ACCOUNTS = ['a', 'b', 'c', 'd'];
+const { PAYMENT_STATUS_AUTHORIZED: AUTHORIZED, PAYMENT_STATUS_DUPLICATE: DUPLICATE } = PaymentStatus;
+const pause = (ms: number) => new Promise((resume) => setTimeout(resume, ms));
+
+function randomRequest(): Partial<AuthorizePaymentRequest> {
+  const payer = Math.floor(Math.random() * ACCOUNTS.length);
+  const payee = (payer + 1 + Math.floor(Math.random() * (ACCOUNTS.length - 1))) % ACCOUNTS.length;
+  return {
+    idempotencyKey: crypto.randomUUID(),
+    payerAccountId: ACCOUNTS[payer]!,
+    payeeAccountId: ACCOUNTS[payee]!,
+    amountCents: 1n,
+  };
+}
+
+interface Traffic {
+  /** Ends the traffic; returns the requests that were answered, and those that ended with an error. */
+  stop(): Promise<{
+    authorized: string[];
+    failures: { request: Partial<AuthorizePaymentRequest>; error: ServiceError }[];
+  }>;
+}
+
+/** Callers that pay without pause, each request with a key of its own. */
+function startTraffic(callers = 16): Traffic {
+  const authorized: string[] = [];
+  const failures: { request: Partial<AuthorizePaymentRequest>; error: ServiceError }[] = [];
+  let running = true;
+  const finished = Array.from({ length: callers }, async () => {
+    while (running) {
+      const request = randomRequest();
+      try {
+        const answer = await client.authorize(request, 10_000);
+        expect(answer.status).toBe(AUTHORIZED);
+        authorized.push(answer.paymentId);
+      } catch (error) {
+        failures.push({ request, error: error as ServiceError });
+        await pause(20);
+      }
+    }
+  });
+  return {
+    async stop() {
+      running = false;
+      await Promise.all(finished);
+      return { authorized, failures };
+    },
+  };
+}
+
+/** Every payment that was answered is stored, and what ended in an error can be repeated to find out. */
+async function expectNothingLost({ authorized, failures }: Awaited<ReturnType<Traffic['stop']>>): Promise<void> {
+  const repeated = await Promise.all(failures.map(({ request }) => client.authorize(request)));
+  for (const { status, paymentId } of repeated) {
+    expect([AUTHORIZED, DUPLICATE]).toContain(status);
+    authorized.push(paymentId);
+  }
+  const stored = await system.database.query<{ count: bigint }>('select count(*) from payments');
+  expect(stored[0]!.count).toBe(BigInt(new Set(authorized).size) + paidBefore);
+  paidBefore = stored[0]!.count;
+  expect(await auditBooks(system.database)).toEqual([]);
+}
+let paidBefore = BigInt(ACCOUNTS.length);
+
+async function eventually(condition: () => Promise<boolean>, timeoutMs: number): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms`);
+    await pause(100);
+  }
+}
+
+describe('Redis', () => {
+  test('stopped and started under traffic: no call fails, and local buckets still limit', async () => {
+    const limited = await system.startApi({ RATE_LIMIT_CAPACITY: '3', RATE_LIMIT_REFILL_PER_SECOND: '1' });
+    const traffic = startTraffic();
+    await pause(300);
+    await stack.redis.stop();
+    await pause(300);
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () => limited.client.authorize({ ...randomRequest(), payerAccountId: 'nobody' })),
+    );
+    const codes = answers.map(({ error }) => error?.code);
+    expect(codes.filter((code) => code === PaymentErrorCode.PAYMENT_ERROR_CODE_RATE_LIMITED)).toHaveLength(7);
+    await stack.redis.start();
+    await pause(500);
+    const outcome = await traffic.stop();
+    expect(outcome.failures).toEqual([]);
+    paidBefore += 3n;
+    await expectNothingLost(outcome);
+  });
+});
+
+describe('Kafka', () => {
+  test('stopped and started under traffic: payments go on, the outbox grows and drains in order', async () => {
+    const traffic = startTraffic();
+    await pause(300);
+    await stack.kafka.kill();
+    await pause(2_000);
+    const [{ count: waiting }] = (await system.database.query<{ count: bigint }>('select count(*) from outbox')) as [
+      { count: bigint },
+    ];
+    expect(waiting).toBeGreaterThan(0n);
+    await stack.kafka.start();
+    const outcome = await traffic.stop();
+    expect(outcome.failures).toEqual([]);
+    await expectNothingLost(outcome);
+    await eventually(async () => (await system.database.query('select from outbox limit 1')).length === 0, 60_000);
+
+    const consumer = await consumeEvents(stack.kafka.address, system.topic);
+    await consumer.until((events) => BigInt(new Set(events.map(({ eventId }) => eventId)).size) >= paidBefore);
+    expect(BigInt(new Set(consumer.events.map(({ eventId }) => eventId)).size)).toBe(paidBefore);
+    expect(disorder(consumer.events)).toEqual([]);
+    await consumer.close();
+  });
+});
+
+describe('Postgres', () => {
+  test.each([
+    ['stopped in good order', () => stack.postgres.stop()],
+    ['crashed', () => stack.postgres.kill()],
+  ])(
+    '%s and started under traffic: callers hear UNAVAILABLE and may repeat; nothing is lost or doubled',
+    async (_how, end) => {
+      const traffic = startTraffic();
+      await pause(500);
+      await end();
+      await pause(3_000);
+      await stack.postgres.start();
+      await pause(1_500);
+      const outcome = await traffic.stop();
+      expect(outcome.authorized.length).toBeGreaterThan(0);
+      expect(outcome.failures.length).toBeGreaterThan(0);
+      for (const { error } of outcome.failures) {
+        expect(error.code, error.message).toBe(status.UNAVAILABLE);
+        expect(errorDetails(error).retryInfo?.retryDelay).toBeDefined();
+      }
+      await expectNothingLost(outcome);
+    },
+  );
+
+  test('away: health says NOT_SERVING, and SERVING when it is back', async () => {
+    const serving = () => health(api.address);
+    expect(await serving()).toBe('SERVING');
+    await stack.postgres.stop();
+    await eventually(async () => (await serving()) === 'NOT_SERVING', 10_000);
+    await stack.postgres.start();
+    await eventually(async () => (await serving()) === 'SERVING', 10_000);
+  });
+
+  test('a connection lost after COMMIT was sent: the payment is found again by its id, not made twice', async () => {
+    // Kills the sessions of the API again and again, so that some die around their commit.
+    const traffic = startTraffic(8);
+    for (let i = 0; i < 40; i++) {
+      await system.database.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'payment-ledger-api'`,
+      );
+      await pause(50);
+    }
+    const outcome = await traffic.stop();
+    for (const { error } of outcome.failures) expect(error.code, error.message).toBe(status.UNAVAILABLE);
+    await expectNothingLost(outcome);
+  });
+});
+
+describe('the API itself', () => {
+  test('SIGTERM under traffic: what is in flight is answered, what comes later hears UNAVAILABLE', async () => {
+    const leaving = await system.startApi();
+    const answers: Promise<unknown>[] = [];
+    for (let i = 0; i < 200; i++) {
+      answers.push(leaving.client.authorize(randomRequest(), 10_000).catch((error: ServiceError) => error.code));
+      if (i === 100) leaving.child.kill('SIGTERM');
+      await pause(1);
+    }
+    expect(await leaving.stop()).toBe(0);
+    const results = await Promise.all(answers);
+    const failed = results.filter((result) => typeof result === 'number');
+    expect(results.length - failed.length).toBeGreaterThan(50);
+    expect(new Set(failed)).toEqual(new Set([status.UNAVAILABLE]));
+    expect(await auditBooks(system.database)).toEqual([]);
+  });
+
+  test('SIGKILL under traffic: the books balance', async () => {
+    const dying = await system.startApi();
+    const answers = Array.from({ length: 300 }, () => dying.client.authorize(randomRequest()).catch(() => undefined));
+    await pause(30);
+    await dying.stop('SIGKILL');
+    await Promise.all(answers);
+    expect(await auditBooks(system.database)).toEqual([]);
+  });
+});

@@ -1,0 +1,64 @@
+import { Redis } from 'ioredis';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { expireKeys } from '../../src/app/housekeeping.ts';
+import { postgresIdempotencyKeys } from '../../src/infra/postgres/housekeeping.ts';
+import { Housekeeping } from '../../src/relay/housekeeping.ts';
+import { createDatabase } from '../support/database.ts';
+import { silent } from '../support/relay.ts';
+
+const EVERY_MS = 500;
+
+describe('housekeeping', () => {
+  let redis: Redis;
+  let workers: Housekeeping[];
+  const runs: number[] = [];
+
+  beforeEach(() => {
+    // A database of its own, to be flushed.
+    const url = new URL(inject('redisUrl'));
+    url.pathname = '/7';
+    redis = new Redis(url.href);
+    runs.length = 0;
+    const chore = {
+      name: 'count',
+      everyMs: EVERY_MS,
+      run: async () => ({ total: runs.push(Date.now()) }),
+    };
+    const settings = { redisUrl: url.href, queue: `housekeeping-${crypto.randomUUID()}`, rescheduleMs: 200 };
+    workers = [1, 2, 3].map(() => new Housekeeping([chore], settings, silent));
+  });
+  afterEach(async () => {
+    await Promise.all(workers.map((worker) => worker.stop()));
+    redis.disconnect();
+  });
+
+  it('does each chore once in its time however many workers are up, and however often they schedule it', async () => {
+    for (const worker of workers) worker.start();
+    await new Promise((resume) => setTimeout(resume, 10 * EVERY_MS));
+    expect(runs.length).toBeGreaterThanOrEqual(7);
+    expect(runs.length).toBeLessThanOrEqual(11);
+  });
+
+  it('goes on after Redis has lost everything', async () => {
+    for (const worker of workers) worker.start();
+    await expect.poll(() => runs.length, { timeout: 5_000 }).toBeGreaterThanOrEqual(2);
+    await redis.flushdb();
+    const before = runs.length;
+    await expect.poll(() => runs.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(before + 3);
+  });
+});
+
+describe('expiring idempotency keys', () => {
+  it('forgets those past the retention and no others', async () => {
+    const database = await createDatabase();
+    await database.query(
+      `insert into idempotency_keys (caller, key, payment_id, created_at)
+       select '', 'key-' || n, gen_random_uuid(), now() - n * interval '1 hour' from generate_series(1, 12000) as n`,
+    );
+    const expired = await expireKeys(postgresIdempotencyKeys(database.pool), 10, new Date());
+    expect(expired).toBe(12_000 - 239);
+    const left = await database.query<{ n: number }>('select count(*)::int as n from idempotency_keys');
+    expect(left).toEqual([{ n: 239 }]);
+    await database.close();
+  });
+});

@@ -1,0 +1,47 @@
+import { spawn } from 'node:child_process';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+
+// Runs vitest with the arguments it is given and closes with one plain line of what
+// its report counted: `N passed, N failed, N skipped`.
+const ROOT = join(import.meta.dirname, '..');
+const REPORT = join(ROOT, '.local/test-report.json');
+
+interface Report {
+  readonly success: boolean;
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numPendingTests: number;
+  readonly numTodoTests: number;
+  readonly testResults: readonly { readonly status: string; readonly assertionResults: readonly unknown[] }[];
+}
+
+await mkdir(join(ROOT, '.local'), { recursive: true });
+await rm(REPORT, { force: true });
+const vitest = spawn(
+  process.execPath,
+  [
+    join(ROOT, 'node_modules/vitest/vitest.mjs'),
+    'run',
+    ...['--reporter=default', '--reporter=json', `--outputFile.json=${REPORT}`],
+    ...process.argv.slice(2),
+  ],
+  { cwd: ROOT, stdio: 'inherit' },
+);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => vitest.kill(signal));
+const code = await new Promise<number>((resolve) => vitest.once('exit', (status) => resolve(status ?? 1)));
+
+const text = await readFile(REPORT, 'utf8').catch(() => undefined);
+if (text === undefined) {
+  console.error('vitest ended without a report');
+  process.exit(code === 0 ? 1 : code);
+}
+const report: Report = JSON.parse(text);
+// A file that fails before its first test counts as one failure; vitest counts tests only.
+const brokenFiles = report.testResults.filter(
+  ({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0,
+).length;
+const failed = report.numFailedTests + brokenFiles;
+const skipped = report.numPendingTests + report.numTodoTests;
+console.log(`${report.numPassedTests} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
+process.exitCode = code === 0 && failed > 0 ? 1 : code;
