@@ -1,5 +1,4 @@
 import { AssertionError, partialDeepStrictEqual } from 'node:assert/strict';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ServiceError, status } from '@grpc/grpc-js';
 import { reconcile } from '../src/app/reconcile.ts';
@@ -19,7 +18,7 @@ import { postgresBooks } from '../src/infra/postgres/reconciliation.ts';
 import { LedgerClient } from './client.ts';
 import { consumeEvents, type EventConsumer } from './events.ts';
 import { untilInterrupted } from './interrupt.ts';
-import { standIn } from './stack/server-user.ts';
+import { removeData } from './stack/stack.ts';
 import { DATA_FOLDER, type System, startSystem } from './system.ts';
 
 const HELP = `npm run demo: starts the whole system on fresh data, calls it through a real client, shows
@@ -186,10 +185,6 @@ async function run(system: System): Promise<void> {
 
 async function main(signal: AbortSignal, finish: (error: Error | null) => void): Promise<() => Promise<void>> {
   const dataDir = join(DATA_FOLDER, '../demo');
-  const clear = async () => {
-    await rm(standIn(join(dataDir, 'postgres')), { recursive: true, force: true });
-    await rm(dataDir, { recursive: true, force: true });
-  };
   const env = {
     ...process.env,
     GRPC_PORT: '0',
@@ -205,7 +200,7 @@ async function main(signal: AbortSignal, finish: (error: Error | null) => void):
   });
   const stop = async () => {
     await system.stop();
-    await clear();
+    await removeData(dataDir);
   };
   if (!signal.aborted) {
     run(system).then(() => {

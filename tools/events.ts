@@ -41,7 +41,8 @@ export async function consumeEvents(
     clientId: 'payment-ledger-tools',
     logLevel: logLevel.NOTHING,
   });
-  const consumer = kafka.consumer({ groupId: randomUUID() });
+  // disconnect() waits for the fetch in flight, so that one should not wait long for events.
+  const consumer = kafka.consumer({ groupId: randomUUID(), maxWaitTimeInMs: 200 });
   const events: ReceivedEvent[] = [];
   const ends = fromNow ? await endOffsets(kafka, topic) : [];
   await consumer.connect();

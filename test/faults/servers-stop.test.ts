@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ServiceError, status } from '@grpc/grpc-js';
@@ -7,7 +7,7 @@ import { type AuthorizePaymentRequest, PaymentErrorCode, PaymentStatus } from '.
 import type { LedgerClient } from '../../tools/client.ts';
 import { consumeEvents } from '../../tools/events.ts';
 import { migrate } from '../../tools/migrate.ts';
-import { type Stack, startStack } from '../../tools/stack/stack.ts';
+import { removeData, type Stack, startStack } from '../../tools/stack/stack.ts';
 import { auditBooks } from '../support/books.ts';
 import { errorDetails } from '../support/error-details.ts';
 import { health } from '../support/health.ts';
@@ -38,7 +38,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await system?.close();
   await stack?.stop();
-  await rm(dataDir, { recursive: true, force: true });
+  await removeData(dataDir);
 });
 
 const ACCOUNTS = ['a', 'b', 'c', 'd'];

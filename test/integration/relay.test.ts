@@ -51,7 +51,6 @@ describe('the relay', () => {
       ce_id: event!.eventId,
       ce_type: 'payment.authorized.v1',
       ce_source: '/payment-ledger',
-      ce_subject: event!.eventId,
       ce_time: row!.created_at.toISOString(),
       'content-type': 'application/json',
       traceparent,

@@ -1,9 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { migrate } from '../../tools/migrate.ts';
-import { startStack } from '../../tools/stack/stack.ts';
+import { removeData, startStack } from '../../tools/stack/stack.ts';
 import { createEmptyDatabase, execute } from './empty-database.ts';
 
 declare module 'vitest' {
@@ -55,7 +55,7 @@ async function start(): Promise<Servers> {
     stop: async () => {
       await execute(stack.postgres.address, `drop database if exists ${TEMPLATE}`);
       await stack.stop();
-      await rm(dataDir, { recursive: true, force: true });
+      await removeData(dataDir);
     },
   };
   try {

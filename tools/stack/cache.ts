@@ -31,6 +31,8 @@ export async function cached(cache: string, name: string, fill: (folder: string)
   return folder;
 }
 
+const PLUGIN = 'org.apache.maven.plugins:maven-dependency-plugin:2.8';
+
 /**
  * Runs a goal of Maven's dependency plugin on one of the POMs here, with its output in
  * the folder. Throws with what Maven said.
@@ -41,14 +43,18 @@ export async function maven(pom: string, folder: string, goal: string, ...proper
   await mkdir(work, { recursive: true });
   try {
     await copyFile(join(import.meta.dirname, pom), join(work, 'pom.xml'));
-    const args = ['--batch-mode', '--quiet', `dependency:${goal}`, `-DoutputDirectory=${folder}`, ...properties];
+    const args = ['--batch-mode', '--quiet', `${PLUGIN}:${goal}`, `-DoutputDirectory=${folder}`, ...properties];
     await promisify(execFile)('mvn', args, { cwd: work, maxBuffer: 2 ** 26 });
   } catch (error) {
     const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
     const said = `${stdout}${stderr}`.split('\n').filter((line) => line.includes('ERROR'));
-    throw new Error(`Maven could not fetch what ${pom} names. Is the network there?\n${said.slice(0, 3).join('\n')}`, {
-      cause: error,
-    });
+    throw new Error(
+      `Maven could not fetch what ${pom} names. Run this again with a network, or set REDIS_URL and KAFKA_BROKERS ` +
+        `to servers of your own (docker-compose.yml has both). Maven says:\n${said.slice(0, 3).join('\n')}`,
+      {
+        cause: error,
+      },
+    );
   } finally {
     await rm(work, { recursive: true, force: true });
   }

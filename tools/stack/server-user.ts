@@ -32,6 +32,8 @@ export async function forServerUser(
   }
   const place = standIn(folder);
   if (options.copy) {
+    // What stands there is going to be run, so it must be a copy that we made.
+    if (existsSync(place) && statSync(place).uid !== 0) throw new Error(`${place} does not belong to root; remove it`);
     if (place !== folder && !existsSync(place)) await cp(folder, place, { recursive: true, verbatimSymlinks: true });
     return place;
   }

@@ -7,6 +7,7 @@ import { kafkaMissing, startKafka } from './kafka.ts';
 import { postgresMissing, startPostgres } from './postgres.ts';
 import { redisMissing, startRedis } from './redis.ts';
 import { foreignServer, type Server } from './server.ts';
+import { standIn } from './server-user.ts';
 
 /** The three servers that the system stands on. */
 export interface Stack {
@@ -92,22 +93,42 @@ function refuseIfMissing(
 async function lock(dataDir: string): Promise<() => Promise<void>> {
   const file = join(dataDir, 'owner.pid');
   const owner = await ownerOf(dataDir);
-  if (owner !== undefined) {
-    throw new Error(`The servers in ${dataDir} are in use by process ${owner}. Stop it first (Ctrl-C where it runs).`);
-  }
-  await writeFile(file, String(process.pid));
+  if (owner !== undefined) throw inUse(dataDir, owner);
+  await writeFile(file, `${process.pid} ${await startedAt(process.pid)}`);
   return () => rm(file, { force: true });
 }
 
+/** Removes a stack's data, wherever it is kept. Throws if the stack is running. */
+export async function removeData(dataDir: string): Promise<void> {
+  const owner = await ownerOf(dataDir);
+  if (owner !== undefined) throw inUse(dataDir, owner);
+  await rm(standIn(join(dataDir, 'postgres')), { recursive: true, force: true });
+  await rm(dataDir, { recursive: true, force: true });
+}
+
+function inUse(dataDir: string, owner: number): Error {
+  return new Error(`The servers in ${dataDir} are in use by process ${owner}. Stop it first (Ctrl-C where it runs).`);
+}
+
 /** The process that runs a stack in the folder, if it is alive. */
-export async function ownerOf(dataDir: string): Promise<number | undefined> {
+async function ownerOf(dataDir: string): Promise<number | undefined> {
   const text = await readFile(join(dataDir, 'owner.pid'), 'utf8').catch(() => '');
-  const pid = Number(text);
-  if (!(pid > 0) || pid === process.pid) return undefined;
+  const [pid, since] = text.split(' ');
+  if (pid === undefined || since === undefined || Number(pid) === process.pid) return undefined;
+  return (await startedAt(Number(pid))) === since ? Number(pid) : undefined;
+}
+
+/** When the process started, in clock ticks since boot; tells it from a later one with the same id. Empty if it is gone. */
+async function startedAt(pid: number): Promise<string> {
+  if (process.platform === 'linux') {
+    // Field 22; the name before it, in parentheses, may hold spaces.
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+    return stat.slice(stat.lastIndexOf(')')).split(' ')[20] ?? '';
+  }
   try {
     process.kill(pid, 0);
-    return pid;
+    return 'running';
   } catch {
-    return undefined;
+    return '';
   }
 }

@@ -23,7 +23,6 @@ export function cloudEvent(event: PendingEvent): Message {
       ce_type: event.type,
       ce_source: CE_SOURCE,
       ce_time: event.createdAt.toISOString(),
-      ce_subject: event.eventId,
       'content-type': 'application/json',
     },
   };
