@@ -1,6 +1,5 @@
 import { pino } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { monotonicFactory } from 'ulid';
 import { authorizePayments } from '../app/authorize-payments.ts';
 import { GroupCommit } from '../app/group-commit.ts';
 import { Accounts, Payments } from '../app/payment-service.ts';
@@ -14,6 +13,7 @@ import { PostgresUnitOfWork } from '../infra/postgres/unit-of-work.ts';
 import { connectRedis } from '../infra/redis/connection.ts';
 import { RedisOutboxHint } from '../infra/redis/outbox-hint.ts';
 import { RedisTokenBuckets } from '../infra/redis/token-bucket.ts';
+import { monotonicUlids } from '../infra/ulid.ts';
 import { CallMetrics } from './call-metrics.ts';
 import { Health } from './health.ts';
 import { createServer, listen, SERVICES } from './server.ts';
@@ -54,7 +54,7 @@ const groupCommit = new GroupCommit(
 const bucket = { capacity: config.RATE_LIMIT_CAPACITY, refillPerSecond: config.RATE_LIMIT_REFILL_PER_SECOND };
 const ledger = postgresLedger(pool);
 // Monotonic, so that ids made within one millisecond are in order too.
-const payments = new Payments(groupCommit, new RedisTokenBuckets(redis, bucket, registry), ledger, monotonicFactory());
+const payments = new Payments(groupCommit, new RedisTokenBuckets(redis, bucket, registry), ledger, monotonicUlids());
 const accounts = new Accounts(ledger);
 
 const health = new Health({ services: SERVICES, probe: () => probePool.query('select 1'), log });

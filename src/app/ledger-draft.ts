@@ -3,7 +3,7 @@ import { authorize } from './domain/authorize.ts';
 import { paymentAuthorized, paymentDeclined } from './domain/event.ts';
 import type { LedgerEntry } from './domain/ledger.ts';
 import type { Decline, Payment } from './domain/payment.ts';
-import type { AuthorizeCommand, LedgerChanges, OutboxEvent } from './ports.ts';
+import type { AuthorizeCommand, DecidedPayment, LedgerChanges } from './ports.ts';
 
 /** What identifies a command to its caller; a string, for maps. */
 export function keyOf(command: { readonly caller: string; readonly idempotencyKey: string }): string {
@@ -18,9 +18,7 @@ export class LedgerDraft {
   readonly #balances: Map<string, Balance>;
   readonly #now: Date;
   readonly #changed = new Set<string>();
-  readonly #payments: Payment[] = [];
-  readonly #entries: LedgerEntry[] = [];
-  readonly #events: OutboxEvent[] = [];
+  readonly #decided: DecidedPayment[] = [];
 
   constructor(balances: readonly Balance[], now: Date) {
     this.#balances = new Map(balances.map((balance) => [balance.accountId, balance]));
@@ -40,29 +38,33 @@ export class LedgerDraft {
   }
 
   changes(): LedgerChanges {
-    const sumCents = this.#entries.reduce(
-      (sum, { direction, amountCents }) => (direction === 'DEBIT' ? sum - amountCents : sum + amountCents),
+    const sumCents = this.#decided.reduce(
+      (sum, { entries }) =>
+        entries === undefined ? sum : sum - entries.debit.amountCents + entries.credit.amountCents,
       0n,
     );
     if (sumCents !== 0n) throw new Error(`Bug! The ledger entries of a batch sum to ${sumCents}, not to zero`);
     return {
-      payments: this.#payments,
-      entries: this.#entries,
+      at: this.#now,
+      decided: this.#decided,
       balances: [...this.#changed].map((accountId) => this.#balances.get(accountId)!),
-      events: this.#events,
     };
   }
 
   #post(command: AuthorizeCommand, payer: Balance, payee: Balance): Payment {
-    const payment = this.#add(command, {
+    const payment = this.#payment(command, {
       status: 'AUTHORIZED',
       payerVersion: payer.version,
       payeeVersion: payee.version,
     });
     const debit = entry(payment, 'DEBIT', payer);
     const credit = entry(payment, 'CREDIT', payee);
-    this.#entries.push(debit, credit);
-    this.#events.push({ ...paymentAuthorized(payment, debit, credit), traceparent: command.traceparent });
+    this.#decided.push({
+      payment,
+      entries: { debit, credit },
+      event: paymentAuthorized(payment, debit, credit),
+      traceparent: command.traceparent,
+    });
     for (const balance of [payer, payee]) {
       this.#balances.set(balance.accountId, balance);
       this.#changed.add(balance.accountId);
@@ -71,14 +73,15 @@ export class LedgerDraft {
   }
 
   #refuse(command: AuthorizeCommand, decline: Decline): Payment {
-    const payment = this.#add(command, { status: 'DECLINED', decline });
-    this.#events.push({ ...paymentDeclined(payment, decline), traceparent: command.traceparent });
+    const payment = this.#payment(command, { status: 'DECLINED', decline });
+    const event = paymentDeclined(payment, decline);
+    this.#decided.push({ payment, entries: undefined, event, traceparent: command.traceparent });
     return payment;
   }
 
-  #add(command: AuthorizeCommand, verdict: Payment['verdict']): Payment {
+  #payment(command: AuthorizeCommand, verdict: Payment['verdict']): Payment {
     const { paymentId, payerAccountId, payeeAccountId, amountCents, currency, description } = command;
-    const payment = {
+    return {
       paymentId,
       payerAccountId,
       payeeAccountId,
@@ -88,8 +91,6 @@ export class LedgerDraft {
       createdAt: this.#now,
       verdict,
     };
-    this.#payments.push(payment);
-    return payment;
   }
 }
 

@@ -46,17 +46,24 @@ export interface LedgerTransaction {
   record(changes: LedgerChanges): Promise<void>;
 }
 
-/** What a batch of decided payments changes, each list in the order the payments were decided. */
+/** What a batch of decided payments changes. */
 export interface LedgerChanges {
-  readonly payments: readonly Payment[];
-  readonly entries: readonly LedgerEntry[];
+  /** When they were decided: the createdAt of everything below. */
+  readonly at: Date;
+  /** In the order in which they were decided. */
+  readonly decided: readonly DecidedPayment[];
   /** The changed balances, once each, as the last payment left them. */
   readonly balances: readonly Balance[];
-  readonly events: readonly OutboxEvent[];
 }
 
-export interface OutboxEvent extends PaymentEvent {
-  readonly traceparent?: string | undefined;
+/** A payment and what is written with it. */
+export interface DecidedPayment {
+  readonly payment: Payment;
+  /** Undefined if it was declined. */
+  readonly entries: { readonly debit: LedgerEntry; readonly credit: LedgerEntry } | undefined;
+  readonly event: PaymentEvent;
+  /** W3C trace context, for the event. */
+  readonly traceparent: string | undefined;
 }
 
 /** Reads outside a transaction. Throw ServiceError UNAVAILABLE if Postgres cannot be had. */

@@ -4,11 +4,9 @@ import type { Payment } from '../../app/domain/payment.ts';
 import { unavailable } from '../../app/errors.ts';
 import type { AuthorizeCommand, LedgerChanges, LedgerTransaction, UnitOfWork } from '../../app/ports.ts';
 import { classify } from './errors.ts';
-import { lockBalances, updateBalances } from './repositories/balances.ts';
+import { lockBalances } from './repositories/balances.ts';
+import { writeChanges } from './repositories/changes.ts';
 import { claimKeys, findByKey } from './repositories/idempotency.ts';
-import { insertEntries } from './repositories/ledger.ts';
-import { insertEvents } from './repositories/outbox.ts';
-import { insertPayments } from './repositories/payments.ts';
 import type { Connection } from './statement.ts';
 
 /**
@@ -92,14 +90,9 @@ class PostgresTransaction implements LedgerTransaction {
     return findByKey(this.#client, commands);
   }
 
-  async record({ payments, entries, balances, events }: LedgerChanges): Promise<void> {
+  async record(changes: LedgerChanges): Promise<void> {
     // Nothing is written unless there is a transaction to write it in.
     await this.#begun;
-    await Promise.all([
-      insertPayments(this.#client, payments),
-      insertEntries(this.#client, entries),
-      updateBalances(this.#client, balances),
-      insertEvents(this.#client, events, this.#shards),
-    ]);
+    await writeChanges(this.#client, changes, this.#shards);
   }
 }

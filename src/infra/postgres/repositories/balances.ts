@@ -1,4 +1,5 @@
 import type { Balance } from '../../../app/domain/account.ts';
+import { textArray } from '../array.ts';
 import { type Connection, prepared } from '../statement.ts';
 import type { BalanceRow } from '../tables.ts';
 
@@ -14,32 +15,12 @@ const lock = prepared<BalanceRow>(
    for no key update`,
 );
 
-const update = prepared(
-  'update_balances',
-  `update account_balances as balance
-   set available_cents = after.available_cents, version = after.version
-   from unnest($1::text[], $2::bigint[], $3::bigint[]) as after (account_id, available_cents, version)
-   where balance.account_id = after.account_id`,
-);
-
 const selectOne = prepared<BalanceRow>('find_balance', `select ${COLUMNS} from account_balances where account_id = $1`);
 
 /** See LedgerTransaction.lockBalances. */
 export async function lockBalances(connection: Connection, accountIds: readonly string[]): Promise<Balance[]> {
-  const { rows } = await lock(connection, [accountIds]);
+  const { rows } = await lock(connection, [textArray(accountIds)]);
   return rows.map(toBalance);
-}
-
-export async function updateBalances(connection: Connection, balances: readonly Balance[]): Promise<void> {
-  if (balances.length === 0) return;
-  const { rowCount } = await update(connection, [
-    balances.map(({ accountId }) => accountId),
-    balances.map(({ availableCents }) => availableCents),
-    balances.map(({ version }) => version),
-  ]);
-  if (rowCount !== balances.length) {
-    throw new Error(`Bug! ${rowCount} balances were updated instead of ${balances.length}`);
-  }
 }
 
 export async function findBalance(connection: Connection, accountId: string): Promise<Balance | undefined> {

@@ -1,7 +1,8 @@
-import { ulidToUUID, uuidToULID } from 'ulid';
 import type { Payment } from '../../../app/domain/payment.ts';
 import { keyOf } from '../../../app/ledger-draft.ts';
 import type { AuthorizeCommand } from '../../../app/ports.ts';
+import { ulidToUuid, uuidToUlid } from '../../ulid.ts';
+import { plainArray, textArray } from '../array.ts';
 import { type Connection, prepared } from '../statement.ts';
 import type { PaymentRow } from '../tables.ts';
 import { PAYMENT_COLUMNS, toPayment } from './payments.ts';
@@ -33,12 +34,12 @@ export async function claimKeys(
   now: Date,
 ): Promise<ReadonlySet<string>> {
   const { rows } = await insert(connection, [
-    commands.map(({ caller }) => caller),
-    commands.map(({ idempotencyKey }) => idempotencyKey),
-    commands.map(({ paymentId }) => ulidToUUID(paymentId)),
+    textArray(commands.map(({ caller }) => caller)),
+    textArray(commands.map(({ idempotencyKey }) => idempotencyKey)),
+    plainArray(commands.map(({ paymentId }) => ulidToUuid(paymentId))),
     now,
   ]);
-  return new Set(rows.map((row) => uuidToULID(row.payment_id)));
+  return new Set(rows.map((row) => uuidToUlid(row.payment_id)));
 }
 
 /** See LedgerTransaction.findByKey. */
@@ -47,8 +48,8 @@ export async function findByKey(
   commands: readonly AuthorizeCommand[],
 ): Promise<ReadonlyMap<string, Payment>> {
   const { rows } = await select(connection, [
-    commands.map(({ caller }) => caller),
-    commands.map(({ idempotencyKey }) => idempotencyKey),
+    textArray(commands.map(({ caller }) => caller)),
+    textArray(commands.map(({ idempotencyKey }) => idempotencyKey)),
   ]);
   return new Map(rows.map((row) => [keyOf({ caller: row.caller, idempotencyKey: row.key }), toPayment(row)]));
 }

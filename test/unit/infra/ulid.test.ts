@@ -1,0 +1,40 @@
+import { decodeTime, ulid, ulidToUUID, uuidToULID } from 'ulid';
+import { describe, expect, it } from 'vitest';
+import { monotonicUlids, ulidToUuid, uuidToUlid } from '../../../src/infra/ulid.ts';
+
+describe('ulidToUuid and uuidToUlid', () => {
+  it('agree with the ulid package', () => {
+    const uuids = Array.from({ length: 1_000 }, () => crypto.randomUUID() as string);
+    uuids.push('00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+    for (const uuid of uuids) {
+      expect(uuidToUlid(uuid)).toBe(uuidToULID(uuid));
+      expect(ulidToUuid(uuidToUlid(uuid))).toBe(uuid);
+    }
+    const id = ulid();
+    expect(ulidToUuid(id)).toBe(ulidToUUID(id).toLowerCase());
+  });
+
+  it('refuse what is not one', () => {
+    for (const text of ['', 'x', '81ARZ3NDEKTSV4RRFFQ69G5FAV', '01ARZ3NDEKTSV4RRFFQ69G5FAU', `${ulid()}0`]) {
+      expect(() => ulidToUuid(text)).toThrow('Not a ULID');
+      expect(() => uuidToUlid(text)).toThrow('Not a uuid');
+    }
+  });
+});
+
+describe('monotonicUlids', () => {
+  it('rises within a millisecond and when the clock goes back, and tells the time', () => {
+    let ms = 1_700_000_000_000;
+    const next = monotonicUlids(() => ms);
+    const ids = Array.from({ length: 10_000 }, () => next());
+    ms -= 5_000;
+    ids.push(next());
+    ms += 10_000;
+    ids.push(next());
+    expect(ids.toSorted()).toEqual(ids);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(decodeTime(ids[0]!)).toBe(1_700_000_000_000);
+    expect(decodeTime(ids.at(-1)!)).toBe(1_700_000_005_000);
+    for (const id of ids) expect(ulidToUuid(id)).toMatch(/^[0-9a-f-]{36}$/);
+  });
+});
