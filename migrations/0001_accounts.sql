@@ -15,14 +15,12 @@ create table accounts (
   opened_at             timestamptz  not null,
 
   -- The world outside has no limit, a customer always has one.
-  constraint only_external_is_unlimited check ((type = 'EXTERNAL') = (overdraft_limit_cents is null)),
-  -- For account_balances to refer to.
-  unique (account_id, currency)
+  constraint only_external_is_unlimited check ((type = 'EXTERNAL') = (overdraft_limit_cents is null))
 );
 
 create table account_balances (
-  account_id            text   primary key,
-  -- Copied from accounts, so that deciding a payment reads this row alone.
+  account_id            text   primary key references accounts,
+  -- Copied from accounts by the trigger below, so that deciding a payment reads this row alone.
   currency              text   not null,
   overdraft_limit_cents bigint,
   available_cents       bigint not null default 0,
@@ -31,10 +29,33 @@ create table account_balances (
   -- The version of the account's last ledger entry; 0 before the first.
   version               bigint not null default 0 check (version >= 0),
 
-  foreign key (account_id, currency) references accounts (account_id, currency),
   constraint no_overdraft_beyond_limit check (available_cents >= -overdraft_limit_cents)
 )
 -- Balances are rewritten all the time and no index covers what changes: with room
 -- on the page the new row goes beside the old one (a HOT update) and indexes are
 -- left alone. Vacuum early, for the same reason.
 with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
+
+-- A balance has the terms of its account, whatever an insert or update says. Payments
+-- do not name these columns, so the trigger does not run for them.
+create function copy_account_terms() returns trigger language plpgsql as $$
+begin
+  select currency, overdraft_limit_cents into new.currency, new.overdraft_limit_cents
+  from accounts where account_id = new.account_id;
+  return new;
+end $$;
+
+create trigger copy_account_terms
+  before insert or update of account_id, currency, overdraft_limit_cents on account_balances
+  for each row execute function copy_account_terms();
+
+-- What is in the books stays there.
+create function refuse_change() returns trigger language plpgsql as $$
+begin
+  raise exception '% is append-only: % refused', tg_table_name, tg_op
+    using errcode = 'integrity_constraint_violation', constraint = tg_table_name || '_append_only';
+end $$;
+
+create trigger append_only
+  before update or delete or truncate on accounts
+  for each statement execute function refuse_change();

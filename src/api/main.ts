@@ -8,6 +8,7 @@ import { type ApiConfig, ConfigError, loadApiConfig } from '../config.ts';
 import { startMetricsServer } from '../infra/metrics-server.ts';
 import { postgresLedger } from '../infra/postgres/ledger.ts';
 import { createPool } from '../infra/postgres/pool.ts';
+import { probeWritable } from '../infra/postgres/probe.ts';
 import { shardCount } from '../infra/postgres/repositories/outbox.ts';
 import { PostgresUnitOfWork } from '../infra/postgres/unit-of-work.ts';
 import { connectRedis } from '../infra/redis/connection.ts';
@@ -34,8 +35,14 @@ const postgres = {
   applicationName: 'payment-ledger-api',
   onIdleError: (error: Error) => log.warn({ err: error }, 'Postgres closed an idle connection'),
 };
-// Longer than the statement and lock timeouts of a payment's transaction, which Postgres ends by itself.
-const pool = createPool({ ...postgres, max: config.DATABASE_POOL_SIZE, queryTimeoutMs: 10_000 });
+const pool = createPool({
+  ...postgres,
+  max: config.DATABASE_POOL_SIZE,
+  // No payment takes seconds: one that does waits for somebody who is stuck, and its caller is better told.
+  serverTimeouts: { statement: 5_000, lock: 1_000, idleInTransaction: 5_000 },
+  // Longer, for what Postgres ends by itself leaves nothing behind there.
+  queryTimeoutMs: 10_000,
+});
 // A connection of its own for health: a pool that is busy is not a database that is gone.
 const probePool = createPool({ ...postgres, max: 1, queryTimeoutMs: 1_000 });
 const redis = connectRedis(config.REDIS_URL, log);
@@ -57,14 +64,15 @@ const ledger = postgresLedger(pool);
 const payments = new Payments(groupCommit, new RedisTokenBuckets(redis, bucket, registry), ledger, monotonicUlids());
 const accounts = new Accounts(ledger);
 
-const health = new Health({ services: SERVICES, probe: () => probePool.query('select 1'), log });
+const health = new Health({ services: SERVICES, probe: () => probeWritable(probePool), log });
 const server = createServer({ payments, accounts, health, metrics: new CallMetrics(registry), log });
 const metricsServer = await startMetricsServer({
   host: config.METRICS_HOST,
   port: config.METRICS_PORT,
   registry,
   healthy: () => undefined,
-  ready: () => (health.serving ? undefined : 'the database does not answer, or the process is stopping'),
+  ready: () =>
+    health.serving ? undefined : 'the database does not answer or takes no writes, or the process is stopping',
 });
 const address = await listen(server, config.GRPC_HOST, config.GRPC_PORT);
 await health.start();
@@ -100,8 +108,12 @@ function onSignal(signal: NodeJS.Signals): void {
 async function stop(): Promise<void> {
   const times = { drainMs: config.SHUTDOWN_DRAIN_MS, graceMs: config.SHUTDOWN_GRACE_MS };
   const inTime = await stopServing(server, health, times);
-  if (!inTime) log.warn('calls took longer than SHUTDOWN_GRACE_MS and will be cut off');
-  await groupCommit.close();
+  const settled = groupCommit.close();
+  if (!inTime) {
+    log.warn('calls took longer than SHUTDOWN_GRACE_MS and will be cut off');
+    groupCommit.abandonQueue();
+  }
+  await settled;
   redis.disconnect();
   await Promise.all([pool.end(), probePool.end(), metricsServer.close()]);
   log.info('api stopped');

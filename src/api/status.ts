@@ -26,12 +26,27 @@ const DOMAIN = 'payment-ledger';
  */
 export function toFailure(error: unknown, log: Logger): Failure {
   if (error instanceof ServiceError) {
-    if (error.cause !== undefined) log.debug({ err: error }, 'call failed');
+    if (error.cause !== undefined) logCause(error, log);
     return failure(codes[error.problem.kind], error.message, describe(error.problem));
   }
   const errorId = randomUUID();
   log.error({ err: error, errorId }, 'call failed unexpectedly');
   return failure(status.INTERNAL, `Internal error ${errorId}.`, []);
+}
+
+/** At most one warning in this time, so that an outage does not flood the log. */
+const WARN_EVERY_MS = 1_000;
+let warnedAtMs = Number.NEGATIVE_INFINITY;
+
+/** What the caller is not told. */
+function logCause(error: ServiceError, log: Logger): void {
+  const nowMs = performance.now();
+  if (error.problem.kind === 'UNAVAILABLE' && nowMs - warnedAtMs >= WARN_EVERY_MS) {
+    warnedAtMs = nowMs;
+    log.warn({ err: error }, 'calls fail for want of the database');
+  } else {
+    log.debug({ err: error }, 'call failed');
+  }
 }
 
 const codes: Readonly<Record<Problem['kind'], status>> = {

@@ -30,6 +30,16 @@ export class TransientError extends Error {
   override readonly name = 'TransientError';
 }
 
+/**
+ * Somebody else keeps an account or a key locked. Only the commands that need it are
+ * concerned, but those may not be known; to a caller it is UNAVAILABLE.
+ */
+export class ContendedError extends ServiceError {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super({ kind: 'UNAVAILABLE', retryAfterMs: 1_000 }, message, options);
+  }
+}
+
 export function unavailable(message: string, cause?: unknown): ServiceError {
   return new ServiceError({ kind: 'UNAVAILABLE', retryAfterMs: 1_000 }, message, { cause });
 }

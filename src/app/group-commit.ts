@@ -1,4 +1,4 @@
-import { ServiceError, TransientError, unavailable } from './errors.ts';
+import { ContendedError, ServiceError, TransientError, unavailable } from './errors.ts';
 
 export interface GroupCommitLimits {
   /** The most commands in one transaction. */
@@ -61,6 +61,11 @@ export class GroupCommit<Command, Outcome> {
     await this.#draining;
   }
 
+  /** Turns away the commands whose transaction has not begun, after close: there is no time left for them. */
+  abandonQueue(): void {
+    for (const { reject } of this.#queue.splice(0)) reject(unavailable('The service is shutting down.'));
+  }
+
   async #drain(): Promise<void> {
     while (this.#queue.length > 0) await this.#commit(this.#queue.splice(0, this.#limits.maxBatch));
     this.#draining = undefined;
@@ -109,5 +114,6 @@ function dismissed<Command, Outcome>({ abandoned, reject }: Waiting<Command, Out
 }
 
 function isUnavailable(error: unknown): boolean {
+  if (error instanceof ContendedError) return false;
   return error instanceof ServiceError && error.problem.kind === 'UNAVAILABLE';
 }

@@ -7,7 +7,8 @@ import type { AuthorizeCommand, DecidedPayment, LedgerChanges } from './ports.ts
 
 /** What identifies a command to its caller; a string, for maps. */
 export function keyOf(command: { readonly caller: string; readonly idempotencyKey: string }): string {
-  return `${command.caller}\n${command.idempotencyKey}`;
+  // The length keeps apart callers and keys that only together are the same text.
+  return `${command.caller.length}:${command.caller}${command.idempotencyKey}`;
 }
 
 /**

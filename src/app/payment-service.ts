@@ -2,7 +2,7 @@ import type { Outcome } from './authorize-payments.ts';
 import type { Account, AccountType, Balance } from './domain/account.ts';
 import { rateLimited, screen } from './domain/authorize.ts';
 import type { Decline, Payment } from './domain/payment.ts';
-import { ServiceError } from './errors.ts';
+import { ContendedError, ServiceError } from './errors.ts';
 import type { GroupCommit } from './group-commit.ts';
 import type { AuthorizeCommand, Ledger, RateLimiter } from './ports.ts';
 
@@ -35,7 +35,7 @@ export class Payments {
 
   /**
    * Resolves when the payment is committed, or refused with nothing stored.
-   * Throws ServiceError KEY_REUSED, and those of GroupCommit.submit.
+   * Throws ServiceError KEY_REUSED; UNAVAILABLE if an account stays locked; and those of GroupCommit.submit.
    */
   async authorize(request: AuthorizeRequest, abandoned: () => boolean): Promise<AuthorizeResult> {
     const decline = screen(request);
@@ -47,12 +47,18 @@ export class Payments {
     }
 
     const outcome = await this.#groupCommit.submit({ ...request, paymentId: this.#newId() }, abandoned);
-    if (outcome.kind !== 'KEY_REUSED') return outcome;
-    const { payment, differing } = outcome;
-    throw new ServiceError(
-      { kind: 'KEY_REUSED', paymentId: payment.paymentId, differing },
-      'The idempotency key was used before, for another payment.',
-    );
+    switch (outcome.kind) {
+      case 'DECIDED':
+      case 'DUPLICATE':
+        return outcome;
+      case 'KEY_REUSED':
+        throw new ServiceError(
+          { kind: 'KEY_REUSED', paymentId: outcome.payment.paymentId, differing: outcome.differing },
+          'The idempotency key was used before, for another payment.',
+        );
+      case 'LOCKED':
+        throw new ContendedError(`Account ${outcome.accountId} is held by a transaction that does not end.`);
+    }
   }
 
   /** Throws ServiceError NOT_FOUND. */

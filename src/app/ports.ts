@@ -21,10 +21,15 @@ export interface UnitOfWork {
    *
    * Throws TransientError if the transaction may be run again (serialization
    * failure, deadlock, connection lost, also after COMMIT was sent: the commands'
-   * payment ids tell whether it took hold), and ServiceError UNAVAILABLE if
-   * Postgres cannot be had.
+   * payment ids tell whether it took hold); ContendedError if a lock could not be
+   * had in time; and ServiceError UNAVAILABLE if Postgres cannot be had.
    */
   run<T>(work: (transaction: LedgerTransaction) => Promise<T>): Promise<T>;
+  /**
+   * Those of the accounts that another transaction keeps locked at this moment.
+   * Throws ServiceError UNAVAILABLE.
+   */
+  lockedAccounts(accountIds: readonly string[]): Promise<ReadonlySet<string>>;
 }
 
 /**

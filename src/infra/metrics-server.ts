@@ -26,7 +26,11 @@ export interface MetricsServer {
  */
 export async function startMetricsServer(options: MetricsServerOptions): Promise<MetricsServer> {
   const server = createServer((request, response) => {
-    void answer(request, response, options);
+    // A collector may ask a database that is away, and a request may be anything: neither may end the process.
+    answer(request, response, options).catch((error: unknown) => {
+      if (response.headersSent) response.destroy();
+      else respond(response, 500, `failed: ${error instanceof Error ? error.message : error}`);
+    });
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -45,7 +49,7 @@ export async function startMetricsServer(options: MetricsServerOptions): Promise
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, options: MetricsServerOptions) {
-  const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+  const [pathname] = (request.url ?? '/').split('?', 1);
   if (request.method !== 'GET') respond(response, 405, 'only GET');
   else if (pathname === '/healthz') report(response, options.healthy());
   else if (pathname === '/readyz') report(response, options.ready());
@@ -53,14 +57,9 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
   else respond(response, 404, 'try /metrics, /healthz or /readyz');
 }
 
-/** A collector may ask a database that is away: that must show as a failed scrape, not end the process. */
 async function respondMetrics(response: ServerResponse, registry: Registry): Promise<void> {
-  try {
-    const metrics = await registry.metrics();
-    response.writeHead(200, { 'content-type': registry.contentType }).end(metrics);
-  } catch (error) {
-    respond(response, 500, `cannot collect metrics: ${error instanceof Error ? error.message : error}`);
-  }
+  const metrics = await registry.metrics();
+  response.writeHead(200, { 'content-type': registry.contentType }).end(metrics);
 }
 
 function report(response: ServerResponse, problem: string | undefined): void {

@@ -1,9 +1,12 @@
 import { monotonicFactory } from 'ulid';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { authorizePayments, type Outcome } from '../../src/app/authorize-payments.ts';
+import type { Payment } from '../../src/app/domain/payment.ts';
 import { GroupCommit } from '../../src/app/group-commit.ts';
 import type { AuthorizeCommand } from '../../src/app/ports.ts';
 import { createPool } from '../../src/infra/postgres/pool.ts';
+import { probeWritable } from '../../src/infra/postgres/probe.ts';
+import { claimKeys } from '../../src/infra/postgres/repositories/idempotency.ts';
 import { shardCount } from '../../src/infra/postgres/repositories/outbox.ts';
 import { PostgresUnitOfWork } from '../../src/infra/postgres/unit-of-work.ts';
 import { auditBooks } from '../support/books.ts';
@@ -24,6 +27,7 @@ beforeAll(async () => {
     max: 4,
     applicationName: 'test',
     queryTimeoutMs: 10_000,
+    serverTimeouts: { statement: 5_000, lock: 300, idleInTransaction: 1_000 },
     onIdleError: () => undefined,
   });
   unitOfWork = new PostgresUnitOfWork(pool, shardCount(pool));
@@ -61,12 +65,25 @@ function groupCommit(
   return new GroupCommit<AuthorizeCommand, Outcome>(execute, { maxBatch: 100, maxQueue: 1_000 });
 }
 
+function paymentOf(outcome: Outcome): Payment {
+  if (outcome.kind === 'LOCKED') throw new Error(`Account ${outcome.accountId} is locked`);
+  return outcome.payment;
+}
+
 async function countPayments(...ids: string[]): Promise<number> {
   const [row] = await database.query<{ count: bigint }>(
     `select count(*) from payments join idempotency_keys using (payment_id) where key = any($1)`,
     [ids],
   );
   return Number(row!.count);
+}
+
+async function openAccounts(...accountIds: string[]): Promise<void> {
+  await database.query(
+    `with opened as (insert into accounts select id, 'RUB', 'CUSTOMER', 0, now() from unnest($1::text[]) id returning account_id)
+     insert into account_balances (account_id) select account_id from opened`,
+    [accountIds],
+  );
 }
 
 describe('one batch', () => {
@@ -78,7 +95,7 @@ describe('one batch', () => {
       command({ payerAccountId: 'b', payeeAccountId: 'a', amountCents: 1n }),
     ];
     const outcomes = await authorizePayments(unitOfWork, batch, new Date());
-    expect(outcomes.map(({ payment }) => payment.verdict.status)).toEqual([
+    expect(outcomes.map((outcome) => paymentOf(outcome).verdict.status)).toEqual([
       'DECLINED',
       'AUTHORIZED',
       'AUTHORIZED',
@@ -93,7 +110,7 @@ describe('one batch', () => {
     const other = { ...first, paymentId: newId(), amountCents: 11n };
     const outcomes = await authorizePayments(unitOfWork, [first, same, other], new Date());
     expect(outcomes.map(({ kind }) => kind)).toEqual(['DECIDED', 'DUPLICATE', 'KEY_REUSED']);
-    expect(new Set(outcomes.map(({ payment }) => payment.paymentId))).toEqual(new Set([first.paymentId]));
+    expect(new Set(outcomes.map((outcome) => paymentOf(outcome).paymentId))).toEqual(new Set([first.paymentId]));
   });
 
   test('keeps the keys of different callers apart', async () => {
@@ -164,18 +181,119 @@ test('an error inside the transaction leaves nothing behind and the connection i
 });
 
 test('transactions that want the same accounts and keys in opposite order do not deadlock', async () => {
-  const groups = [groupCommit(), groupCommit(), groupCommit()];
   const keys = Array.from({ length: 30 }, () => crypto.randomUUID());
-  const outcomes = await Promise.all(
-    groups.flatMap((group, index) =>
-      (index % 2 === 0 ? keys : keys.toReversed()).map((idempotencyKey, i) =>
-        group
-          .submit(command({ idempotencyKey, ...(i % 2 === 0 ? {} : { payeeAccountId: 'b' }) }), present)
-          .catch((error) => error),
-      ),
-    ),
-  );
-  expect(outcomes.filter((outcome) => outcome instanceof Error)).toEqual([]);
-  expect(outcomes.filter(({ kind }) => kind === 'DECIDED')).toHaveLength(keys.length);
+  const accounts = Array.from({ length: 20 }, (_, i) => `deadlock-${i}`);
+  await openAccounts(...accounts);
+  const batch = (order: readonly string[], accountOrder: readonly string[]) =>
+    order.map((idempotencyKey, i) =>
+      command({ idempotencyKey, payeeAccountId: accountOrder[i % accountOrder.length]! }),
+    );
+  // No group commit here, which would run again what Postgres breaks off as a deadlock.
+  for (let round = 0; round < 10; round++) {
+    const fresh = keys.map((key) => `${key}-${round}`);
+    const outcomes = await Promise.all([
+      authorizePayments(unitOfWork, batch(fresh, accounts), new Date()),
+      authorizePayments(unitOfWork, batch(fresh.toReversed(), accounts.toReversed()), new Date()),
+      authorizePayments(unitOfWork, batch(fresh, accounts.toReversed()), new Date()),
+    ]);
+    expect(outcomes.flat().filter(({ kind }) => kind === 'DECIDED')).toHaveLength(keys.length);
+  }
+  const [{ deadlocks }] = (await database.query<{ deadlocks: bigint }>(
+    'select deadlocks from pg_stat_database where datname = current_database()',
+  )) as [{ deadlocks: bigint }];
+  expect(deadlocks).toBe(0n);
   expect(await auditBooks(database)).toEqual([]);
+});
+
+describe('an account that somebody keeps locked', () => {
+  test('fails its own payments as UNAVAILABLE; the others of the batch go on', async () => {
+    await openAccounts('stuck');
+    const holder = await database.pool.connect();
+    try {
+      await holder.query(`begin; select from account_balances where account_id = 'stuck' for update`);
+      const batch = [command(), command({ payeeAccountId: 'stuck' }), command()];
+      const outcomes = await authorizePayments(unitOfWork, batch, new Date());
+      expect(outcomes.map(({ kind }) => kind)).toEqual(['DECIDED', 'LOCKED', 'DECIDED']);
+      expect(await countPayments(batch[1]!.idempotencyKey)).toBe(0);
+      await holder.query('rollback');
+      expect(await groupCommit().submit(batch[1]!, present)).toMatchObject({ kind: 'DECIDED' });
+    } finally {
+      holder.release();
+    }
+  });
+
+  test('is free again when the process that holds it is frozen', async () => {
+    await openAccounts('frozen');
+    const holder = await pool.connect();
+    holder.on('error', () => undefined);
+    await holder.query(`begin; select from account_balances where account_id = 'frozen' for update`);
+    await new Promise((resume) => setTimeout(resume, 1_500));
+    const outcome = await groupCommit().submit(command({ payeeAccountId: 'frozen' }), present);
+    expect(outcome.kind).toBe('DECIDED');
+    holder.release(true);
+  });
+});
+
+test('a key that somebody is claiming and does not commit fails its own payment only', async () => {
+  const [taken, free] = [command(), command()];
+  const holder = await database.pool.connect();
+  try {
+    await holder.query('begin');
+    await holder.query(`insert into idempotency_keys values ('', $1, gen_random_uuid(), now())`, [
+      taken.idempotencyKey,
+    ]);
+    const group = groupCommit();
+    const results = await Promise.allSettled([command(), taken, free].map((each) => group.submit(each, present)));
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect(results[1]).toMatchObject({ reason: { problem: { kind: 'UNAVAILABLE' } } });
+  } finally {
+    await holder.query('rollback');
+    holder.release();
+  }
+});
+
+test('keys cannot be claimed outside a transaction', async () => {
+  const claimed = await claimKeys(pool, [command()], new Date());
+  expect(claimed.size).toBe(0);
+});
+
+test('a pool of one connection is enough', async () => {
+  const single = createPool({
+    connectionString: database.url,
+    max: 1,
+    applicationName: 'test',
+    queryTimeoutMs: 10_000,
+    onIdleError: () => undefined,
+  });
+  const alone = new PostgresUnitOfWork(single, shardCount(single));
+  const [outcome] = await authorizePayments(alone, [command()], new Date());
+  expect(outcome?.kind).toBe('DECIDED');
+  await single.end();
+});
+
+test('a server that takes no writes is UNAVAILABLE, and its connections are not kept', async () => {
+  await database.query(
+    `alter database ${new URL(database.url).pathname.slice(1)} set default_transaction_read_only = on`,
+  );
+  const standby = createPool({
+    connectionString: database.url,
+    max: 1,
+    applicationName: 'test',
+    queryTimeoutMs: 10_000,
+    onIdleError: () => undefined,
+  });
+  try {
+    const failing = new PostgresUnitOfWork(standby, shardCount(standby));
+    await expect(authorizePayments(failing, [command()], new Date())).rejects.toMatchObject({
+      problem: { kind: 'UNAVAILABLE' },
+    });
+    await expect(probeWritable(standby)).rejects.toThrow('read-only');
+    expect(standby.totalCount).toBe(1);
+  } finally {
+    await standby.end();
+    const name = new URL(database.url).pathname.slice(1);
+    await database.query(
+      `set default_transaction_read_only = off; alter database ${name} reset default_transaction_read_only`,
+    );
+  }
 });

@@ -57,11 +57,21 @@ describe('balances', () => {
     await expect(database.query(overflow)).rejects.toThrow('bigint out of range');
   });
 
-  test("have their account's currency", async () => {
+  test('have the currency and the limit of their account, whatever is written', async () => {
     const account = randomUUID();
-    await database.query(`insert into accounts values ('${account}', 'RUB', 'CUSTOMER', 0, now())`);
-    const balance = `insert into account_balances (account_id, currency, overdraft_limit_cents) values ('${account}', 'USD', 0)`;
-    await expect(database.query(balance)).rejects.toThrow('foreign key');
+    await database.query(`insert into accounts values ('${account}', 'RUB', 'CUSTOMER', 5, now())`);
+    const terms = `select currency, overdraft_limit_cents from account_balances where account_id = '${account}'`;
+    await database.query(
+      `insert into account_balances (account_id, currency, overdraft_limit_cents) values ('${account}', 'USD', null)`,
+    );
+    expect(await database.query(terms)).toEqual([{ currency: 'RUB', overdraft_limit_cents: 5n }]);
+    await database.query(`update account_balances set overdraft_limit_cents = null where account_id = '${account}'`);
+    expect(await database.query(terms)).toEqual([{ currency: 'RUB', overdraft_limit_cents: 5n }]);
+  });
+
+  test('need an account', async () => {
+    const balance = `insert into account_balances (account_id, currency, overdraft_limit_cents) values ('nobody', 'RUB', 0)`;
+    await expect(database.query(balance)).rejects.toThrow('violates');
   });
 });
 
@@ -84,6 +94,8 @@ describe('ledger entries', () => {
     `update payments set amount_cents = 1`,
     `delete from payments`,
     `truncate payments`,
+    `update accounts set overdraft_limit_cents = 1000`,
+    `delete from accounts`,
   ])('%s is refused', async (statement) => {
     await expect(database.query(statement)).rejects.toThrow('append-only');
   });

@@ -1,5 +1,14 @@
 import pg from 'pg';
 
+/** In milliseconds. Sent when a connection is opened; PgBouncer has to be told to let them pass. */
+export interface ServerTimeouts {
+  readonly statement: number;
+  /** For each lock. */
+  readonly lock: number;
+  /** For a transaction whose client says nothing: one that froze or vanished must not keep its locks. */
+  readonly idleInTransaction: number;
+}
+
 export interface PoolSettings {
   readonly connectionString: string;
   /** The most connections at a time. */
@@ -11,6 +20,8 @@ export interface PoolSettings {
    * milliseconds: for a server that vanished without a word. 0 is for ever.
    */
   readonly queryTimeoutMs: number;
+  /** What the server itself does about sessions that take too long; its own settings where it is left out. */
+  readonly serverTimeouts?: ServerTimeouts;
   /** Told of connections that broke while idle; the pool replaces them by itself. */
   readonly onIdleError: (error: Error) => void;
 }
@@ -24,6 +35,7 @@ export function createPool({
   max,
   applicationName,
   queryTimeoutMs,
+  serverTimeouts,
   onIdleError,
 }: PoolSettings): pg.Pool {
   const pool = new pg.Pool({
@@ -32,6 +44,11 @@ export function createPool({
     application_name: applicationName,
     connectionTimeoutMillis: 2_000,
     query_timeout: queryTimeoutMs,
+    ...(serverTimeouts && {
+      statement_timeout: serverTimeouts.statement,
+      lock_timeout: serverTimeouts.lock,
+      idle_in_transaction_session_timeout: serverTimeouts.idleInTransaction,
+    }),
     keepAlive: true,
     // Queries that were issued without waiting for the one before travel together.
     pipeline: true,

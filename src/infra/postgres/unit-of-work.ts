@@ -3,19 +3,18 @@ import type { Balance } from '../../app/domain/account.ts';
 import type { Payment } from '../../app/domain/payment.ts';
 import { unavailable } from '../../app/errors.ts';
 import type { AuthorizeCommand, LedgerChanges, LedgerTransaction, UnitOfWork } from '../../app/ports.ts';
-import { classify } from './errors.ts';
-import { lockBalances } from './repositories/balances.ts';
+import { classify, isOutOfService } from './errors.ts';
+import { findLocked, lockBalances } from './repositories/balances.ts';
 import { writeChanges } from './repositories/changes.ts';
-import { claimKeys, findByKey } from './repositories/idempotency.ts';
+import { claimKeys, findByKey, TRANSACTION_MARK } from './repositories/idempotency.ts';
 import type { Connection } from './statement.ts';
 
 /**
  * READ COMMITTED, whatever the server's default: rows are locked before they are
  * read, and a key that another transaction has just committed must be visible to
- * the next statement. No payment takes seconds: one that does waits for a lock
- * whose owner is stuck, and its caller is better told.
+ * the next statement. The mark is what claimKeys looks for.
  */
-const BEGIN = `begin isolation level read committed; set local statement_timeout = '5s'; set local lock_timeout = '3s'`;
+const BEGIN = `begin isolation level read committed; set local ${TRANSACTION_MARK} = 'open'`;
 
 /** Transactions on Postgres, each on a connection of its own. */
 export class PostgresUnitOfWork implements UnitOfWork {
@@ -29,7 +28,7 @@ export class PostgresUnitOfWork implements UnitOfWork {
   }
 
   async run<T>(work: (transaction: LedgerTransaction) => Promise<T>): Promise<T> {
-    const client = await this.#connect();
+    const { client, shards } = await this.#connect();
     let broken: Error | undefined;
     // Without a listener a connection that breaks between two queries would end the process.
     const onError = (error: Error) => {
@@ -37,13 +36,13 @@ export class PostgresUnitOfWork implements UnitOfWork {
     };
     client.on('error', onError);
     try {
-      const shards = await this.#shards();
       const result = await work(new PostgresTransaction(client, shards));
       const { command } = await client.query('commit');
       // Postgres answers COMMIT with ROLLBACK if the transaction had failed.
       if (command !== 'COMMIT') throw new Error(`Bug! COMMIT was answered by ${command}`);
       return result;
     } catch (error) {
+      if (isOutOfService(error)) broken = error as Error;
       await client.query('rollback').catch((failure: Error) => {
         broken ??= failure;
       });
@@ -54,9 +53,19 @@ export class PostgresUnitOfWork implements UnitOfWork {
     }
   }
 
-  async #connect(): Promise<pg.PoolClient> {
+  async lockedAccounts(accountIds: readonly string[]): Promise<ReadonlySet<string>> {
     try {
-      return await this.#pool.connect();
+      return await findLocked(this.#pool, accountIds);
+    } catch (error) {
+      throw unavailable('The database cannot be reached.', error);
+    }
+  }
+
+  async #connect(): Promise<{ client: pg.PoolClient; shards: number }> {
+    try {
+      // Counting needs a connection too, and must not wait for one while it keeps another.
+      const shards = await this.#shards();
+      return { client: await this.#pool.connect(), shards };
     } catch (error) {
       throw unavailable('The database cannot be reached.', error);
     }
@@ -74,7 +83,7 @@ class PostgresTransaction implements LedgerTransaction {
     // Not awaited: it travels together with the statements that follow.
     this.#begun = client.query(BEGIN);
     this.#begun.catch(() => {
-      // record() awaits it and hears of the failure; a transaction without record() wrote nothing.
+      // record() awaits it. Should it fail alone, claimKeys finds no mark and claims nothing.
     });
   }
 

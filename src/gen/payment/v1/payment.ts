@@ -88,7 +88,10 @@ export const PaymentErrorCode = {
   PAYMENT_ERROR_CODE_SAME_ACCOUNT: 4,
   /** PAYMENT_ERROR_CODE_CURRENCY_MISMATCH - The request's currency is not that of both accounts. */
   PAYMENT_ERROR_CODE_CURRENCY_MISMATCH: 5,
-  /** PAYMENT_ERROR_CODE_RATE_LIMITED - The payer's token bucket is empty; retry after retry_after_ms. */
+  /**
+   * PAYMENT_ERROR_CODE_RATE_LIMITED - The payer's token bucket is empty; retry after retry_after_ms. This says nothing
+   * of an earlier call with the same key: tokens are counted before keys are read.
+   */
   PAYMENT_ERROR_CODE_RATE_LIMITED: 6,
 } as const;
 

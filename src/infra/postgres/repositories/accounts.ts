@@ -17,10 +17,10 @@ export async function openAccount(database: Kysely<Database>, account: Account):
           opened_at: openedAt,
         })
         .onConflict((conflict) => conflict.doNothing())
-        .returning(['account_id', 'currency', 'overdraft_limit_cents']),
+        .returning('account_id'),
     )
     .insertInto('account_balances')
-    .columns(['account_id', 'currency', 'overdraft_limit_cents'])
+    .columns(['account_id'])
     .expression((query) => query.selectFrom('opened').selectAll())
     .execute();
 

@@ -15,12 +15,30 @@ const lock = prepared<BalanceRow>(
    for no key update`,
 );
 
+const lockable = prepared<{ account_id: string }>(
+  'lockable_balances',
+  `select account_id from account_balances where account_id = any($1::text[]) for no key update skip locked`,
+);
+
+const existing = prepared<{ account_id: string }>(
+  'existing_balances',
+  `select account_id from account_balances where account_id = any($1::text[])`,
+);
+
 const selectOne = prepared<BalanceRow>('find_balance', `select ${COLUMNS} from account_balances where account_id = $1`);
 
 /** See LedgerTransaction.lockBalances. */
 export async function lockBalances(connection: Connection, accountIds: readonly string[]): Promise<Balance[]> {
   const { rows } = await lock(connection, [textArray(accountIds)]);
   return rows.map(toBalance);
+}
+
+/** Those of the accounts whose balance another transaction keeps locked at this moment. */
+export async function findLocked(connection: Connection, accountIds: readonly string[]): Promise<ReadonlySet<string>> {
+  const ids = textArray(accountIds);
+  const locked = new Set((await existing(connection, [ids])).rows.map((row) => row.account_id));
+  for (const row of (await lockable(connection, [ids])).rows) locked.delete(row.account_id);
+  return locked;
 }
 
 export async function findBalance(connection: Connection, accountId: string): Promise<Balance | undefined> {

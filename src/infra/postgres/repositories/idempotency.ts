@@ -7,13 +7,19 @@ import { type Connection, prepared } from '../statement.ts';
 import type { PaymentRow } from '../tables.ts';
 import { PAYMENT_COLUMNS, toPayment } from './payments.ts';
 
+/** A setting that is there inside a transaction of PostgresUnitOfWork, and only there. */
+export const TRANSACTION_MARK = 'payment_ledger.transaction';
+
 const insert = prepared<{ payment_id: string }>(
   'claim_keys',
+  // BEGIN travels with this statement. Had it failed, this would commit by itself, and
+  // leave keys without a payment: so there is nothing to claim outside a transaction.
   // Sorted, so that two transactions claim common keys in the same order; among equal
   // keys of one batch the first to arrive wins.
   `insert into idempotency_keys (caller, key, payment_id, created_at)
    select caller, key, payment_id, $4
    from unnest($1::text[], $2::text[], $3::uuid[]) with ordinality as claim (caller, key, payment_id, arrival)
+   where current_setting('${TRANSACTION_MARK}', true) = 'open'
    order by caller collate "C", key collate "C", arrival
    on conflict do nothing
    returning payment_id`,
