@@ -1,5 +1,4 @@
 import { AssertionError, partialDeepStrictEqual } from 'node:assert/strict';
-import { join } from 'node:path';
 import { type ServiceError, status } from '@grpc/grpc-js';
 import { reconcile } from '../src/app/reconcile.ts';
 import { AccountType, OpenAccountRequest, OpenAccountResponse } from '../src/gen/payment/v1/account.ts';
@@ -19,7 +18,7 @@ import { LedgerClient } from './client.ts';
 import { consumeEvents, type EventConsumer } from './events.ts';
 import { untilInterrupted } from './interrupt.ts';
 import { removeData } from './stack/stack.ts';
-import { DATA_FOLDER, type System, startSystem } from './system.ts';
+import { DEMO_FOLDER, type System, startSystem } from './system.ts';
 
 const HELP = `npm run demo: starts the whole system on fresh data, calls it through a real client, shows
 each request, each answer and the events a real consumer received, and reconciles the
@@ -184,7 +183,7 @@ async function run(system: System): Promise<void> {
 }
 
 async function main(signal: AbortSignal, finish: (error: Error | null) => void): Promise<() => Promise<void>> {
-  const dataDir = join(DATA_FOLDER, '../demo');
+  await removeData(DEMO_FOLDER);
   const env = {
     ...process.env,
     GRPC_PORT: '0',
@@ -193,14 +192,15 @@ async function main(signal: AbortSignal, finish: (error: Error | null) => void):
     RATE_LIMIT_REFILL_PER_SECOND: '1',
   };
   const system = await startSystem({
-    dataDir,
+    dataDir: DEMO_FOLDER,
     env,
     onProgress: (message) => console.log(`· ${message}`),
+    signal,
     onFailure: finish,
   });
   const stop = async () => {
     await system.stop();
-    await removeData(dataDir);
+    await removeData(DEMO_FOLDER);
   };
   if (!signal.aborted) {
     run(system).then(() => {

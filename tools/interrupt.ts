@@ -32,7 +32,8 @@ export async function untilInterrupted(
     if (error) report(error);
     await stop();
   } catch (error) {
-    report(error as Error);
+    // What begin throws once it was interrupted is no failure.
+    if (!interruption.signal.aborted) report(error as Error);
   }
   // Nothing is left to wait for; a client library that keeps a timer shall not keep us.
   process.exit();

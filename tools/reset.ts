@@ -1,9 +1,10 @@
 import { removeData } from './stack/stack.ts';
-import { DATA_FOLDER } from './system.ts';
+import { DATA_FOLDER, DEMO_FOLDER } from './system.ts';
 
-// Clears what `npm start` keeps; downloads stay.
+// Clears what `npm start` keeps, and what a demo left that was killed; downloads stay.
 try {
   await removeData(DATA_FOLDER);
+  await removeData(DEMO_FOLDER);
   console.log('Cleared. The next `npm start` begins with empty books.');
 } catch (error) {
   console.error((error as Error).message);

@@ -42,7 +42,7 @@ function printEvent({ type, partition, offset, key, eventId, authorized, decline
 
 async function main(signal: AbortSignal, finish: (error: Error) => void): Promise<() => Promise<void>> {
   const onProgress = (message: string) => console.log(`· ${message}`);
-  const system = await startSystem({ dataDir: DATA_FOLDER, env: process.env, onProgress, onFailure: finish });
+  const system = await startSystem({ dataDir: DATA_FOLDER, env: process.env, onProgress, signal, onFailure: finish });
   const client = new LedgerClient(system.apiAddress);
   const stops = [() => system.stop(), async () => client.close()];
   const stop = async () => {

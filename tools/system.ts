@@ -10,6 +10,9 @@ const ROOT = join(import.meta.dirname, '..');
 /** Where `npm start` keeps its data. */
 export const DATA_FOLDER = join(ROOT, '.local/data');
 
+/** Where `npm run demo` has its data while it runs. */
+export const DEMO_FOLDER = join(ROOT, '.local/demo');
+
 export interface System {
   readonly stack: Stack;
   /** host:port of the gRPC API. */
@@ -25,12 +28,14 @@ export interface SystemOptions {
   /** Settings for API and relay, and addresses of servers to use instead of our own. */
   readonly env: NodeJS.ProcessEnv;
   readonly onProgress: (message: string) => void;
+  /** Gives up the start. */
+  readonly signal: AbortSignal;
   /** Called if a process ends that should not have. */
   readonly onFailure: (error: Error) => void;
 }
 
 /** Starts the servers, brings the schema up to date, and starts API and relay. If one step fails, stops what was started. */
-export async function startSystem({ dataDir, env, onProgress, onFailure }: SystemOptions): Promise<System> {
+export async function startSystem({ dataDir, env, onProgress, signal, onFailure }: SystemOptions): Promise<System> {
   const stack = await startStack({ dataDir, env, onProgress });
   const processes: GuardedProcess[] = [];
   const stop = async () => {
@@ -43,17 +48,32 @@ export async function startSystem({ dataDir, env, onProgress, onFailure }: Syste
     DATABASE_URL: stack.postgres.address,
     REDIS_URL: stack.redis.address,
     KAFKA_BROKERS: stack.kafka.address,
+    // Their logs go to files, and one line of them says that they are ready.
+    LOG_LEVEL: env['LOG_LEVEL'] === 'debug' || env['LOG_LEVEL'] === 'trace' ? env['LOG_LEVEL'] : 'info',
   };
-  const start = async (name: string, script: string) => {
+  const start = async (name: string, script: string, extra: NodeJS.ProcessEnv = {}) => {
+    signal.throwIfAborted();
     onProgress(`starting the ${name}`);
-    const { child, ready } = await startService(name, script, join(dataDir, `${name}.log`), settings, onFailure);
+    const logFile = join(dataDir, `${name}.log`);
+    await rm(logFile, { force: true });
+    const child = new GuardedProcess({
+      name,
+      command: process.execPath,
+      args: [join(ROOT, script)],
+      env: { ...settings, ...extra },
+      logFile,
+      stopSignal: 'SIGTERM',
+    });
     processes.push(child);
+    await child.start();
+    const ready = await untilReady(name, child, logFile, signal);
+    child.onUnexpectedExit(async () => onFailure(new Error(`The ${name} ended:\n${await child.lastLines()}`)));
     return ready;
   };
   try {
     await migrate(stack.postgres.address, onProgress);
     await start('relay', 'src/relay/main.ts');
-    const { address } = await start('api', 'src/api/main.ts');
+    const { address } = await start('api', 'src/api/main.ts', portBeside(env['METRICS_PORT']));
     return {
       stack,
       apiAddress: String(address),
@@ -66,32 +86,30 @@ export async function startSystem({ dataDir, env, onProgress, onFailure }: Syste
   }
 }
 
-/** Starts a process and waits for the log line that says it is ready. Throws with the end of its log if it ends before. */
-async function startService(
+/** Both processes serve metrics: where the relay was given a port, the API takes the next. */
+function portBeside(port: string | undefined): NodeJS.ProcessEnv {
+  return Number(port) > 0 ? { METRICS_PORT: String(Number(port) + 1) } : {};
+}
+
+const READY_WITHIN_MS = 60_000;
+
+/** Waits for the log line that says it is ready. Throws with the end of its log if it ends before, or takes too long. */
+async function untilReady(
   name: string,
-  script: string,
+  child: GuardedProcess,
   logFile: string,
-  env: NodeJS.ProcessEnv,
-  onFailure: (error: Error) => void,
-) {
-  await rm(logFile, { force: true });
-  const child = new GuardedProcess({
-    name,
-    command: process.execPath,
-    args: [join(ROOT, script)],
-    env,
-    logFile,
-    stopSignal: 'SIGTERM',
-  });
-  await child.start();
+  signal: AbortSignal,
+): Promise<{ readonly address?: string }> {
+  const deadline = Date.now() + READY_WITHIN_MS;
   for (;;) {
     const lines = existsSync(logFile) ? (await readFile(logFile, 'utf8')).split('\n') : [];
     const line = lines.find((text) => text.includes(`"${name} ready"`));
-    if (line !== undefined) {
-      child.onUnexpectedExit(async () => onFailure(new Error(`The ${name} ended:\n${await child.lastLines()}`)));
-      return { child, ready: JSON.parse(line) as { address?: string } };
-    }
+    if (line !== undefined) return JSON.parse(line);
+    signal.throwIfAborted();
     if (!child.running) throw new Error(`The ${name} did not start:\n${await child.lastLines()}`);
+    if (Date.now() > deadline) {
+      throw new Error(`The ${name} was not ready within ${READY_WITHIN_MS / 1_000} s:\n${await child.lastLines()}`);
+    }
     await new Promise((resume) => setTimeout(resume, 50));
   }
 }

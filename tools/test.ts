@@ -28,7 +28,14 @@ const vitest = spawn(
   ],
   { cwd: ROOT, stdio: 'inherit' },
 );
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => vitest.kill(signal));
+// Vitest gives up its clean-up at a second signal, and Ctrl-C alone sends several.
+let told = false;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    if (!told) vitest.kill(signal);
+    told = true;
+  });
+}
 const code = await new Promise<number>((resolve) => vitest.once('exit', (status) => resolve(status ?? 1)));
 
 const text = await readFile(REPORT, 'utf8').catch(() => undefined);

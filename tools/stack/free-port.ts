@@ -1,17 +1,52 @@
-import { createServer } from 'node:net';
+import { randomInt } from 'node:crypto';
+import { createServer, type Server } from 'node:net';
+
+/**
+ * Where servers get their ports: below those that systems give to outgoing connections
+ * (from 32768 on Linux). Otherwise, while a server is stopped, a connection could take
+ * its port - even a client's own, which by chance connects to itself - and the server
+ * could not come back.
+ */
+const LOWEST = 15_000;
+const HIGHEST = 32_000;
+const ATTEMPTS = 3;
+
+/** The server could not have its port: someone else was quicker. */
+export class PortTakenError extends Error {}
 
 /** Ports on loopback that nothing listens on, all different. Another process may still be quicker. */
 export async function freePorts(count: number): Promise<number[]> {
-  const listeners = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const listener = createServer();
-      await new Promise<void>((resolve, reject) => {
-        listener.once('error', reject).listen(0, '127.0.0.1', resolve);
-      });
-      return listener;
-    }),
-  );
-  const ports = listeners.map((listener) => (listener.address() as { port: number }).port);
+  const listeners: Server[] = [];
+  const ports: number[] = [];
+  while (ports.length < count) {
+    const port = randomInt(LOWEST, HIGHEST);
+    const listener = await listen(port);
+    if (listener === undefined) continue;
+    listeners.push(listener);
+    ports.push(port);
+  }
   await Promise.all(listeners.map((listener) => new Promise((closed) => listener.close(closed))));
   return ports;
+}
+
+/** Starts something on free ports, and on others if it throws PortTakenError. */
+export async function onFreePorts<T>(count: number, start: (ports: number[]) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await start(await freePorts(count));
+    } catch (error) {
+      if (!(error instanceof PortTakenError) || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+/** Undefined if the port is taken. */
+function listen(port: number): Promise<Server | undefined> {
+  return new Promise((resolve, reject) => {
+    const listener = createServer();
+    listener.once('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'EADDRINUSE' ? resolve(undefined) : reject(error),
+    );
+    listener.listen(port, '127.0.0.1', () => resolve(listener));
+  });
 }

@@ -9,11 +9,12 @@ import { spawn } from 'node:child_process';
 const KILL_AFTER_MS = 15_000;
 
 const [stopSignal, command, ...args] = process.argv.slice(2);
-const uid = process.env.GUARD_UID === undefined ? undefined : Number(process.env.GUARD_UID);
+// Whom to run it as, if not as ourselves.
+const [uid, gid] = [process.env.GUARD_UID, process.env.GUARD_GID].map((id) => id && Number(id));
 const server = spawn(command, args, {
   stdio: ['ignore', 'inherit', 'inherit'],
   detached: true,
-  ...(uid && { uid, gid: uid }),
+  ...(uid && { uid, gid }),
 });
 
 let stopping = false;

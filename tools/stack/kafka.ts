@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -15,29 +15,35 @@ const HOST = '127.0.0.1';
 /** A broker for one machine: quick to start, sparing with memory and threads. */
 const JVM = ['-Xms128m', '-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:+ExitOnOutOfMemoryError'];
 
+/** How to provide Kafka otherwise. */
+export const KAFKA_WAYS = 'or set KAFKA_BROKERS (docker-compose.yml has a broker).';
+
 /** Why Kafka cannot be started here, or undefined if it can. */
 export function kafkaMissing(isCached: (name: string) => boolean): string | undefined {
-  const provide = 'or set KAFKA_BROKERS (docker-compose.yml has a broker).';
   const version = javaVersion();
-  if (version === undefined) return `Kafka: there is no Java on the path. Install Java 17 or later, ${provide}`;
-  if (version < 17) return `Kafka: Java ${version} is too old. Install Java 17 or later, ${provide}`;
+  if (version === undefined) return `Kafka: there is no Java 17 or later on the path. Install one, ${KAFKA_WAYS}`;
+  if (version < 17) return `Kafka: Java ${version} is too old. Install Java 17 or later, ${KAFKA_WAYS}`;
   if (!isCached(FETCHED) && which('mvn') === undefined) {
-    return `Kafka: there is no Maven (mvn) on the path to fetch it with. Install Maven, ${provide}`;
+    return `Kafka: there is no Maven (mvn) on the path to fetch it with. Install Maven, ${KAFKA_WAYS}`;
   }
   return undefined;
+}
+
+/** The folder of Kafka's jars in the cache, fetched if need be. */
+export function kafkaJars(cache: string, onProgress: OnProgress): Promise<string> {
+  const fetch = (draft: string) => maven('kafka-pom.xml', draft, 'copy-dependencies', '-DincludeScope=runtime');
+  return cached(cache, FETCHED, fetch, onProgress);
 }
 
 /** Starts one Apache Kafka broker in KRaft mode on data below folder, formatted on first use. */
 export async function startKafka(
   folder: string,
   [port, controllerPort]: readonly [number, number],
-  cache: string,
-  onProgress: OnProgress,
+  jars: string,
 ): Promise<Server> {
-  const jars = await cached(cache, FETCHED, async (draft) => {
-    onProgress('fetching Apache Kafka (first run only)');
-    await maven('kafka-pom.xml', draft, 'copy-dependencies', '-DincludeScope=runtime');
-  });
+  // Kafka reads its data folder as a list.
+  if (folder.includes(','))
+    throw new Error(`Kafka cannot keep its data in ${folder}: move the project to a path without a comma`);
   await mkdir(folder, { recursive: true });
   const properties = join(folder, 'server.properties');
   const logging = join(folder, 'log4j2.properties');
@@ -47,7 +53,15 @@ export async function startKafka(
   const java = [...JVM, `-Dlog4j2.configurationFile=${logging}`, '-cp', join(jars, '*')];
   if (!existsSync(join(folder, 'data/meta.properties'))) {
     const clusterId = randomBytes(16).toString('base64url');
-    const format = ['kafka.tools.StorageTool', 'format', '--cluster-id', clusterId, '--config', properties];
+    const format = [
+      'kafka.tools.StorageTool',
+      'format',
+      '--cluster-id',
+      clusterId,
+      '--ignore-formatted',
+      '--config',
+      properties,
+    ];
     await promisify(execFile)('java', [...java, ...format]);
   }
   return startServer({
@@ -58,6 +72,7 @@ export async function startKafka(
       command: 'java',
       args: [...java, 'kafka.Kafka', properties],
       logFile: join(folder, 'kafka.log'),
+      pidFile: join(folder, 'kafka.pid'),
       stopSignal: 'SIGTERM',
     }),
     ping: () => describeCluster(port),
@@ -111,6 +126,7 @@ async function describeCluster(port: number): Promise<void> {
     clientId: 'payment-ledger-stack',
     logLevel: logLevel.NOTHING,
     connectionTimeout: 1_000,
+    requestTimeout: 2_000,
     retry: { retries: 0 },
   });
   const admin = kafka.admin();
@@ -125,8 +141,8 @@ async function describeCluster(port: number): Promise<void> {
 
 function javaVersion(): number | undefined {
   if (which('java') === undefined) return undefined;
-  // To standard error: openjdk 17.0.15 2025-04-15
-  const said = execFileSync('java', ['--version'], { encoding: 'utf8' });
-  const major = /^\S+ (\d+)/.exec(said)?.[1];
+  // openjdk 17.0.15 2025-04-15; Java 8 and a stub without a Java fail.
+  const { stdout } = spawnSync('java', ['--version'], { encoding: 'utf8' });
+  const major = /^\S+ (\d+)/.exec(stdout)?.[1];
   return major === undefined ? undefined : Number(major);
 }

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 import { GuardedProcess } from './guarded-process.ts';
 import { type Server, startServer } from './server.ts';
-import { forServerUser, serverUser } from './server-user.ts';
+import { forServerUser, primaryGroup, serverUser } from './server-user.ts';
 
 const USER = 'ledger';
 const PASSWORD = 'ledger';
@@ -52,6 +52,7 @@ export async function startPostgres(folder: string, port: number): Promise<Serve
       args: ['-D', join(data, 'pgdata'), ...settings],
       uid,
       logFile: join(folder, 'postgres.log'),
+      pidFile: join(folder, 'postgres.pid'),
       // SIGINT is Postgres' fast shutdown: it ends sessions instead of waiting for them.
       stopSignal: 'SIGINT',
     }),
@@ -79,7 +80,7 @@ async function initialize(initdb: string, data: string, uid: number | undefined)
       ...['-D', join(data, 'pgdata'), '-U', USER, '--auth=scram-sha-256', `--pwfile=${passwordFile}`],
       ...['--encoding=UTF8', '--locale=C', '--data-checksums', '--no-instructions'],
     ],
-    { cwd: data, ...(uid !== undefined && { uid, gid: uid }) },
+    { cwd: data, ...(uid !== undefined && { uid, gid: primaryGroup(uid) }) },
   );
 }
 

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { chmod, mkdir, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -17,19 +17,27 @@ const BUILDS: Readonly<Record<string, string>> = {
 };
 const BUILD = BUILDS[`${process.platform}-${process.arch}`];
 
+/** How to provide Redis otherwise. */
+export const REDIS_WAYS =
+  'Install one (apt-get install redis-server, brew install valkey), or set REDIS_URL (docker-compose.yml has one).';
+
 /** Why Redis cannot be started here, or undefined if it can. */
 export function redisMissing(isCached: (name: string) => boolean): string | undefined {
   if (installed() !== undefined || isCached(FETCHED)) return undefined;
   if (BUILD !== undefined && which('mvn') !== undefined && which('java') !== undefined) return undefined;
   return (
-    'Redis: there is no valkey-server or redis-server (6.2 or later) on the path, and no Maven to fetch one with. ' +
-    'Install one (apt-get install redis-server, brew install valkey), or set REDIS_URL (docker-compose.yml has one).'
+    'Redis: there is no valkey-server or redis-server (6.2 or later) on the path, and no Maven with Java to fetch ' +
+    `one with. ${REDIS_WAYS}`
   );
 }
 
+/** The server program: one that is installed here, or the one in the cache, fetched if need be. */
+export async function redisProgram(cache: string, onProgress: OnProgress): Promise<string> {
+  return installed() ?? (await fetched(cache, onProgress));
+}
+
 /** Starts Redis on data below folder. What it holds survives a restart. */
-export async function startRedis(folder: string, port: number, cache: string, onProgress: OnProgress): Promise<Server> {
-  const command = installed() ?? (await fetched(cache, onProgress));
+export async function startRedis(folder: string, port: number, command: string): Promise<Server> {
   await mkdir(folder, { recursive: true });
   return startServer({
     name: 'Redis',
@@ -44,6 +52,7 @@ export async function startRedis(folder: string, port: number, cache: string, on
         ...['--maxmemory-policy', 'noeviction'],
       ],
       logFile: join(folder, 'redis.log'),
+      pidFile: join(folder, 'redis.pid'),
       stopSignal: 'SIGTERM',
     }),
     ping: () => ping(port),
@@ -52,7 +61,13 @@ export async function startRedis(folder: string, port: number, cache: string, on
 }
 
 async function ping(port: number): Promise<void> {
-  const redis = new Redis({ host: '127.0.0.1', port, lazyConnect: true, retryStrategy: () => null });
+  const redis = new Redis({
+    host: '127.0.0.1',
+    port,
+    lazyConnect: true,
+    commandTimeout: 2_000,
+    retryStrategy: () => null,
+  });
   // connect() rejects with the same error; without a listener ioredis prints it too.
   redis.on('error', () => undefined);
   try {
@@ -67,25 +82,30 @@ async function ping(port: number): Promise<void> {
 function installed(): string | undefined {
   return ['valkey-server', 'redis-server'].find((program) => {
     if (which(program) === undefined) return false;
-    const [, major, minor] = /v=(\d+)\.(\d+)/.exec(execFileSync(program, ['--version'], { encoding: 'utf8' })) ?? [];
+    const { stdout } = spawnSync(program, ['--version'], { encoding: 'utf8' });
+    const [, major, minor] = /v=(\d+)\.(\d+)/.exec(stdout) ?? [];
     return Number(major) > 6 || (Number(major) === 6 && Number(minor) >= 2);
   });
 }
 
 async function fetched(cache: string, onProgress: OnProgress): Promise<string> {
-  const folder = await cached(cache, FETCHED, async (draft) => {
-    onProgress('fetching Redis (first run only)');
-    await maven(
-      'redis-pom.xml',
-      draft,
-      'unpack-dependencies',
-      '-DincludeArtifactIds=embedded-redis',
-      `-Dmdep.unpack.includes=${BUILD}`,
-    );
-    const [program] = (await readdir(draft)).filter((name) => name.startsWith('redis-server'));
-    if (program === undefined) throw new Error(`The Redis jar has no ${BUILD}`);
-    await rename(join(draft, program), join(draft, 'redis-server'));
-    await chmod(join(draft, 'redis-server'), 0o755);
-  });
+  const folder = await cached(
+    cache,
+    FETCHED,
+    async (draft) => {
+      await maven(
+        'redis-pom.xml',
+        draft,
+        'unpack-dependencies',
+        '-DincludeArtifactIds=embedded-redis',
+        `-Dmdep.unpack.includes=${BUILD}`,
+      );
+      const [program] = (await readdir(draft)).filter((name) => name.startsWith('redis-server'));
+      if (program === undefined) throw new Error(`The Redis jar has no ${BUILD}`);
+      await rename(join(draft, program), join(draft, 'redis-server'));
+      await chmod(join(draft, 'redis-server'), 0o755);
+    },
+    onProgress,
+  );
   return join(folder, 'redis-server');
 }

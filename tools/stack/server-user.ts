@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { chmod, chown, cp, mkdir } from 'node:fs/promises';
+import { chmod, chown, cp, mkdir, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** Postgres refuses to run as root. The user it runs as instead; undefined if we are not root. */
@@ -14,6 +14,13 @@ export function serverUser(): number | undefined {
   throw new Error(
     'Postgres must not run as root, and there is neither a user postgres nor nobody. Run this as another user.',
   );
+}
+
+/** The group that the user belongs to first of all; its number is rarely the user's own. */
+export function primaryGroup(uid: number): number {
+  const gid = new RegExp(`^[^:]*:[^:]*:${uid}:(\\d+):`, 'm').exec(readFileSync('/etc/passwd', 'utf8'))?.[1];
+  if (gid === undefined) throw new Error(`There is no user ${uid}`);
+  return Number(gid);
 }
 
 /**
@@ -30,24 +37,42 @@ export async function forServerUser(
     await mkdir(folder, { recursive: true });
     return folder;
   }
-  const place = standIn(folder);
   if (options.copy) {
+    // By its time as well, so that what a later npm ci installs is copied anew.
+    const place = standIn(folder, statSync(folder).mtimeMs);
     // What stands there is going to be run, so it must be a copy that we made.
     if (existsSync(place) && statSync(place).uid !== 0) throw new Error(`${place} does not belong to root; remove it`);
-    if (place !== folder && !existsSync(place)) await cp(folder, place, { recursive: true, verbatimSymlinks: true });
+    if (place !== folder && !existsSync(place)) await copyWhole(folder, place);
     return place;
   }
+  const place = standIn(folder);
   await mkdir(place, { recursive: true });
   await mkdir(folder, { recursive: true });
-  await chown(place, uid, uid);
+  await chown(place, uid, primaryGroup(uid));
   await chmod(place, 0o700);
   return place;
 }
 
+/** Copies a folder so that the copy appears whole or not at all. */
+async function copyWhole(folder: string, place: string): Promise<void> {
+  const draft = `${place}.${process.pid}`;
+  try {
+    await cp(folder, draft, { recursive: true, verbatimSymlinks: true });
+    await rename(draft, place);
+  } catch (error) {
+    await rm(draft, { recursive: true, force: true });
+    // Another process may have been quicker.
+    if (!existsSync(place)) throw error;
+  }
+}
+
 /** Where forServerUser keeps what belongs to the folder. */
-export function standIn(folder: string): string {
+export function standIn(folder: string, edition?: number): string {
   if (process.getuid?.() !== 0 || openToOthers(folder)) return folder;
-  const name = createHash('sha256').update(folder).digest('hex').slice(0, 16);
+  const name = createHash('sha256')
+    .update(`${folder} ${edition ?? ''}`)
+    .digest('hex')
+    .slice(0, 16);
   return `/var/tmp/payment-ledger-${name}`;
 }
 

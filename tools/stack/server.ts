@@ -1,4 +1,8 @@
+import { PortTakenError } from './free-port.ts';
 import type { GuardedProcess } from './guarded-process.ts';
+
+/** How long one attempt to reach a server may take; something else on its port may never answer. */
+const PING_LIMIT_MS = 5_000;
 
 /** A server this process started, or one that was there already. */
 export interface Server {
@@ -38,7 +42,10 @@ export interface LocalServerSpec {
   readonly crashSignal?: NodeJS.Signals;
 }
 
-/** Starts a server and waits until it answers. Throws with the end of its log if it does not. */
+/**
+ * Starts a server and waits until it answers. Throws with the end of its log if it does
+ * not, PortTakenError if that is because its port is in use.
+ */
 export async function startServer(spec: LocalServerSpec): Promise<Server> {
   const { name, address, process, ping, startTimeoutMs, crashSignal } = spec;
   const start = async () => {
@@ -46,7 +53,10 @@ export async function startServer(spec: LocalServerSpec): Promise<Server> {
     const deadline = Date.now() + startTimeoutMs;
     for (;;) {
       try {
-        return await ping();
+        await withinLimit(ping());
+        // Else it was someone else who answered, on a port that ours could not have.
+        if (process.running) return;
+        throw new Error(`${name} ended`);
       } catch (error) {
         if (process.running && Date.now() < deadline) {
           await new Promise((resume) => setTimeout(resume, 50));
@@ -54,7 +64,9 @@ export async function startServer(spec: LocalServerSpec): Promise<Server> {
         }
         const how = process.running ? `did not answer within ${startTimeoutMs / 1000} s` : 'ended while it started';
         await process.stop();
-        throw new Error(`${name} ${how}. The end of its log:\n${await process.lastLines()}`, { cause: error });
+        const message = `${name} ${how}. The end of its log:\n${await process.lastLines()}`;
+        if (await process.printed('Address already in use')) throw new PortTakenError(message, { cause: error });
+        throw new Error(message, { cause: error });
       }
     }
   };
@@ -68,4 +80,16 @@ export async function startServer(spec: LocalServerSpec): Promise<Server> {
       return process.pid;
     },
   };
+}
+
+async function withinLimit(attempt: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${PING_LIMIT_MS / 1000} s`)), PING_LIMIT_MS);
+  });
+  try {
+    await Promise.race([attempt, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -1,13 +1,17 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheFolder, type OnProgress } from './cache.ts';
-import { freePorts } from './free-port.ts';
-import { kafkaMissing, startKafka } from './kafka.ts';
+import { onFreePorts } from './free-port.ts';
+import { KAFKA_WAYS, kafkaJars, kafkaMissing, startKafka } from './kafka.ts';
+import { endLeftover } from './leftover.ts';
+import { own, ownerOf } from './ownership.ts';
 import { postgresMissing, startPostgres } from './postgres.ts';
-import { redisMissing, startRedis } from './redis.ts';
+import { REDIS_WAYS, redisMissing, redisProgram, startRedis } from './redis.ts';
 import { foreignServer, type Server } from './server.ts';
 import { standIn } from './server-user.ts';
+
+const OWNER_FILE = 'owner.pid';
 
 /** The three servers that the system stands on. */
 export interface Stack {
@@ -26,6 +30,8 @@ export interface StackOptions {
   readonly onProgress?: OnProgress;
 }
 
+type Addresses = Readonly<Record<'postgres' | 'redis' | 'kafka', string | undefined>>;
+
 /**
  * Starts Postgres, Redis and Kafka on free ports of loopback, unless the environment
  * names them. Throws one error that lists everything this machine lacks, before
@@ -41,28 +47,40 @@ export async function startStack({
   refuseIfMissing(addresses, (name) => existsSync(join(cache, name)));
   await mkdir(dataDir, { recursive: true });
   const unlock = await lock(dataDir);
+  const programs = await fetchPrograms(addresses, cache, onProgress).catch(async (error) => {
+    await unlock();
+    throw error;
+  });
 
-  const [postgresPort, redisPort, kafkaPort, controllerPort] = (await freePorts(4)) as [number, number, number, number];
   const started: Server[] = [];
-  const begin = async (name: string, address: string | undefined, start: () => Promise<Server>) => {
+  const begin = async (
+    name: string,
+    address: string | undefined,
+    portCount: number,
+    start: (ports: number[]) => Promise<Server>,
+  ) => {
     if (address) return foreignServer(name, address);
     const since = Date.now();
     onProgress(`starting ${name}`);
-    const server = await start();
+    const server = await onFreePorts(portCount, start);
     started.push(server);
     onProgress(`${name} is up after ${((Date.now() - since) / 1000).toFixed(1)} s`);
     return server;
   };
   const stop = async () => {
-    await Promise.all(started.map((server) => server.stop()));
-    await unlock();
+    try {
+      await Promise.all(started.map((server) => server.stop()));
+    } finally {
+      await unlock();
+    }
   };
 
+  const folder = (name: string) => join(dataDir, name);
   const starts = [
-    begin('Postgres', addresses.postgres, () => startPostgres(join(dataDir, 'postgres'), postgresPort)),
-    begin('Redis', addresses.redis, () => startRedis(join(dataDir, 'redis'), redisPort, cache, onProgress)),
-    begin('Kafka', addresses.kafka, () =>
-      startKafka(join(dataDir, 'kafka'), [kafkaPort, controllerPort], cache, onProgress),
+    begin('Postgres', addresses.postgres, 1, ([port]) => startPostgres(folder('postgres'), port!)),
+    begin('Redis', addresses.redis, 1, ([port]) => startRedis(folder('redis'), port!, programs.redis)),
+    begin('Kafka', addresses.kafka, 2, ([port, controllerPort]) =>
+      startKafka(folder('kafka'), [port!, controllerPort!], programs.kafka),
     ),
   ] as const;
   try {
@@ -76,59 +94,62 @@ export async function startStack({
   }
 }
 
-function refuseIfMissing(
-  addresses: Readonly<Record<'postgres' | 'redis' | 'kafka', string | undefined>>,
-  isCached: (name: string) => boolean,
-): void {
+function refuseIfMissing(addresses: Addresses, isCached: (name: string) => boolean): void {
   const missing = [
     addresses.postgres ? undefined : postgresMissing(),
     addresses.redis ? undefined : redisMissing(isCached),
     addresses.kafka ? undefined : kafkaMissing(isCached),
-  ].filter((reason) => reason !== undefined);
-  if (missing.length > 0)
-    throw new Error(`Not everything that is needed is here:\n${missing.map((reason) => `  - ${reason}\n`).join('')}`);
+  ];
+  if (missing.some((reason) => reason !== undefined)) throw listed('Not everything that is needed is here:', missing);
 }
 
-/** Makes the folder ours while we live; returns what gives it back. */
+/** Fetches what is started here and not in the cache yet. Throws one error for all that could not be had. */
+async function fetchPrograms(
+  addresses: Addresses,
+  cache: string,
+  onProgress: OnProgress,
+): Promise<{ redis: string; kafka: string }> {
+  const unused = Promise.resolve('');
+  const [redis, kafka] = await Promise.allSettled([
+    addresses.redis ? unused : redisProgram(cache, onProgress),
+    addresses.kafka ? unused : kafkaJars(cache, onProgress),
+  ]);
+  if (redis.status === 'fulfilled' && kafka.status === 'fulfilled') return { redis: redis.value, kafka: kafka.value };
+  const failures = [
+    redis.status === 'rejected' ? `Redis: ${reason(redis)}\n    ${REDIS_WAYS}` : undefined,
+    kafka.status === 'rejected'
+      ? `Kafka: ${reason(kafka)}\n    Fetch it once with a network, ${KAFKA_WAYS}`
+      : undefined,
+  ];
+  throw listed('Not everything that is needed could be fetched. Is there a network?', failures);
+}
+
+function reason({ reason: error }: PromiseRejectedResult): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function listed(title: string, items: readonly (string | undefined)[]): Error {
+  const lines = items.filter((item) => item !== undefined).map((item) => `  - ${item}\n`);
+  return new Error(`${title}\n${lines.join('')}`);
+}
+
+/** Makes the folder ours while we live; returns what gives it back. Throws if it is someone's already. */
 async function lock(dataDir: string): Promise<() => Promise<void>> {
-  const file = join(dataDir, 'owner.pid');
-  const owner = await ownerOf(dataDir);
-  if (owner !== undefined) throw inUse(dataDir, owner);
-  await writeFile(file, `${process.pid} ${await startedAt(process.pid)}`);
-  return () => rm(file, { force: true });
+  const result = await own(join(dataDir, OWNER_FILE));
+  if (typeof result === 'number') throw inUse(dataDir, result);
+  return result;
 }
 
 /** Removes a stack's data, wherever it is kept. Throws if the stack is running. */
 export async function removeData(dataDir: string): Promise<void> {
-  const owner = await ownerOf(dataDir);
+  const owner = await ownerOf(join(dataDir, OWNER_FILE));
   if (owner !== undefined) throw inUse(dataDir, owner);
+  // Servers whose owner was killed a moment ago may still be writing.
+  for (const name of ['postgres', 'redis', 'kafka']) await endLeftover(join(dataDir, name, `${name}.pid`));
   await rm(standIn(join(dataDir, 'postgres')), { recursive: true, force: true });
   await rm(dataDir, { recursive: true, force: true });
 }
 
 function inUse(dataDir: string, owner: number): Error {
   return new Error(`The servers in ${dataDir} are in use by process ${owner}. Stop it first (Ctrl-C where it runs).`);
-}
-
-/** The process that runs a stack in the folder, if it is alive. */
-async function ownerOf(dataDir: string): Promise<number | undefined> {
-  const text = await readFile(join(dataDir, 'owner.pid'), 'utf8').catch(() => '');
-  const [pid, since] = text.split(' ');
-  if (pid === undefined || since === undefined || Number(pid) === process.pid) return undefined;
-  return (await startedAt(Number(pid))) === since ? Number(pid) : undefined;
-}
-
-/** When the process started, in clock ticks since boot; tells it from a later one with the same id. Empty if it is gone. */
-async function startedAt(pid: number): Promise<string> {
-  if (process.platform === 'linux') {
-    // Field 22; the name before it, in parentheses, may hold spaces.
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-    return stat.slice(stat.lastIndexOf(')')).split(' ')[20] ?? '';
-  }
-  try {
-    process.kill(pid, 0);
-    return 'running';
-  } catch {
-    return '';
-  }
 }
