@@ -44,6 +44,69 @@ describe('batches', () => {
   });
 });
 
+describe('lanes', () => {
+  /** Transactions that end one by one, the first one begun first. */
+  function gates() {
+    const batches: number[][] = [];
+    const ends: (() => void)[] = [];
+    const execute = async (commands: readonly number[]) => {
+      batches.push([...commands]);
+      await new Promise<void>((resolve) => ends.push(resolve));
+      return commands;
+    };
+    const end = async () => {
+      ends.shift()?.();
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    return { batches, execute, end };
+  }
+
+  test('with many waiting a second transaction begins beside the first, and never a third', async () => {
+    const { batches, execute, end } = gates();
+    const group = new GroupCommit(execute, { maxBatch: 100, maxQueue: 1_000 });
+    const outcomes = Promise.all(Array.from({ length: 300 }, (_, i) => group.submit(i, present)));
+    // The first command went alone; 32 that waited made the second batch.
+    expect(batches.map(({ length }) => length)).toEqual([1, 32]);
+    await end();
+    expect(batches.map(({ length }) => length)).toEqual([1, 32, 100]);
+    while (batches.flat().length < 300) await end();
+    await end();
+    await end();
+    expect(await outcomes).toEqual(Array.from({ length: 300 }, (_, i) => i));
+    expect(batches.flat()).toEqual(Array.from({ length: 300 }, (_, i) => i));
+  });
+
+  test('close waits for both', async () => {
+    const { execute, end } = gates();
+    const group = new GroupCommit(execute, { maxBatch: 100, maxQueue: 1_000 });
+    const outcomes = Promise.all(Array.from({ length: 33 }, (_, i) => group.submit(i, present)));
+    let closed = false;
+    const closing = group.close().then(() => {
+      closed = true;
+    });
+    await end();
+    expect(closed).toBe(false);
+    await end();
+    await closing;
+    expect(await outcomes).toHaveLength(33);
+  });
+
+  test('abandoning the queue turns away what has not begun and lets the rest finish', async () => {
+    const { execute, end } = gates();
+    const group = new GroupCommit(execute, { maxBatch: 100, maxQueue: 1_000 });
+    const calls = Promise.allSettled(Array.from({ length: 40 }, (_, i) => group.submit(i, present)));
+    const closing = group.close();
+    group.abandonQueue();
+    await end();
+    await end();
+    await closing;
+    expect((await calls).map(({ status }) => status)).toEqual([
+      ...Array(33).fill('fulfilled'),
+      ...Array(7).fill('rejected'),
+    ]);
+  });
+});
+
 describe('limits', () => {
   test('a full queue turns new commands away and keeps those it has', async () => {
     const { execute, letThrough } = gatedTransaction();
