@@ -59,6 +59,8 @@ export interface Outbox {
    * letter was redriven or discarded meanwhile stay where they are.
    */
   hold(lease: Lease, events: readonly PendingEvent[]): Promise<void>;
+  /** Makes the room of deleted events free for new ones. Does nothing while someone else is at it. */
+  vacuum(): Promise<void>;
 }
 
 export interface PageLimits {

@@ -59,8 +59,8 @@ collectDefaultMetrics({ register: registry });
 
 const pool = createPool({
   connectionString: config.DATABASE_URL,
-  // One statement each to read, to delete, to renew, to sample, and one to spare.
-  max: 5,
+  // One each to read, to delete, to renew, to bury or hold, to sample, to vacuum and to reconcile.
+  max: 7,
   applicationName: 'payment-ledger-relay',
   queryTimeoutMs: 10_000,
   onIdleError: (error) => log.warn({ err: error }, 'Postgres closed an idle connection'),

@@ -67,60 +67,68 @@ export function relayMetrics(registry: Registry): RelayMetrics {
  * they are left out.
  */
 export function outboxGauges(registry: Registry, sample: () => Promise<OutboxSample>, log: Logger): void {
-  const gauge = (name: string, help: string) => new Gauge({ name, help, registers: [registry] });
-  const gauges: [keyof OutboxSample, Gauge][] = [
-    [
-      'oldestPendingSeconds',
-      gauge('payment_ledger_outbox_oldest_pending_seconds', 'Age of the oldest event that waits.'),
+  sampledGauges(registry, sample, log, {
+    payment_ledger_outbox_pending_events: ['Events that wait to be published.', ({ pending }) => pending],
+    payment_ledger_outbox_oldest_pending_seconds: [
+      'Age of the oldest event that waits to be published.',
+      ({ oldestPendingSeconds }) => oldestPendingSeconds,
     ],
-    [
-      'deadLetters',
-      gauge('payment_ledger_outbox_held_keys', 'Keys held by an event that Kafka refused: dead letters.'),
+    payment_ledger_outbox_held_keys: [
+      'Keys held by an event that Kafka refused: dead letters.',
+      ({ deadLetters }) => deadLetters,
     ],
-    ['held', gauge('payment_ledger_outbox_held_events', 'Events that wait behind a dead letter of their key.')],
-    [
-      'oldestTransactionSeconds',
-      gauge('payment_ledger_postgres_oldest_transaction_seconds', 'Age of the longest open transaction.'),
+    payment_ledger_outbox_held_events: ['Events that wait behind a dead letter of their key.', ({ held }) => held],
+    payment_ledger_postgres_oldest_transaction_seconds: [
+      'Age of the longest open transaction.',
+      ({ oldestTransactionSeconds }) => oldestTransactionSeconds,
     ],
-  ];
-  const pending = new Gauge({
-    name: 'payment_ledger_outbox_pending_events',
-    help: 'Committed events that wait to be published.',
-    registers: [registry],
-    async collect() {
-      try {
-        const taken = await sample();
-        pending.set(taken.pending);
-        for (const [field, each] of gauges) each.set(taken[field]);
-      } catch (error) {
-        log.warn({ err: error }, 'the outbox could not be sampled');
-        for (const each of [pending, ...gauges.map(([, other]) => other)]) each.remove();
-      }
-    },
   });
 }
 
 /** When the books were last reconciled, by any worker, and what was found. */
 export function booksGauges(registry: Registry, history: ReconciliationHistory, log: Logger): void {
-  const problems = new Gauge({
-    name: 'payment_ledger_books_problems',
-    help: 'What the last reconciliation found wrong; 0 is well.',
-    registers: [registry],
-    async collect() {
-      try {
-        const last = await history.last();
-        if (last === undefined) return;
-        problems.set(last.problems);
-        reconciled.set(last.startedAt.getTime() / 1_000);
-      } catch (error) {
-        log.warn({ err: error }, 'the last reconciliation could not be read');
-        problems.remove();
-      }
-    },
+  sampledGauges(registry, () => history.last(), log, {
+    payment_ledger_books_problems: ['What the last reconciliation found wrong; 0 is well.', (last) => last?.problems],
+    payment_ledger_books_reconciled_timestamp_seconds: [
+      'When the last reconciliation began.',
+      (last) => last && last.startedAt.getTime() / 1_000,
+    ],
   });
-  const reconciled = new Gauge({
-    name: 'payment_ledger_books_reconciled_timestamp_seconds',
-    help: 'When the last reconciliation began.',
-    registers: [registry],
-  });
+}
+
+type GaugeOf<Sample> = readonly [help: string, value: (sample: Sample) => number | undefined];
+
+/** Gauges that share one sample for each scrape. */
+function sampledGauges<Sample>(
+  registry: Registry,
+  take: () => Promise<Sample>,
+  log: Logger,
+  gauges: Readonly<Record<string, GaugeOf<Sample>>>,
+): void {
+  let current: Promise<Sample | undefined> | undefined;
+  const sample = () => {
+    // A scrape collects all gauges at once.
+    current ??= take()
+      .catch((error: unknown) => {
+        log.warn({ err: error }, 'metrics: the database could not be sampled');
+        return undefined;
+      })
+      .finally(() => {
+        current = undefined;
+      });
+    return current;
+  };
+  for (const [name, [help, read]] of Object.entries(gauges)) {
+    const gauge: Gauge = new Gauge({
+      name,
+      help,
+      registers: [registry],
+      async collect() {
+        const taken = await sample();
+        const value = taken === undefined ? undefined : read(taken);
+        if (value === undefined) gauge.remove();
+        else gauge.set(value);
+      },
+    });
+  }
 }

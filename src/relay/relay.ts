@@ -1,10 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { EventPublisher, Lease, Logger, Outbox, ShardLeases } from '../app/relay-ports.ts';
+import type {
+  Acknowledged,
+  EventPublisher,
+  Lease,
+  Logger,
+  Outbox,
+  ShardLeases,
+  ShardPage,
+} from '../app/relay-ports.ts';
 import { Backoff } from './backoff.ts';
 import { coalesce } from './coalesce.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import type { RelayMetrics } from './metrics.ts';
 import { type Page, ShardLane } from './shard-lane.ts';
+import { OutboxVacuum } from './vacuum.ts';
 
 export interface RelaySettings {
   /** Unique for each start of a process. */
@@ -140,7 +149,7 @@ export class Relay {
     const { batchSize, batchBytes } = this.#settings;
     const limits = { maxEvents: batchSize, maxBytes: batchBytes };
 
-    const read = coalesce(async (pages: readonly { shard: number; except: readonly bigint[] }[]): Promise<Page[]> => {
+    const read = coalesce(async (pages: readonly ShardPage[]): Promise<Page[]> => {
       const byShard = Map.groupBy(await outbox.read(pages, limits), ({ shard }) => shard);
       return pages.map(({ shard }) => {
         const events = byShard.get(shard) ?? [];
@@ -148,8 +157,10 @@ export class Relay {
         return { events, full: events.length >= batchSize || bytes >= batchBytes };
       });
     });
-    const remove = coalesce(async (published: readonly { lease: Lease; positions: readonly bigint[] }[]) => {
+    const vacuum = new OutboxVacuum(() => outbox.vacuum(), log);
+    const remove = coalesce(async (published: readonly Acknowledged[]) => {
       const current = await outbox.remove(published);
+      vacuum.removed(published.reduce((sum, { positions }) => sum + positions.length, 0));
       return published.map(({ lease }) => current.has(lease.shard));
     });
     return (lease) =>

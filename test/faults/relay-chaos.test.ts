@@ -42,7 +42,11 @@ describe('workers and broker that come and go', () => {
       try {
         await crew.hire(4);
         const traffic = new Traffic(writer, seeded(seed + 1));
-        for (let step = 0; step < STEPS; step++) await crew.step();
+        for (let step = 0; step < STEPS; step++) {
+          // Once in every run, and beyond that as chance will have it.
+          if (step === STEPS / 2) await crew.restartBroker();
+          await crew.step();
+        }
         await traffic.stop();
         await crew.settle();
         await expect.poll(() => count(database), { timeout: 60_000, interval: 200 }).toBe(0);
@@ -96,7 +100,7 @@ class Crew {
     if (chance < 0.2) this.#kill();
     else if (chance < 0.4) this.#pause();
     else if (chance < 0.55 && size > 2) this.#remove();
-    else if (chance < 0.62) await this.#restartBroker();
+    else if (chance < 0.62) await this.restartBroker();
     if (size < 3 || (chance >= 0.62 && chance < 0.8 && size < 7)) this.#start();
     await wait(200 + this.#random() * 800);
   }
@@ -159,7 +163,7 @@ class Crew {
     this.#paused.add(resumed);
   }
 
-  async #restartBroker(): Promise<void> {
+  async restartBroker(): Promise<void> {
     const crash = this.#random() < 0.5;
     this.history.push(crash ? 'crash-broker' : 'restart-broker');
     await (crash ? this.#stack.kafka.kill() : this.#stack.kafka.stop());

@@ -50,7 +50,7 @@ export class KafkaPublisher implements EventPublisher {
         messages: events.map(cloudEvent),
         acks: -1,
         timeout: this.#settings.ackTimeoutMs,
-        compression: bytes < COMPRESS_FROM_BYTES || process.env["NOGZ"] ? CompressionTypes.None : CompressionTypes.GZIP,
+        compression: bytes < COMPRESS_FROM_BYTES ? CompressionTypes.None : CompressionTypes.GZIP,
       });
       if (!answers.some((answer) => answer?.partition === shard && answer.errorCode === 0)) {
         throw new Error(`Kafka's answer does not name partition ${shard}: ${JSON.stringify(answers)}`);

@@ -2,13 +2,16 @@ import type pg from 'pg';
 import { uuidToULID } from 'ulid';
 import type { Acknowledged, Lease, Outbox, PageLimits, PendingEvent, ShardPage } from '../../../app/relay-ports.ts';
 
-/** The outbox in Postgres. Keeps no session state: every statement may run on another connection. */
+/** The outbox in Postgres. No session state: every statement may run on another connection. */
 export function postgresOutbox(pool: pg.Pool): Outbox {
   return {
     read: (pages, limits) => read(pool, pages, limits),
     remove: (published) => remove(pool, published),
     bury: (lease, event, reason) => bury(pool, lease, event, reason),
     hold: (lease, events) => hold(pool, lease, events),
+    vacuum: async () => {
+      await pool.query('vacuum (skip_locked) outbox');
+    },
   };
 }
 

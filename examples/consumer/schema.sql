@@ -1,0 +1,23 @@
+-- What the example consumer keeps in a database of its own.
+
+create table seen_events (
+  event_id text        primary key,
+  seen_at  timestamptz not null default now()
+);
+
+create table account_views (
+  account_id    text   primary key,
+  currency      text   not null,
+  balance_cents bigint not null,
+  version       bigint not null
+);
+
+-- Versions that have not come although a later one has. They are on their way in
+-- another partition; one that stays is an event that an operator discarded.
+create table missing_versions (
+  account_id    text        not null,
+  version       bigint      not null,
+  missing_since timestamptz not null default now(),
+
+  primary key (account_id, version)
+);

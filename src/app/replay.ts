@@ -1,0 +1,68 @@
+import { type PaymentEvent, paymentAuthorized, paymentDeclined } from './domain/event.ts';
+import type { LedgerEntry } from './domain/ledger.ts';
+import type { Payment } from './domain/payment.ts';
+
+/** What to send again. */
+export type ReplayRange =
+  /** Payments whose calls came in between the two, to excluded. */
+  | { readonly kind: 'TIME'; readonly from: Date; readonly to: Date }
+  /** Payments that moved the account's money, either way. Declined ones did not. */
+  | { readonly kind: 'ACCOUNT'; readonly accountId: string };
+
+export interface RecordedPayment {
+  readonly payment: Payment;
+  /** Both if the payment was authorized. */
+  readonly debit?: LedgerEntry | undefined;
+  readonly credit?: LedgerEntry | undefined;
+  /** Where the next page begins. */
+  readonly cursor: string;
+}
+
+export interface PaymentHistory {
+  /** The next payments of the range, a time range by payment id, an account by its version. */
+  page(range: ReplayRange, after: string | undefined, limit: number): Promise<RecordedPayment[]>;
+}
+
+export interface ReplayOutbox {
+  /** Events that wait to be published. */
+  pending(): Promise<number>;
+  /** Adds events in their order, marked as replayed, in one transaction. */
+  append(events: readonly PaymentEvent[]): Promise<void>;
+}
+
+const PAGE = 500;
+/** With more than this waiting, new payments' events would be late because of a replay. */
+const MOST_PENDING = 5_000;
+const WAIT_MS = 200;
+
+/**
+ * Sends events again: makes them from the ledger, with the ids they had, and puts them
+ * into the outbox for the relay. Returns how many. Stopped half-way, it may be run
+ * again: consumers drop by id what they have seen. Throws if Postgres cannot be had.
+ */
+export async function replay(
+  history: PaymentHistory,
+  outbox: ReplayOutbox,
+  range: ReplayRange,
+  onProgress: (replayed: number) => void,
+): Promise<number> {
+  let replayed = 0;
+  let cursor: string | undefined;
+  for (;;) {
+    while ((await outbox.pending()) > MOST_PENDING) await new Promise((resume) => setTimeout(resume, WAIT_MS));
+    const page = await history.page(range, cursor, PAGE);
+    if (page.length > 0) await outbox.append(page.map(toEvent));
+    replayed += page.length;
+    onProgress(replayed);
+    if (page.length < PAGE) return replayed;
+    cursor = page.at(-1)?.cursor;
+  }
+}
+
+function toEvent({ payment, debit, credit }: RecordedPayment): PaymentEvent {
+  if (payment.verdict.status === 'DECLINED') return paymentDeclined(payment, payment.verdict.decline);
+  if (debit === undefined || credit === undefined) {
+    throw new Error(`Bug! Authorized payment ${payment.paymentId} lacks a ledger entry`);
+  }
+  return paymentAuthorized(payment, debit, credit);
+}

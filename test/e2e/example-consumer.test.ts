@@ -1,0 +1,81 @@
+import { readFile } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { handleEvent } from '../../examples/consumer/account-views.ts';
+import { type AccountState, PaymentAuthorized } from '../../src/gen/payment/v1/events.ts';
+import { consumeEvents, type ReceivedEvent } from '../../tools/events.ts';
+import { createSystem, type System } from '../support/system.ts';
+
+describe('the example consumer', () => {
+  let system: System;
+  let received: readonly ReceivedEvent[];
+
+  beforeAll(async () => {
+    system = await createSystem();
+    await system.startRelay();
+    const { client } = await system.startApi();
+    const accounts = ['acc-a', 'acc-b', 'acc-c', 'acc-d'];
+    for (const account of accounts) await client.openFunded(account, 1_000n);
+    await Promise.all(
+      Array.from({ length: 100 }, (_, index) =>
+        client.authorize({
+          payerAccountId: accounts[index % 4]!,
+          payeeAccountId: accounts[(index + 1 + (index % 3)) % 4]!,
+          amountCents: BigInt(1 + (index % 40) * 10),
+        }),
+      ),
+    );
+    const consumer = await consumeEvents(inject('kafkaBrokers'), system.topic);
+    await consumer.until((events) => events.length === 104);
+    await consumer.close();
+    received = consumer.events;
+    // In the database of the system, whose truth it is then compared with.
+    await system.database.query(await readFile('examples/consumer/schema.sql', 'utf8'));
+  });
+  afterAll(() => system?.close());
+
+  async function handle(events: readonly ReceivedEvent[]): Promise<number> {
+    const client = await system.database.pool.connect();
+    let fresh = 0;
+    for (const { eventId, type, authorized } of events) {
+      const value = JSON.stringify(authorized === undefined ? {} : PaymentAuthorized.toJSON(authorized));
+      if (await handleEvent(client, { id: eventId, type, value })) fresh++;
+    }
+    client.release();
+    return fresh;
+  }
+
+  const missing = () => system.database.query('select account_id, version from missing_versions');
+
+  it('has every balance right after repeats, and in whatever order the partitions came', async () => {
+    const [partition] = received.map((event) => event.partition);
+    const late = received.filter((event) => event.partition === partition);
+    const early = received.filter((event) => event.partition !== partition);
+    expect(await handle(early)).toBe(early.length);
+    expect(await missing()).not.toEqual([]);
+    expect(await handle(late)).toBe(late.length);
+    expect(await handle(received)).toBe(0);
+
+    const truth = 'select account_id, currency, available_cents as balance_cents, version from account_balances';
+    expect(await system.database.query('select * from account_views order by account_id')).toEqual(
+      await system.database.query(`${truth} order by account_id`),
+    );
+    expect(await missing()).toEqual([]);
+  });
+
+  it('notices an event that never came', async () => {
+    await system.database.query('truncate seen_events, account_views, missing_versions');
+    // As they were paid, so that neither account is seen for the first time after the loss.
+    const inTime = received.toSorted((one, other) => (one.eventId < other.eventId ? -1 : 1));
+    const midway = (state?: AccountState) => state !== undefined && state.version > 10n && state.version < 20n;
+    const lost = inTime.find(({ authorized }) => midway(authorized?.payer) && midway(authorized?.payee))!;
+    await handle(inTime.filter((event) => event !== lost));
+    const { payerAccountId, payeeAccountId, payer, payee } = lost.authorized!;
+    expect(await missing()).toEqual(
+      expect.arrayContaining([
+        { account_id: payerAccountId, version: payer!.version },
+        { account_id: payeeAccountId, version: payee!.version },
+      ]),
+    );
+    expect(await missing()).toHaveLength(2);
+  });
+});

@@ -1,0 +1,138 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createPool } from '../../src/infra/postgres/pool.ts';
+import { consumeEvents } from '../../tools/events.ts';
+import { migrate } from '../../tools/migrate.ts';
+import { type Stack, startStack } from '../../tools/stack/stack.ts';
+import { createEmptyDatabase } from '../support/empty-database.ts';
+import { disorder } from '../support/order.ts';
+import { type Service, startRelay } from '../support/processes.ts';
+import { byKey, OutboxWriter } from '../support/relay.ts';
+
+const KEYS = Array.from({ length: 50 }, (_, index) => `acc-${index}`);
+
+describe('a relay whose servers go away', () => {
+  let stack: Stack;
+  let dataDir: string;
+  let pool: ReturnType<typeof createPool>;
+  let writer: OutboxWriter;
+  let env: Record<string, string>;
+  let relay: Service | undefined;
+
+  beforeAll(async () => {
+    dataDir = await mkdtemp(join(tmpdir(), 'payment-ledger-outages-'));
+    // Servers of its own, to be stopped.
+    const { DATABASE_URL: _, REDIS_URL: __, KAFKA_BROKERS: ___, ...others } = process.env;
+    stack = await startStack({ dataDir, env: others });
+  });
+  afterAll(async () => {
+    await stack?.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  });
+
+  beforeEach(async () => {
+    const name = `test_${crypto.randomUUID().replaceAll('-', '')}`;
+    const url = await createEmptyDatabase(stack.postgres.address, name);
+    await migrate(url);
+    pool = createPool({
+      connectionString: url,
+      max: 3,
+      applicationName: 'test',
+      queryTimeoutMs: 0,
+      onIdleError: () => undefined,
+    });
+    writer = new OutboxWriter({ pool });
+    env = {
+      DATABASE_URL: url,
+      REDIS_URL: stack.redis.address,
+      KAFKA_BROKERS: stack.kafka.address,
+      KAFKA_TOPIC: `payment.events.${crypto.randomUUID()}`,
+      RELAY_LEASE_MS: '3000',
+    };
+  });
+  afterEach(async () => {
+    await relay?.stop();
+    relay = undefined;
+    await pool.end();
+  });
+
+  const pending = async () => (await pool.query('select from outbox')).rowCount;
+  const write = async (rounds: number) => {
+    for (let round = 0; round < rounds; round++) await writer.write(KEYS);
+  };
+
+  async function everythingArrived(): Promise<void> {
+    await expect.poll(pending, { timeout: 30_000 }).toBe(0);
+    const consumer = await consumeEvents(stack.kafka.address, env['KAFKA_TOPIC']!);
+    await consumer.until((events) => events.length >= writer.written.length);
+    await consumer.close();
+    const seen = new Set<string>();
+    const first = consumer.events.filter(({ eventId }) => !seen.has(eventId) && seen.add(eventId));
+    expect(byKey(first)).toEqual(byKey(writer.written));
+    expect(disorder(consumer.events)).toEqual([]);
+  }
+
+  it('goes on by itself when Kafka is back after longer than its producer bears', async () => {
+    relay = await startRelay(env);
+    await write(20);
+    await stack.kafka.kill();
+    await write(20);
+    await new Promise((resume) => setTimeout(resume, 25_000));
+    expect(await pending()).toBeGreaterThanOrEqual(1_000);
+    await stack.kafka.start();
+    await write(20);
+    await everythingArrived();
+    expect(relay.child.exitCode).toBeNull();
+  });
+
+  it('starts before Kafka and waits for it', async () => {
+    await stack.kafka.stop();
+    const started = startRelay(env);
+    await write(5);
+    await new Promise((resume) => setTimeout(resume, 3_000));
+    await stack.kafka.start();
+    relay = await started;
+    await everythingArrived();
+  });
+
+  it('goes on by itself when Postgres is back', async () => {
+    relay = await startRelay(env);
+    await write(20);
+    await stack.postgres.kill();
+    await new Promise((resume) => setTimeout(resume, 5_000));
+    await stack.postgres.start();
+    await write(20);
+    await everythingArrived();
+    expect(relay.child.exitCode).toBeNull();
+  });
+
+  it('needs Redis for nothing but speed', async () => {
+    relay = await startRelay(env);
+    await stack.redis.kill();
+    await write(20);
+    await everythingArrived();
+    await stack.redis.start();
+    await write(20);
+    await everythingArrived();
+    expect(relay.child.exitCode).toBeNull();
+    expect(await relay.stop()).toBe(0);
+  });
+
+  it('stops in good order while Kafka is away, within its grace', async () => {
+    relay = await startRelay({ ...env, SHUTDOWN_GRACE_MS: '3000' });
+    await write(5);
+    await stack.kafka.kill();
+    await write(5);
+    await new Promise((resume) => setTimeout(resume, 500));
+    const since = Date.now();
+    expect(await relay.stop()).toBe(0);
+    expect(Date.now() - since).toBeLessThan(6_000);
+    const owned = await pool.query('select from outbox_shards where owner is not null');
+    expect(owned.rowCount).toBe(0);
+    await stack.kafka.start();
+    relay = await startRelay(env);
+    await everythingArrived();
+  });
+});
