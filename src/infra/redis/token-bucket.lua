@@ -1,7 +1,7 @@
--- Takes one token from a bucket. Returns 0 if there was one, otherwise the
--- milliseconds until there will be.
+-- Takes one token from each bucket named. Returns for each 0 if there was one,
+-- otherwise the milliseconds until there will be.
 --
--- KEYS[1]  the bucket; one key, so that it runs on Redis Cluster too
+-- KEYS     the buckets, a key each; one may be named several times
 -- ARGV[1]  capacity, in tokens
 -- ARGV[2]  refill, in tokens per second
 --
@@ -17,23 +17,31 @@ local refill = tonumber(ARGV[2])
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 
--- A bucket without a key is full: it has expired, or was never used.
-local tokens, at = capacity, now
-local bucket = redis.call('HMGET', KEYS[1], 'tokens', 'at')
-if bucket[1] then
-  -- A clock that was set back refills nothing until it has caught up.
-  at = math.max(tonumber(bucket[2]), now)
-  tokens = math.min(capacity, tonumber(bucket[1]) + (at - tonumber(bucket[2])) * refill)
+local function take(key)
+  -- A bucket without a key is full: it has expired, or was never used.
+  local tokens, at = capacity, now
+  local bucket = redis.call('HMGET', key, 'tokens', 'at')
+  if bucket[1] then
+    -- A clock that was set back refills nothing until it has caught up.
+    at = math.max(tonumber(bucket[2]), now)
+    tokens = math.min(capacity, tonumber(bucket[1]) + (at - tonumber(bucket[2])) * refill)
+  end
+
+  -- Refusals write nothing, so they cost replicas and the append-only file nothing.
+  if tokens < TOKEN then
+    return math.ceil((TOKEN - tokens) / refill / 1000)
+  end
+
+  tokens = tokens - TOKEN
+  -- %.0f, because Lua would write large numbers as 1.7e+15.
+  redis.call('HSET', key, 'tokens', string.format('%.0f', tokens), 'at', string.format('%.0f', at))
+  -- Full again is as good as gone: idle payers take no memory.
+  redis.call('PEXPIRE', key, math.ceil((capacity - tokens) / refill / 1000))
+  return 0
 end
 
--- Refusals write nothing, so they cost replicas and the append-only file nothing.
-if tokens < TOKEN then
-  return math.ceil((TOKEN - tokens) / refill / 1000)
+local replies = {}
+for index, key in ipairs(KEYS) do
+  replies[index] = take(key)
 end
-
-tokens = tokens - TOKEN
--- %.0f, because Lua would write large numbers as 1.7e+15.
-redis.call('HSET', KEYS[1], 'tokens', string.format('%.0f', tokens), 'at', string.format('%.0f', at))
--- Full again is as good as gone: idle payers take no memory.
-redis.call('PEXPIRE', KEYS[1], math.ceil((capacity - tokens) / refill / 1000))
-return 0
+return replies

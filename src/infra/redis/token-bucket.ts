@@ -7,7 +7,7 @@ import { LocalTokenBuckets, type TokenBucketSettings } from './local-token-bucke
 
 declare module 'ioredis' {
   interface RedisCommander<Context> {
-    takeToken(key: string, capacity: number, refillPerSecond: number): Result<number, Context>;
+    takeTokens(...keysAndArguments: (string | number)[]): Result<number[], Context>;
   }
 }
 
@@ -18,10 +18,21 @@ const LIMIT_MS = 50;
 /** How long Redis is left alone after it failed. */
 const PAUSE_MS = 1_000;
 
+/** Tokens asked for in one call at most, which bounds how long the script keeps Redis to itself: under a millisecond. */
+const MAX_TAKES = 100;
+
+interface Take {
+  readonly payerAccountId: string;
+  readonly answer: (retryAfterMs: number) => void;
+}
+
 /**
  * Token buckets in Redis, which all replicas share. When Redis fails or takes
  * longer than 50 ms, buckets of this process take over: payments go on, and
  * payment_ledger_rate_limit_fallback_total counts those decided so.
+ *
+ * Tokens asked for in one turn of the event loop are taken by one call: apart, they
+ * cost this process and Redis a tenth of all that a payment costs.
  */
 export class RedisTokenBuckets implements RateLimiter {
   readonly #redis: Redis;
@@ -29,9 +40,10 @@ export class RedisTokenBuckets implements RateLimiter {
   readonly #local: LocalTokenBuckets;
   readonly #breaker = new CircuitBreaker(PAUSE_MS);
   readonly #fallbacks: Counter;
+  #takes: Take[] = [];
 
   constructor(redis: Redis, settings: TokenBucketSettings, registry: Registry) {
-    redis.defineCommand('takeToken', { numberOfKeys: 1, lua: SCRIPT });
+    redis.defineCommand('takeTokens', { lua: SCRIPT });
     this.#redis = redis;
     this.#settings = settings;
     this.#local = new LocalTokenBuckets(settings);
@@ -42,18 +54,41 @@ export class RedisTokenBuckets implements RateLimiter {
     });
   }
 
-  async take(payerAccountId: string): Promise<number> {
-    if (!this.#breaker.allows(performance.now())) return this.#takeLocally(payerAccountId);
+  take(payerAccountId: string): Promise<number> {
+    return new Promise((answer) => {
+      this.#takes.push({ payerAccountId, answer });
+      if (this.#takes.length === 1) setImmediate(() => this.#takeAll());
+    });
+  }
+
+  #takeAll(): void {
+    const takes = this.#takes;
+    this.#takes = [];
+    for (let first = 0; first < takes.length; first += MAX_TAKES) {
+      void this.#takeTogether(takes.slice(first, first + MAX_TAKES));
+    }
+  }
+
+  async #takeTogether(takes: readonly Take[]): Promise<void> {
+    const waits = await this.#ask(takes);
+    for (const [index, { payerAccountId, answer }] of takes.entries()) {
+      answer(waits?.[index] ?? this.#takeLocally(payerAccountId));
+    }
+  }
+
+  /** Undefined if Redis is away or slow. */
+  async #ask(takes: readonly Take[]): Promise<readonly number[] | undefined> {
+    if (!this.#breaker.allows(performance.now())) return undefined;
     try {
       const { capacity, refillPerSecond } = this.#settings;
-      const key = `payment-ledger:bucket:${payerAccountId}`;
-      const retryAfterMs = await withinLimit(this.#redis.takeToken(key, capacity, refillPerSecond));
+      const keys = takes.map(({ payerAccountId }) => `payment-ledger:bucket:${payerAccountId}`);
+      const waits = await withinLimit(this.#redis.takeTokens(keys.length, ...keys, capacity, refillPerSecond));
       this.#breaker.succeeded();
-      return retryAfterMs;
+      return waits;
     } catch {
       // A lost connection is in its own log, a slow one shows in the metric; the payment goes on.
       this.#breaker.failed(performance.now());
-      return this.#takeLocally(payerAccountId);
+      return undefined;
     }
   }
 

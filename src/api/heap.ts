@@ -1,0 +1,12 @@
+import { setFlagsFromString } from 'node:v8';
+
+// Each call in flight keeps some 20 KB alive for tens of milliseconds, long enough for
+// V8 to take it for lasting: under load it lets 130 MB of young generation and 80 MB of
+// old garbage come about, and 370 MB are resident at 256 calls in flight. With a young
+// generation that stays at the size it has here, and old garbage collected once it is as
+// much as what is in use, they are 190 MB, for three hundredths of the speed.
+//
+// Import this before anything else. The size itself, --max-semi-space-size, counts only
+// on the command line: set from within it is ignored, its growth is not.
+setFlagsFromString('--semi-space-growth-factor=1');
+setFlagsFromString('--heap-growing-percent=100');
