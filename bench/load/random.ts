@@ -3,7 +3,7 @@ export type Random = (limit: number) => number;
 
 /** xorshift128 (Marsaglia, 2003), from a seed. */
 export function random(seed: number): Random {
-  let [x, y, z, w] = [seed | 1, 362_436_069, 521_288_629, 88_675_123];
+  let [x, y, z, w] = [0, 1, 2, 3].map((n) => spread(seed + n * 0x9e3779b9)) as [number, number, number, number];
   const next = () => {
     const t = x ^ (x << 11);
     x = y;
@@ -12,8 +12,6 @@ export function random(seed: number): Random {
     w = w ^ (w >>> 19) ^ t ^ (t >>> 8);
     return w >>> 0;
   };
-  // The first few are close to the seed.
-  for (let i = 0; i < 32; i++) next();
   return (limit) => Math.floor((next() / 2 ** 32) * limit);
 }
 
@@ -38,4 +36,11 @@ export function zipf(count: number, uniform: Random): () => number {
     }
     return low;
   };
+}
+
+/** The finalizer of MurmurHash3: seeds that are close to each other begin far apart. */
+function spread(n: number): number {
+  let h = Math.imul(n ^ (n >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return h ^ (h >>> 16);
 }

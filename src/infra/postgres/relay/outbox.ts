@@ -1,6 +1,6 @@
 import type pg from 'pg';
-import { uuidToULID } from 'ulid';
 import type { Acknowledged, Lease, Outbox, PageLimits, PendingEvent, ShardPage } from '../../../app/relay-ports.ts';
+import { ulidOf } from './ulid.ts';
 
 /** The outbox in Postgres. No session state: every statement may run on another connection. */
 export function postgresOutbox(pool: pg.Pool): Outbox {
@@ -18,7 +18,8 @@ export function postgresOutbox(pool: pg.Pool): Outbox {
 // The running sum stops a page at max_bytes, so memory is bounded whatever the
 // events' size. Dead letters are few: looking one up for each event costs little.
 const READ = `
-  select e.shard, e.position, e.id, e.aggregateid, e.type, e.payload, e.headers, e.created_at,
+  select e.shard, e.position, e.id, e.aggregateid, e.type, e.payload, e.headers,
+         extract(epoch from e.created_at)::float8 * 1000 as created_at_ms,
          exists (select from outbox_dead_letters d where d.shard = e.shard and d.aggregateid = e.aggregateid) as held
   from unnest($1::smallint[]) as page (shard)
   cross join lateral (
@@ -34,31 +35,34 @@ const READ = `
   where e.bytes_before < $4
   order by e.shard, e.position`;
 
-type Row = [number, bigint, string, string, string, string, Record<string, unknown>, Date, boolean];
+type Row = [number, bigint, string, string, string, string, Record<string, unknown>, number, boolean];
 
 async function read(pool: pg.Pool, pages: readonly ShardPage[], limits: PageLimits): Promise<PendingEvent[]> {
   const shards = pages.map(({ shard }) => shard);
   const except = pages.flatMap((page) => page.except);
   const values = [shards, except, limits.maxEvents, limits.maxBytes];
   const { rows } = await pool.query<Row>({ text: READ, values, rowMode: 'array' });
-  return rows.map(([shard, position, id, key, type, payload, headers, createdAt, held]) => ({
+  return rows.map(([shard, position, id, key, type, payload, headers, createdAtMs, held]) => ({
     shard,
     position,
-    eventId: uuidToULID(id),
+    eventId: ulidOf(id),
     key,
     type,
     payload,
     headers: textOnly(headers),
-    createdAt,
+    createdAt: new Date(createdAtMs),
     held,
   }));
 }
 
 /** A header's value is text; anything else in the column is not for Kafka. */
 function textOnly(headers: Record<string, unknown>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(headers).filter((header): header is [string, string] => typeof header[1] === 'string'),
-  );
+  const kept: Record<string, string> = {};
+  for (const name in headers) {
+    const value = headers[name];
+    if (typeof value === 'string') kept[name] = value;
+  }
+  return kept;
 }
 
 // Whoever claims a shard raises its epoch, so an epoch that is still current proves

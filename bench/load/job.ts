@@ -1,0 +1,57 @@
+/** How the two accounts of a payment are drawn. */
+export type Pattern =
+  /** Both with equal chance from all accounts. */
+  | 'uniform'
+  /** Both by Zipf's law: few accounts are in most payments. */
+  | 'zipf'
+  /** Always the same two, in either direction. */
+  | 'hot';
+
+/** What is called, with what. */
+export type Calls =
+  /** Payments with a new key each. */
+  | { readonly kind: 'authorize'; readonly pattern: Pattern; readonly accounts: number }
+  /** One payment sent again and again from a set of keys, each of them known after its first time. */
+  | { readonly kind: 'duplicate'; readonly accounts: number; readonly keys: number }
+  | { readonly kind: 'balance'; readonly accounts: number }
+  | { readonly kind: 'payment'; readonly paymentIds: readonly string[] };
+
+export type Client = 'frames' | 'grpc-js';
+
+/** What a load process is asked to do. */
+export interface Job {
+  /** host:port of the server. */
+  readonly address: string;
+  readonly client: Client;
+  readonly connections: number;
+  readonly calls: Calls;
+  /**
+   * Closed: so many callers, each of whom calls again as soon as it has its answer.
+   * Open: so many calls a second, whatever becomes of those before.
+   */
+  readonly load:
+    | { readonly kind: 'closed'; readonly callers: number }
+    | { readonly kind: 'open'; readonly perSecond: number };
+  /** Calls before the measurement begins, in milliseconds. */
+  readonly rampMs: number;
+  readonly durationMs: number;
+  /** With it, a result for every such span instead of one for the whole; in milliseconds. */
+  readonly intervalMs?: number | undefined;
+  readonly seed: number;
+}
+
+/** What was measured in a span of time. */
+export interface Result {
+  readonly durationMs: number;
+  /** How many calls ended in what way: AUTHORIZED, DUPLICATE, OK, or the name of a gRPC status. */
+  readonly outcomes: Readonly<Record<string, number>>;
+  /** Of a Histogram. */
+  readonly latency: readonly number[];
+}
+
+/** What a load process says. */
+export type Report =
+  | { readonly kind: 'began' }
+  | { readonly kind: 'interval'; readonly result: Result }
+  | { readonly kind: 'ended'; readonly result: Result }
+  | { readonly kind: 'failed'; readonly message: string };

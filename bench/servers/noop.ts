@@ -1,0 +1,55 @@
+// The gRPC server by itself: the same server, settings and messages as the API's, with
+// nothing behind them. What it reaches is the most that any service could reach here.
+import '../../src/api/heap.ts';
+import { pino } from 'pino';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { CallMetrics } from '../../src/api/call-metrics.ts';
+import { Health } from '../../src/api/health.ts';
+import { createServer, listen, SERVICES } from '../../src/api/server.ts';
+import type { Account, Balance } from '../../src/app/domain/account.ts';
+import type { Payment } from '../../src/app/domain/payment.ts';
+import { CURRENCY } from '../load/accounts.ts';
+
+const log = pino({ level: process.env['LOG_LEVEL'] ?? 'info' });
+const registry = new Registry();
+collectDefaultMetrics({ register: registry });
+
+const at = new Date();
+const payment: Payment = {
+  paymentId: '01ARZ3NDEKTSV4RRFFQ69G5FAV',
+  payerAccountId: 'bench-000000',
+  payeeAccountId: 'bench-000001',
+  amountCents: 1n,
+  currency: CURRENCY,
+  description: '',
+  createdAt: at,
+  verdict: { status: 'AUTHORIZED', payerVersion: 1n, payeeVersion: 1n },
+};
+const balance: Balance = {
+  accountId: 'bench-000000',
+  currency: CURRENCY,
+  overdraftLimitCents: 0n,
+  availableCents: 1_000_000n,
+  pendingCents: 0n,
+  version: 1n,
+};
+const account: Account = {
+  accountId: balance.accountId,
+  currency: CURRENCY,
+  type: 'CUSTOMER',
+  overdraftLimitCents: 0n,
+  openedAt: at,
+};
+
+const health = new Health({ services: SERVICES, probe: async () => undefined, log });
+const server = createServer({
+  payments: { authorize: async () => ({ kind: 'DECIDED', payment }), findPayment: async () => payment },
+  accounts: { balance: async () => balance, open: async () => account },
+  health,
+  metrics: new CallMetrics(registry),
+  log,
+});
+const address = await listen(server, '127.0.0.1', 0);
+await health.start();
+process.on('SIGTERM', () => process.exit());
+log.info({ address }, 'noop ready');
