@@ -1,7 +1,5 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { standIn } from '../tools/stack/server-user.ts';
-import { type Stack, startStack } from '../tools/stack/stack.ts';
+import { removeData, type Stack, startStack } from '../tools/stack/stack.ts';
 import {
   type BenchDatabase,
   createDatabase,
@@ -41,9 +39,9 @@ export class Environment {
     this.settings = settings;
   }
 
-  /** Throws if Postgres would not be durable. */
+  /** Throws if another benchmark is running, or if Postgres would not be durable. */
   static async start({ kafka, onProgress }: EnvironmentOptions): Promise<Environment> {
-    await clear();
+    await removeData(DATA);
     const env = kafka ? process.env : { ...process.env, KAFKA_BROKERS: NOWHERE };
     const stack = await startStack({ dataDir: DATA, env, onProgress });
     try {
@@ -61,11 +59,22 @@ export class Environment {
     return database;
   }
 
+  /** Where processes keep their logs, and whatever else goes when the benchmark ends. */
+  get folder(): string {
+    return DATA;
+  }
+
   /** The API on the database, with a rate limit that never bites; env overrides any setting. */
-  api(name: string, database: BenchDatabase, env: Readonly<Record<string, string>> = {}): Promise<ServiceProcess> {
+  api(
+    name: string,
+    database: BenchDatabase,
+    env: Readonly<Record<string, string>> = {},
+    nodeArgs: readonly string[] = [],
+  ): Promise<ServiceProcess> {
     return this.#start({
       name,
       script: 'src/api/main.ts',
+      nodeArgs,
       folder: DATA,
       env: {
         DATABASE_URL: database.url,
@@ -126,7 +135,7 @@ export class Environment {
       );
     }
     await this.stack.stop();
-    await clear();
+    await removeData(DATA);
   }
 
   async #start(spec: ServiceSpec): Promise<ServiceProcess> {
@@ -134,9 +143,4 @@ export class Environment {
     this.#services.push(service);
     return service;
   }
-}
-
-async function clear(): Promise<void> {
-  await rm(DATA, { recursive: true, force: true });
-  await rm(standIn(join(DATA, 'postgres')), { recursive: true, force: true });
 }

@@ -16,6 +16,8 @@ export interface CuttingProxy {
 
 /** The simple query that ends the service's transactions, as it is on the wire. */
 const COMMIT = Buffer.from('Q\0\0\0\x0bcommit\0');
+/** Postgres' answer to it. Those to statements sent together with it come first. */
+const COMMITTED = Buffer.from('COMMIT\0');
 
 export async function startCuttingProxy(databaseUrl: string): Promise<CuttingProxy> {
   const target = new URL(databaseUrl);
@@ -42,7 +44,7 @@ export async function startCuttingProxy(databaseUrl: string): Promise<CuttingPro
     });
     server.on('data', (bytes) => {
       if (!cutting) client.write(bytes);
-      else {
+      else if (bytes.includes(COMMITTED)) {
         proxy.cut += 1;
         client.destroy();
       }

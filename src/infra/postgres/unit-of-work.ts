@@ -44,10 +44,9 @@ export class PostgresUnitOfWork implements UnitOfWork {
     };
     client.on('error', onError);
     try {
-      const result = await work(new PostgresTransaction(client, shards));
-      const { command } = await client.query('commit');
-      // Postgres answers COMMIT with ROLLBACK if the transaction had failed.
-      if (command !== 'COMMIT') throw new Error(`Bug! COMMIT was answered by ${command}`);
+      const transaction = new PostgresTransaction(client, shards);
+      const result = await work(transaction);
+      await transaction.commit();
       return result;
     } catch (error) {
       if (isOutOfService(error)) broken = error as Error;
@@ -84,6 +83,7 @@ class PostgresTransaction implements LedgerTransaction {
   readonly #client: Connection;
   readonly #shards: number;
   readonly #begun: Promise<unknown>;
+  #committed: Promise<pg.QueryResult> | undefined;
 
   constructor(client: Connection, shards: number) {
     this.#client = client;
@@ -110,6 +110,24 @@ class PostgresTransaction implements LedgerTransaction {
   async record(changes: LedgerChanges): Promise<void> {
     // Nothing is written unless there is a transaction to write it in.
     await this.#begun;
-    await writeChanges(this.#client, changes, this.#shards);
+    const written = writeChanges(this.#client, changes, this.#shards);
+    // COMMIT travels right behind, so that the locks are not held while this process, which
+    // may be busy, takes note of the answer. It comes to nothing if the writing fails.
+    void this.#sendCommit();
+    await written;
+  }
+
+  async commit(): Promise<void> {
+    const { command } = await (this.#committed ?? this.#sendCommit());
+    // Postgres answers COMMIT with ROLLBACK if the transaction had failed.
+    if (command !== 'COMMIT') throw new Error(`Bug! COMMIT was answered by ${command}`);
+  }
+
+  #sendCommit(): Promise<pg.QueryResult> {
+    this.#committed = this.#client.query('commit');
+    this.#committed.catch(() => {
+      // commit() awaits it, unless record() has failed already.
+    });
+    return this.#committed;
   }
 }
