@@ -2,9 +2,11 @@ import { untilInterrupted } from '../tools/interrupt.ts';
 import { drawCharts } from './charts/main.ts';
 import { Environment } from './environment.ts';
 import { type BenchName, HELP, type Options, parseOptions } from './options.ts';
+import { relaySuite } from './relay.ts';
 import { circumstances, publish } from './report.ts';
 import { authorizeSuite } from './suites/authorize.ts';
 import { growthSuite } from './suites/growth.ts';
+import { profileSuite } from './suites/profile.ts';
 import { readSuite } from './suites/read.ts';
 import { soakSuite } from './suites/soak.ts';
 import type { Suite } from './suites/suite.ts';
@@ -14,6 +16,8 @@ const SUITES: Readonly<Record<BenchName, Suite>> = {
   read: readSuite,
   growth: growthSuite,
   soak: soakSuite,
+  relay: relaySuite,
+  profile: profileSuite,
 };
 
 /** Runs a benchmark on servers of its own, which are gone afterwards, however it ended. */

@@ -21,6 +21,7 @@ export interface ServiceSpec {
   /** What to call it here and in its log's name. */
   readonly name: string;
   readonly script: 'src/api/main.ts' | 'src/relay/main.ts' | 'bench/servers/noop.ts';
+  readonly nodeArgs?: readonly string[];
   /** Where its log goes. */
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
@@ -37,13 +38,13 @@ const READY = {
  * Starts a process with the settings given and defaults for all others, whatever the
  * environment holds. Throws with the end of its log if it does not come up.
  */
-export async function startService({ name, script, folder, env }: ServiceSpec): Promise<ServiceProcess> {
+export async function startService({ name, script, nodeArgs = [], folder, env }: ServiceSpec): Promise<ServiceProcess> {
   const logFile = join(folder, `${name}.log`);
   await rm(logFile, { force: true });
   const child = new GuardedProcess({
     name,
     command: process.execPath,
-    args: [join(ROOT, script)],
+    args: [...nodeArgs, join(ROOT, script)],
     env: { ...UNSET, NODE_NO_WARNINGS: '1', GRPC_PORT: '0', METRICS_PORT: '0', ...env },
     logFile,
     stopSignal: 'SIGTERM',

@@ -13,7 +13,10 @@ interface Report {
   readonly numFailedTests: number;
   readonly numPendingTests: number;
   readonly numTodoTests: number;
-  readonly testResults: readonly { readonly status: string; readonly assertionResults: readonly unknown[] }[];
+  readonly testResults: readonly {
+    readonly status: string;
+    readonly assertionResults: readonly { status: string }[];
+  }[];
 }
 
 await mkdir(join(ROOT, '.local'), { recursive: true });
@@ -44,9 +47,10 @@ if (text === undefined) {
   process.exit(code === 0 ? 1 : code);
 }
 const report: Report = JSON.parse(text);
-// A file that fails before its first test counts as one failure; vitest counts tests only.
+// A file whose set-up fails counts as one failure; vitest counts its tests as skipped.
 const brokenFiles = report.testResults.filter(
-  ({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0,
+  ({ status, assertionResults }) =>
+    status === 'failed' && !assertionResults.some((assertion) => assertion.status === 'failed'),
 ).length;
 const failed = report.numFailedTests + brokenFiles;
 const skipped = report.numPendingTests + report.numTodoTests;

@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BENCHES } from '../options.ts';
-import { measuredOf, momentsOf, type Result, readResult, sizesOf } from './results.ts';
+import { measuredOf, momentsOf, type Result, readResult, relaySpeedsOf, sizesOf } from './results.ts';
 import { type Bar, barChart, lineChart } from './svg.ts';
 
 const DOCS = join(import.meta.dirname, '../../docs');
@@ -77,6 +77,19 @@ const CHARTS: Readonly<Partial<Record<(typeof BENCHES)[number], Charts>>> = {
         min,
         max,
         reference: false,
+      })),
+    ),
+  }),
+  relay: (result) => ({
+    relay: barChart(
+      'Relay',
+      'events a second',
+      Object.entries(relaySpeedsOf(result)).map(([label, { median, min, max }]) => ({
+        label,
+        value: median,
+        min,
+        max,
+        reference: label.startsWith('bare'),
       })),
     ),
   }),

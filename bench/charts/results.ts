@@ -52,3 +52,8 @@ export function sizesOf({ figures }: Result) {
 export function momentsOf({ figures }: Result) {
   return z.array(moment).parse(figures['moments']);
 }
+
+/** Events per second, by what published them. */
+export function relaySpeedsOf({ figures }: Result) {
+  return z.record(z.string(), spread).parse(figures['perSecond']);
+}

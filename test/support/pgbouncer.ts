@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -62,8 +62,12 @@ async function unpackPackages(folder: string): Promise<void> {
 export async function startPgBouncer({ command, libraries }: Installed, databaseUrl: string): Promise<PgBouncer> {
   const [port] = (await freePorts(1)) as [number];
   const folder = await mkdtemp(join(tmpdir(), 'payment-ledger-pgbouncer-'));
-  // It may run as another user, who has to read its configuration.
+  // It may run as another user, who has to read its configuration, and may not reach the cache.
   await chmod(folder, 0o755);
+  const program = join(folder, 'pgbouncer');
+  await cp(command, program);
+  const ownLibraries = join(folder, 'lib');
+  if (libraries !== undefined) await cp(libraries, ownLibraries, { recursive: true, dereference: true });
   const target = new URL(databaseUrl);
   const password = target.password === '' ? '' : ` password=${decodeURIComponent(target.password)}`;
   const config = join(folder, 'pgbouncer.ini');
@@ -87,10 +91,10 @@ default_pool_size = 3
     address: url.href,
     process: new GuardedProcess({
       name: 'PgBouncer',
-      command,
+      command: program,
       args: [config],
       uid: serverUser(),
-      env: libraries === undefined ? {} : { LD_LIBRARY_PATH: libraries },
+      env: libraries === undefined ? {} : { LD_LIBRARY_PATH: ownLibraries },
       logFile: join(folder, 'pgbouncer.log'),
       stopSignal: 'SIGINT',
     }),
