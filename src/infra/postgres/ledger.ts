@@ -1,18 +1,22 @@
 import type pg from 'pg';
 import { TransientError, unavailable } from '../../app/errors.ts';
 import type { Ledger } from '../../app/ports.ts';
+import { ulidToUuid } from '../ulid.ts';
 import { kyselyOn } from './database.ts';
 import { classify } from './errors.ts';
 import { openAccount } from './repositories/accounts.ts';
-import { findBalance } from './repositories/balances.ts';
-import { findPayment } from './repositories/payments.ts';
+import { findBalances } from './repositories/balances.ts';
+import { findPayments } from './repositories/payments.ts';
+import { SharedReads } from './shared-reads.ts';
 
-/** Reads and account opening, each statement a transaction of its own. */
+/** Reads, which share statements, and account opening; each statement is a transaction of its own. */
 export function postgresLedger(pool: pg.Pool): Ledger {
   const database = kyselyOn(pool);
+  const payments = new SharedReads((uuids) => findPayments(pool, uuids));
+  const balances = new SharedReads((accountIds) => findBalances(pool, accountIds));
   return {
-    findPayment: (paymentId) => run(() => findPayment(pool, paymentId)),
-    findBalance: (accountId) => run(() => findBalance(pool, accountId)),
+    findPayment: (paymentId) => run(() => payments.get(ulidToUuid(paymentId))),
+    findBalance: (accountId) => run(() => balances.get(accountId)),
     openAccount: (account) => run(() => openAccount(database, account)),
   };
 }

@@ -25,7 +25,13 @@ const existing = prepared<{ account_id: string }>(
   `select account_id from account_balances where account_id = any($1::text[])`,
 );
 
+// A lone key has a statement of its own, whose plan Postgres keeps: see payments.ts.
 const selectOne = prepared<BalanceRow>('find_balance', `select ${COLUMNS} from account_balances where account_id = $1`);
+
+const select = prepared<BalanceRow>(
+  'find_balances',
+  `select ${COLUMNS} from account_balances where account_id = any($1::text[])`,
+);
 
 /** See LedgerTransaction.lockBalances. */
 export async function lockBalances(connection: Connection, accountIds: readonly string[]): Promise<Balance[]> {
@@ -41,9 +47,16 @@ export async function findLocked(connection: Connection, accountIds: readonly st
   return locked;
 }
 
-export async function findBalance(connection: Connection, accountId: string): Promise<Balance | undefined> {
-  const { rows } = await selectOne(connection, [accountId]);
-  return rows[0] && toBalance(rows[0]);
+/** Those of the balances that exist, by account id. */
+export async function findBalances(
+  connection: Connection,
+  accountIds: readonly string[],
+): Promise<ReadonlyMap<string, Balance>> {
+  const { rows } =
+    accountIds.length === 1
+      ? await selectOne(connection, [accountIds[0]])
+      : await select(connection, [textArray(accountIds)]);
+  return new Map(rows.map((row) => [row.account_id, toBalance(row)]));
 }
 
 function toBalance(row: BalanceRow): Balance {

@@ -1,19 +1,32 @@
 import type { Payment } from '../../../app/domain/payment.ts';
-import { ulidToUuid, uuidToUlid } from '../../ulid.ts';
+import { uuidToUlid } from '../../ulid.ts';
+import { plainArray } from '../array.ts';
 import { type Connection, prepared } from '../statement.ts';
 import type { PaymentRow } from '../tables.ts';
 
 export const PAYMENT_COLUMNS = `payments.payment_id, payer_account_id, payee_account_id, amount_cents, currency, status,
   description, decline_code, decline_message, payer_version, payee_version, payments.created_at`;
 
+// A lone key has a statement of its own, whose plan Postgres keeps: with an array it
+// plans anew each time, because it expects fewer rows than it would in general.
 const selectOne = prepared<PaymentRow>(
   'find_payment',
   `select ${PAYMENT_COLUMNS} from payments where payment_id = $1::uuid`,
 );
 
-export async function findPayment(connection: Connection, paymentId: string): Promise<Payment | undefined> {
-  const { rows } = await selectOne(connection, [ulidToUuid(paymentId)]);
-  return rows[0] && toPayment(rows[0]);
+const select = prepared<PaymentRow>(
+  'find_payments',
+  `select ${PAYMENT_COLUMNS} from payments where payment_id = any($1::uuid[])`,
+);
+
+/** Those of the payments that exist, by uuid. */
+export async function findPayments(
+  connection: Connection,
+  uuids: readonly string[],
+): Promise<ReadonlyMap<string, Payment>> {
+  const { rows } =
+    uuids.length === 1 ? await selectOne(connection, [uuids[0]]) : await select(connection, [plainArray(uuids)]);
+  return new Map(rows.map((row) => [row.payment_id, toPayment(row)]));
 }
 
 export function toPayment(row: PaymentRow): Payment {
