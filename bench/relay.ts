@@ -25,7 +25,7 @@ interface Sizes {
   readonly marks: readonly [number, number];
 }
 
-const NAME = String('relay') as BenchName;
+const NAME: BenchName = 'relay';
 const LATENCY_RATE = 500;
 
 async function run({ environment, options, onProgress, signal }: Bench): Promise<Findings> {

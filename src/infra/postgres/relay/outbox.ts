@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Acknowledged, Lease, Outbox, PageLimits, PendingEvent, ShardPage } from '../../../app/relay-ports.ts';
-import { ulidOf } from './ulid.ts';
+import { uuidToUlid } from '../../ulid.ts';
 
 /** The outbox in Postgres. No session state: every statement may run on another connection. */
 export function postgresOutbox(pool: pg.Pool): Outbox {
@@ -50,7 +50,7 @@ async function read(pool: pg.Pool, pages: readonly ShardPage[], limits: PageLimi
   return rows.map(([shard, position, id, key, type, payload, headers, createdAtMs, held]) => ({
     shard,
     position,
-    eventId: ulidOf(id),
+    eventId: uuidToUlid(id),
     key,
     type,
     payload,
