@@ -1,7 +1,7 @@
 import { differingFields, type IdentityField, type Payment } from './domain/payment.ts';
 import { ContendedError, TransientError } from './errors.ts';
 import { keyOf, LedgerDraft } from './ledger-draft.ts';
-import type { AuthorizeCommand, UnitOfWork } from './ports.ts';
+import type { AuthorizeCommand, KeyHolder, UnitOfWork } from './ports.ts';
 
 /** What became of a command. */
 export type Outcome =
@@ -69,27 +69,35 @@ function authorizeTogether(
       transaction.claimKeys(commands, now),
       transaction.lockBalances(accountsOf(commands)),
     ]);
-
-    const owners = new Set(commands.filter(({ paymentId }) => claimed.has(paymentId)).map(keyOf));
-    const usedBefore = commands.filter((command) => !owners.has(keyOf(command)));
-    const originals = new Map(usedBefore.length > 0 ? await transaction.findByKey(usedBefore) : []);
+    // Most batches have new keys only, and then there is nobody to ask for.
+    const holders = claimed < commands.length ? await transaction.findKeyHolders(commands) : undefined;
 
     const draft = new LedgerDraft(balances, now);
+    const decided = new Map<string, Payment>();
     const outcomes = commands.map((command): Outcome => {
-      if (!claimed.has(command.paymentId)) return replay(command, originals.get(keyOf(command)));
-      const payment = draft.decide(command);
-      originals.set(keyOf(command), payment);
-      return { kind: 'DECIDED', payment };
+      const holder = holders?.get(keyOf(command));
+      if (holders === undefined || claimedBy(command, holder)) {
+        const payment = draft.decide(command);
+        if (holders !== undefined) decided.set(payment.paymentId, payment);
+        return { kind: 'DECIDED', payment };
+      }
+      // The key expired between the claim and the look-up: it is free again.
+      if (holder === undefined) throw new TransientError(`Idempotency key ${command.idempotencyKey} has just expired`);
+      return replay(command, holder.payment ?? decided.get(holder.paymentId));
     });
 
-    if (claimed.size > 0) await transaction.record(draft.changes());
+    if (claimed > 0) await transaction.record(draft.changes());
     return outcomes;
   });
 }
 
+/** Whether the key was claimed for this command, in this transaction. */
+function claimedBy({ paymentId }: AuthorizeCommand, holder: KeyHolder | undefined): boolean {
+  return holder !== undefined && holder.payment === undefined && holder.paymentId === paymentId;
+}
+
 function replay(command: AuthorizeCommand, original: Payment | undefined): Outcome {
-  // The key expired between the claim and the look-up: it is free again.
-  if (original === undefined) throw new TransientError(`Idempotency key ${command.idempotencyKey} has just expired`);
+  if (original === undefined) throw new Error(`Bug! Idempotency key ${command.idempotencyKey} leads to no payment`);
 
   // Our own payment: the transaction had committed, though we lost the connection before we knew.
   if (original.paymentId === command.paymentId) return { kind: 'DECIDED', payment: original };

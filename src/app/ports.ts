@@ -39,16 +39,23 @@ export interface UnitOfWork {
 export interface LedgerTransaction {
   /**
    * Claims the commands' keys, in key order so that no two transactions wait for
-   * each other. Waits for a transaction that is claiming the same key. Returns the
-   * ids of the commands that got theirs.
+   * each other. Waits for a transaction that is claiming the same key. Among commands
+   * with one key the first gets it. Returns how many got theirs.
    */
-  claimKeys(commands: readonly AuthorizeCommand[], now: Date): Promise<ReadonlySet<string>>;
+  claimKeys(commands: readonly AuthorizeCommand[], now: Date): Promise<number>;
   /** Locks the accounts' balances until commit, in id order; accounts that do not exist are left out. */
   lockBalances(accountIds: readonly string[]): Promise<Balance[]>;
-  /** The payments that hold the commands' keys, by keyOf(command). */
-  findByKey(commands: readonly AuthorizeCommand[]): Promise<ReadonlyMap<string, Payment>>;
+  /** Who holds the commands' keys, by keyOf(command). */
+  findKeyHolders(commands: readonly AuthorizeCommand[]): Promise<ReadonlyMap<string, KeyHolder>>;
   /** Writes payments, ledger entries, balances and outbox. Nothing is locked that was not before. */
   record(changes: LedgerChanges): Promise<void>;
+}
+
+/** What an idempotency key leads to. */
+export interface KeyHolder {
+  readonly paymentId: string;
+  /** Undefined if the key was claimed by this very transaction, which has recorded no payment yet. */
+  readonly payment: Payment | undefined;
 }
 
 /** What a batch of decided payments changes. */

@@ -1,12 +1,11 @@
 import type pg from 'pg';
 import type { Balance } from '../../app/domain/account.ts';
-import type { Payment } from '../../app/domain/payment.ts';
 import { unavailable } from '../../app/errors.ts';
-import type { AuthorizeCommand, LedgerChanges, LedgerTransaction, UnitOfWork } from '../../app/ports.ts';
+import type { AuthorizeCommand, KeyHolder, LedgerChanges, LedgerTransaction, UnitOfWork } from '../../app/ports.ts';
 import { classify, isOutOfService } from './errors.ts';
 import { findLocked, lockBalances } from './repositories/balances.ts';
 import { writeChanges } from './repositories/changes.ts';
-import { claimKeys, findByKey, TRANSACTION_MARK } from './repositories/idempotency.ts';
+import { claimKeys, findKeyHolders, TRANSACTION_MARK } from './repositories/idempotency.ts';
 import type { Connection } from './statement.ts';
 
 /**
@@ -95,7 +94,7 @@ class PostgresTransaction implements LedgerTransaction {
     });
   }
 
-  claimKeys(commands: readonly AuthorizeCommand[], now: Date): Promise<ReadonlySet<string>> {
+  claimKeys(commands: readonly AuthorizeCommand[], now: Date): Promise<number> {
     return claimKeys(this.#client, commands, now);
   }
 
@@ -103,8 +102,8 @@ class PostgresTransaction implements LedgerTransaction {
     return lockBalances(this.#client, accountIds);
   }
 
-  findByKey(commands: readonly AuthorizeCommand[]): Promise<ReadonlyMap<string, Payment>> {
-    return findByKey(this.#client, commands);
+  findKeyHolders(commands: readonly AuthorizeCommand[]): Promise<ReadonlyMap<string, KeyHolder>> {
+    return findKeyHolders(this.#client, commands);
   }
 
   async record(changes: LedgerChanges): Promise<void> {

@@ -13,13 +13,13 @@ declare module 'ioredis' {
 
 const SCRIPT = readFileSync(new URL('./token-bucket.lua', import.meta.url), 'utf8');
 
-/** What a payment may wait for Redis at most. */
-const LIMIT_MS = 50;
+/** What a call may take at most. A payment waits for two at most, one that was in flight and its own. */
+const LIMIT_MS = 25;
 /** How long Redis is left alone after it failed. */
 const PAUSE_MS = 1_000;
 
-/** Tokens asked for in one call at most, which bounds how long the script keeps Redis to itself: under a millisecond. */
-const MAX_TAKES = 100;
+/** Tokens asked for in one call at most, which bounds how long the script keeps Redis to itself: about a millisecond. */
+const MAX_TAKES = 250;
 
 interface Take {
   readonly payerAccountId: string;
@@ -27,12 +27,13 @@ interface Take {
 }
 
 /**
- * Token buckets in Redis, which all replicas share. When Redis fails or takes
- * longer than 50 ms, buckets of this process take over: payments go on, and
+ * Token buckets in Redis, which all replicas share. When Redis fails or keeps a payment
+ * for 50 ms, buckets of this process take over: payments go on, and
  * payment_ledger_rate_limit_fallback_total counts those decided so.
  *
- * Tokens asked for in one turn of the event loop are taken by one call: apart, they
- * cost this process and Redis a tenth of all that a payment costs.
+ * Tokens asked for in one turn of the event loop, or while others are being taken, are
+ * taken together: apart, they cost this process and Redis a tenth of all that a payment
+ * costs.
  */
 export class RedisTokenBuckets implements RateLimiter {
   readonly #redis: Redis;
@@ -40,7 +41,8 @@ export class RedisTokenBuckets implements RateLimiter {
   readonly #local: LocalTokenBuckets;
   readonly #breaker = new CircuitBreaker(PAUSE_MS);
   readonly #fallbacks: Counter;
-  #takes: Take[] = [];
+  #waiting: Take[] = [];
+  #taking = false;
 
   constructor(redis: Redis, settings: TokenBucketSettings, registry: Registry) {
     redis.defineCommand('takeTokens', { lua: SCRIPT });
@@ -56,17 +58,25 @@ export class RedisTokenBuckets implements RateLimiter {
 
   take(payerAccountId: string): Promise<number> {
     return new Promise((answer) => {
-      this.#takes.push({ payerAccountId, answer });
-      if (this.#takes.length === 1) setImmediate(() => this.#takeAll());
+      this.#waiting.push({ payerAccountId, answer });
+      if (this.#taking) return;
+      this.#taking = true;
+      setImmediate(() => void this.#takeAll());
     });
   }
 
-  #takeAll(): void {
-    const takes = this.#takes;
-    this.#takes = [];
-    for (let first = 0; first < takes.length; first += MAX_TAKES) {
-      void this.#takeTogether(takes.slice(first, first + MAX_TAKES));
+  /** Takes until nobody waits. Never throws. */
+  async #takeAll(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const takes = this.#waiting;
+      this.#waiting = [];
+      const calls: Promise<void>[] = [];
+      for (let first = 0; first < takes.length; first += MAX_TAKES) {
+        calls.push(this.#takeTogether(takes.slice(first, first + MAX_TAKES)));
+      }
+      await Promise.all(calls);
     }
+    this.#taking = false;
   }
 
   async #takeTogether(takes: readonly Take[]): Promise<void> {

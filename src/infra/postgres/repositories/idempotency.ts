@@ -1,6 +1,5 @@
-import type { Payment } from '../../../app/domain/payment.ts';
 import { keyOf } from '../../../app/ledger-draft.ts';
-import type { AuthorizeCommand } from '../../../app/ports.ts';
+import type { AuthorizeCommand, KeyHolder } from '../../../app/ports.ts';
 import { ulidToUuid, uuidToUlid } from '../../ulid.ts';
 import { plainArray, textArray } from '../array.ts';
 import { type Connection, prepared } from '../statement.ts';
@@ -10,7 +9,7 @@ import { PAYMENT_COLUMNS, toPayment } from './payments.ts';
 /** A setting that is there inside a transaction of PostgresUnitOfWork, and only there. */
 export const TRANSACTION_MARK = 'payment_ledger.transaction';
 
-const insert = prepared<{ payment_id: string }>(
+const insert = prepared(
   'claim_keys',
   // BEGIN travels with this statement. Had it failed, this would commit by itself, and
   // leave keys without a payment: so there is nothing to claim outside a transaction.
@@ -21,16 +20,17 @@ const insert = prepared<{ payment_id: string }>(
    from unnest($1::text[], $2::text[], $3::uuid[]) with ordinality as claim (caller, key, payment_id, arrival)
    where current_setting('${TRANSACTION_MARK}', true) = 'open'
    order by caller collate "C", key collate "C", arrival
-   on conflict do nothing
-   returning payment_id`,
+   on conflict do nothing`,
 );
 
-const select = prepared<PaymentRow & { caller: string; key: string }>(
-  'find_by_key',
-  `select held.caller, held.key, ${PAYMENT_COLUMNS}
+type HolderRow = PaymentRow & { caller: string; key: string; held_by: string; payment_id: string | null };
+
+const select = prepared<HolderRow>(
+  'find_key_holders',
+  `select held.caller, held.key, held.payment_id as held_by, ${PAYMENT_COLUMNS}
    from unnest($1::text[], $2::text[]) as wanted (caller, key)
    join idempotency_keys held using (caller, key)
-   join payments using (payment_id)`,
+   left join payments on payments.payment_id = held.payment_id`,
 );
 
 /** See LedgerTransaction.claimKeys. */
@@ -38,24 +38,29 @@ export async function claimKeys(
   connection: Connection,
   commands: readonly AuthorizeCommand[],
   now: Date,
-): Promise<ReadonlySet<string>> {
-  const { rows } = await insert(connection, [
+): Promise<number> {
+  const { rowCount } = await insert(connection, [
     textArray(commands.map(({ caller }) => caller)),
     textArray(commands.map(({ idempotencyKey }) => idempotencyKey)),
     plainArray(commands.map(({ paymentId }) => ulidToUuid(paymentId))),
     now,
   ]);
-  return new Set(rows.map((row) => uuidToUlid(row.payment_id)));
+  return rowCount ?? 0;
 }
 
-/** See LedgerTransaction.findByKey. */
-export async function findByKey(
+/** See LedgerTransaction.findKeyHolders. */
+export async function findKeyHolders(
   connection: Connection,
   commands: readonly AuthorizeCommand[],
-): Promise<ReadonlyMap<string, Payment>> {
+): Promise<ReadonlyMap<string, KeyHolder>> {
   const { rows } = await select(connection, [
     textArray(commands.map(({ caller }) => caller)),
     textArray(commands.map(({ idempotencyKey }) => idempotencyKey)),
   ]);
-  return new Map(rows.map((row) => [keyOf({ caller: row.caller, idempotencyKey: row.key }), toPayment(row)]));
+  return new Map(
+    rows.map((row) => [
+      keyOf({ caller: row.caller, idempotencyKey: row.key }),
+      { paymentId: uuidToUlid(row.held_by), payment: row.payment_id === null ? undefined : toPayment(row) },
+    ]),
+  );
 }
