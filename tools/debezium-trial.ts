@@ -76,9 +76,9 @@ async function startConnectOn(stack: Stack): Promise<Server> {
     OUTBOX_DB_USER: 'outbox_reader',
     OUTBOX_DB_PASSWORD: 'trial',
   };
-  const connector = join(ROOT, 'deploy/debezium/outbox-connector.json');
+  const connector = await deployed('outbox-connector.json');
   const options = { folder: join(FOLDER, 'connect'), jars, brokers: stack.kafka.address, env, connector };
-  return onFreePorts(1, ([port]) => startConnect({ ...options, connectorName: 'payment-outbox' }, port!));
+  return onFreePorts(1, ([port]) => startConnect(options, port!));
 }
 
 async function untilTopicExists(brokers: string): Promise<void> {

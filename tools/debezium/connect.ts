@@ -5,6 +5,7 @@ import { GuardedProcess } from '../stack/guarded-process.ts';
 import { type Server, startServer } from '../stack/server.ts';
 
 const HOST = '127.0.0.1';
+const MAIN = 'org.apache.kafka.connect.cli.ConnectDistributed';
 const JVM = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:+ExitOnOutOfMemoryError'];
 
 /** The folder of the jars of Connect and Debezium in the cache, fetched if need be. */
@@ -14,48 +15,58 @@ export function connectJars(cache: string, onProgress: OnProgress): Promise<stri
 }
 
 export interface ConnectOptions {
-  /** Where it keeps its offsets and its log. */
+  /** Where it keeps its log. */
   readonly folder: string;
   readonly jars: string;
   readonly brokers: string;
   /** What a configuration of a connector may refer to as ${env:NAME}. */
   readonly env: NodeJS.ProcessEnv;
-  /** A file as it could be posted to /connectors. */
+  /** What to post to /connectors. */
   readonly connector: string;
-  readonly connectorName: string;
 }
 
-/** Starts a standalone worker with one connector, and waits until its task runs. */
+/** Starts a worker with one connector, posted if it has none, and waits until its task runs. */
 export async function startConnect(options: ConnectOptions, port: number): Promise<Server> {
-  const { folder, jars, brokers, env, connector, connectorName } = options;
+  const { folder, jars, brokers, env, connector } = options;
   await mkdir(folder, { recursive: true });
   const properties = join(folder, 'worker.properties');
   const logging = join(folder, 'log4j2.properties');
-  await writeFile(properties, workerProperties(folder, brokers, port));
+  await writeFile(properties, workerProperties(brokers, port));
   await writeFile(logging, LOGGING);
-  const main = ['org.apache.kafka.connect.cli.ConnectStandalone', properties, connector];
   return startServer({
     name: 'Connect',
     address: `${HOST}:${port}`,
     process: new GuardedProcess({
       name: 'Connect',
       command: 'java',
-      args: [...JVM, `-Dlog4j2.configurationFile=${logging}`, '-cp', join(jars, '*'), ...main],
+      args: [...JVM, `-Dlog4j2.configurationFile=${logging}`, '-cp', join(jars, '*'), MAIN, properties],
       env,
       logFile: join(folder, 'connect.log'),
       pidFile: join(folder, 'connect.pid'),
       stopSignal: 'SIGTERM',
     }),
-    ping: () => taskRuns(`http://${HOST}:${port}/connectors/${connectorName}/status`),
+    ping: () => taskRuns(`http://${HOST}:${port}/connectors`, connector),
     startTimeoutMs: 120_000,
   });
 }
 
-function workerProperties(folder: string, brokers: string, port: number): string {
+function workerProperties(brokers: string, port: number): string {
   return Object.entries({
     'bootstrap.servers': brokers,
     listeners: `http://${HOST}:${port}`,
-    'offset.storage.file.filename': join(folder, 'offsets'),
+    'group.id': 'connect',
+    'config.storage.topic': 'connect-configs',
+    'config.storage.replication.factor': 1,
+    'offset.storage.topic': 'connect-offsets',
+    'offset.storage.partitions': 1,
+    'offset.storage.replication.factor': 1,
+    'status.storage.topic': 'connect-status',
+    'status.storage.partitions': 1,
+    'status.storage.replication.factor': 1,
+    // A worker that was killed comes back; nobody else takes its task over.
+    'scheduled.rebalance.max.delay.ms': 0,
+    'session.timeout.ms': 6_000,
+    'heartbeat.interval.ms': 1_000,
     'offset.flush.interval.ms': 5_000,
     'key.converter': 'org.apache.kafka.connect.json.JsonConverter',
     'value.converter': 'org.apache.kafka.connect.json.JsonConverter',
@@ -76,8 +87,18 @@ rootLogger.level=warn
 rootLogger.appenderRef.out.ref=out
 `;
 
-async function taskRuns(url: string): Promise<void> {
-  const status = (await (await fetch(url)).json()) as { tasks?: { state: string; trace?: string }[] };
-  const task = status.tasks?.[0];
+async function taskRuns(url: string, connector: string): Promise<void> {
+  const { name } = JSON.parse(connector) as { name: string };
+  const answer = await fetch(`${url}/${name}/status`);
+  if (answer.status === 404) {
+    const posted = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: connector,
+    });
+    throw new Error(`There was no connector ${name}; asked for one: ${posted.status} ${await posted.text()}`);
+  }
+  const { tasks } = (await answer.json()) as { tasks?: { state: string; trace?: string }[] };
+  const task = tasks?.[0];
   if (task?.state !== 'RUNNING') throw new Error(`The task is ${task?.state ?? 'not there yet'} ${task?.trace ?? ''}`);
 }
