@@ -27,6 +27,8 @@ export interface SystemOptions {
   readonly dataDir: string;
   /** Settings for API and relay, and addresses of servers to use instead of our own. */
   readonly env: NodeJS.ProcessEnv;
+  /** False where something else publishes the outbox. */
+  readonly relay?: boolean;
   readonly onProgress: (message: string) => void;
   /** Gives up the start. */
   readonly signal: AbortSignal;
@@ -35,7 +37,8 @@ export interface SystemOptions {
 }
 
 /** Starts the servers, brings the schema up to date, and starts API and relay. If one step fails, stops what was started. */
-export async function startSystem({ dataDir, env, onProgress, signal, onFailure }: SystemOptions): Promise<System> {
+export async function startSystem(options: SystemOptions): Promise<System> {
+  const { dataDir, env, relay = true, onProgress, signal, onFailure } = options;
   const stack = await startStack({ dataDir, env, onProgress });
   const processes: GuardedProcess[] = [];
   const stop = async () => {
@@ -72,12 +75,12 @@ export async function startSystem({ dataDir, env, onProgress, signal, onFailure 
   };
   try {
     await migrate(stack.postgres.address, onProgress);
-    await start('relay', 'src/relay/main.ts');
+    if (relay) await start('relay', 'src/relay/main.ts');
     const { address } = await start('api', 'src/api/main.ts', portBeside(env['METRICS_PORT']));
     return {
       stack,
       apiAddress: String(address),
-      logs: ['api', 'relay'].map((name) => join(dataDir, `${name}.log`)),
+      logs: ['api', ...(relay ? ['relay'] : [])].map((name) => join(dataDir, `${name}.log`)),
       stop,
     };
   } catch (error) {
