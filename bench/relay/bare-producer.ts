@@ -52,7 +52,10 @@ answering<ProduceJob, Produced>(async ({ events }) => {
 function makeBatches(): Message[][][] {
   return Array.from({ length: SHARDS }, (_, shard) =>
     Array.from({ length: BATCHES_EACH }, (_, batch) =>
-      Array.from({ length: BATCH }, (_, n) => cloudEvent({ ...eventOf((shard + batch * SHARDS) * BATCH + n), shard })),
+      Array.from({ length: BATCH }, (_, n) => ({
+        ...cloudEvent(eventOf((shard + batch * SHARDS) * BATCH + n)),
+        partition: shard,
+      })),
     ),
   );
 }
