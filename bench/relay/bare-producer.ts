@@ -12,7 +12,7 @@ export interface Produced {
   readonly durationMs: number;
 }
 
-/** The relay's own: RELAY_BATCH_SIZE. */
+/** The most that the relay sends at once: RELAY_BATCH_SIZE. */
 const BATCH = 500;
 /** Made beforehand for each partition and sent again and again. */
 const BATCHES_EACH = 4;
