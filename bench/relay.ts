@@ -168,7 +168,7 @@ function findings({ one, two, bare, latency, backlog, table }: Measured): Findin
       ],
     },
     notes: [
-      'the bare producer sends events made beforehand, with the same batches, headers, acks and compression',
+      'the bare producer sends events made beforehand, with the same headers, acks and compression, in the largest batches that the relay may send',
       'a backlog becomes visible at once, and is timed until the outbox is empty',
     ],
   };

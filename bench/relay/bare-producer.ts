@@ -12,7 +12,7 @@ export interface Produced {
   readonly durationMs: number;
 }
 
-/** The relay's own: RELAY_BATCH_SIZE. */
+/** The most that the relay sends at once: RELAY_BATCH_SIZE. */
 const BATCH = 500;
 /** Made beforehand for each partition and sent again and again. */
 const BATCHES_EACH = 4;
@@ -52,7 +52,10 @@ answering<ProduceJob, Produced>(async ({ events }) => {
 function makeBatches(): Message[][][] {
   return Array.from({ length: SHARDS }, (_, shard) =>
     Array.from({ length: BATCHES_EACH }, (_, batch) =>
-      Array.from({ length: BATCH }, (_, n) => cloudEvent({ ...eventOf((shard + batch * SHARDS) * BATCH + n), shard })),
+      Array.from({ length: BATCH }, (_, n) => ({
+        ...cloudEvent(eventOf((shard + batch * SHARDS) * BATCH + n)),
+        partition: shard,
+      })),
     ),
   );
 }

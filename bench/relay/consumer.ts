@@ -15,6 +15,7 @@ const kafka = kafkaClient({ brokers: brokers!.split(','), clientId: 'bench-consu
 const consumer = kafka.consumer({ groupId: `bench-${process.pid}`, minBytes: 1, maxWaitTimeInMs: 500 });
 let seen: [string, number][] = [];
 const joined = new Promise((resolve) => consumer.on(consumer.events.GROUP_JOIN, resolve));
+const ends = await endOffsets();
 await consumer.connect();
 await consumer.subscribe({ topic: topic! });
 await consumer.run({
@@ -26,6 +27,9 @@ await consumer.run({
     for (const { headers } of batch.messages) seen.push([String(headers?.['ce_id']), atMs]);
   },
 });
+// Without these it would ask where a partition ends some time after it has joined, and
+// not see what comes before it has the answer.
+for (const { partition, offset } of ends) consumer.seek({ topic: topic!, partition, offset });
 await joined;
 
 answering<object, Arrivals>(async () => {
@@ -33,3 +37,14 @@ answering<object, Arrivals>(async () => {
   seen = [];
   return reply;
 });
+
+/** Where each partition ends now. */
+async function endOffsets(): Promise<{ partition: number; offset: string }[]> {
+  const admin = kafka.admin();
+  await admin.connect();
+  try {
+    return await admin.fetchTopicOffsets(topic!);
+  } finally {
+    await admin.disconnect();
+  }
+}

@@ -1,6 +1,6 @@
 // The gRPC server by itself: the same server, settings and messages as the API's, with
 // nothing behind them. What it reaches is the most that any service could reach here.
-import '../../src/api/heap.ts';
+import '../../src/heap.ts';
 import { pino } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { CallMetrics } from '../../src/api/call-metrics.ts';

@@ -1,4 +1,4 @@
-import './heap.ts';
+import '../heap.ts';
 import { pino } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { authorizePayments } from '../app/authorize-payments.ts';

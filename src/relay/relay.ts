@@ -47,6 +47,11 @@ export interface RelayServices {
 
 /** The first wait after something was found by polling; without hints it is most of the latency. */
 const FIRST_POLL_MS = 10;
+/**
+ * The most events in one read. Shards that are read together share them: with many
+ * shards batches are smaller, and what is in memory does not grow with their number.
+ */
+const MOST_READ = 2_000;
 /** Rebalancing takes about two of these where hints are lost. */
 const KEEP_EVERY_MS = 1_000;
 
@@ -147,14 +152,15 @@ export class Relay {
   #laneFactory(): (lease: Lease) => ShardLane {
     const { outbox, publisher, metrics, log } = this.#services;
     const { batchSize, batchBytes } = this.#settings;
-    const limits = { maxEvents: batchSize, maxBytes: batchBytes };
 
     const read = coalesce(async (pages: readonly ShardPage[]): Promise<Page[]> => {
-      const byShard = Map.groupBy(await outbox.read(pages, limits), ({ shard }) => shard);
+      const maxEvents = Math.min(batchSize, Math.ceil(MOST_READ / pages.length));
+      const events = await outbox.read(pages, { maxEvents, maxBytes: batchBytes });
+      const byShard = Map.groupBy(events, ({ shard }) => shard);
       return pages.map(({ shard }) => {
         const events = byShard.get(shard) ?? [];
         const bytes = events.reduce((sum, { payload }) => sum + Buffer.byteLength(payload), 0);
-        return { events, full: events.length >= batchSize || bytes >= batchBytes };
+        return { events, full: events.length >= maxEvents || bytes >= batchBytes };
       });
     });
     const vacuum = new OutboxVacuum(() => outbox.vacuum(), log);

@@ -1,5 +1,5 @@
-import type { Message } from 'kafkajs';
 import type { PendingEvent } from '../../app/relay-ports.ts';
+import type { KafkaRecord } from './records.ts';
 
 /** Names this service as the origin of its events; ce_source and ce_id together are unique. */
 export const CE_SOURCE = '/payment-ledger';
@@ -11,11 +11,10 @@ export const CE_SOURCE = '/payment-ledger';
  * The record's own timestamp is left to be the time of sending: with the event's it
  * could be past the topic's retention before anyone has read it.
  */
-export function cloudEvent(event: PendingEvent): Message {
+export function cloudEvent(event: PendingEvent): KafkaRecord {
   return {
     key: event.key,
     value: event.payload,
-    partition: event.shard,
     headers: {
       ...event.headers,
       ce_specversion: '1.0',

@@ -1,6 +1,7 @@
-import { CompressionTypes, type Kafka, type Producer } from 'kafkajs';
+import type { Kafka, Producer } from 'kafkajs';
 import { type EventPublisher, EventRefused, type Logger, type PendingEvent } from '../../app/relay-ports.ts';
 import { cloudEvent } from './cloud-event.ts';
+import { sendEncoded } from './encoded-batch.ts';
 import { toPublishError } from './errors.ts';
 
 export interface PublisherSettings {
@@ -11,8 +12,6 @@ export interface PublisherSettings {
   readonly rebuildAfterMs: number;
 }
 
-/** Below this, compressing costs more than it saves. */
-const COMPRESS_FROM_BYTES = 16_384;
 /** An answer to a send that is no older than this saves asking. */
 const RECENT_MS = 5_000;
 
@@ -42,16 +41,12 @@ export class KafkaPublisher implements EventPublisher {
   }
 
   async publish(shard: number, events: readonly PendingEvent[]): Promise<void> {
-    const bytes = events.reduce((sum, { payload }) => sum + payload.length, 0);
+    const { topic, ackTimeoutMs } = this.#settings;
     try {
       const producer = await this.#connected();
-      const answers = await producer.send({
-        topic: this.#settings.topic,
-        messages: events.map(cloudEvent),
-        acks: -1,
-        timeout: this.#settings.ackTimeoutMs,
-        compression: bytes < COMPRESS_FROM_BYTES ? CompressionTypes.None : CompressionTypes.GZIP,
-      });
+      const answers = await sendEncoded(shard, events.map(cloudEvent), (standIns) =>
+        producer.send({ topic, ...standIns, acks: -1, timeout: ackTimeoutMs }),
+      );
       if (!answers.some((answer) => answer?.partition === shard && answer.errorCode === 0)) {
         throw new Error(`Kafka's answer does not name partition ${shard}: ${JSON.stringify(answers)}`);
       }

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { Acknowledged, Lease, Outbox, PageLimits, PendingEvent, ShardPage } from '../../../app/relay-ports.ts';
 import { uuidToUlid } from '../../ulid.ts';
+import { plainArray } from '../array.ts';
 
 /** The outbox in Postgres. No session state: every statement may run on another connection. */
 export function postgresOutbox(pool: pg.Pool): Outbox {
@@ -20,7 +21,9 @@ export function postgresOutbox(pool: pg.Pool): Outbox {
 //
 // The lowest rows are taken first, so many more of them as there are to leave out, and
 // only then filtered: the planner expects a long "<> all" to leave next to nothing, and
-// would sort all that waits in the shard for every page.
+// would sort all that waits in the shard for every page. Nor may it know how many are
+// taken, hence "(select $5)": where it has no statistics of a backlog that has just
+// come it expects few rows in a shard, and sorts all that are there just as well.
 const READ = `
   select e.shard, e.position, e.id, e.aggregateid, e.type, e.payload, e.headers,
          extract(epoch from e.created_at)::float8 * 1000 as created_at_ms,
@@ -30,24 +33,23 @@ const READ = `
     select *, sum(octet_length(payload)) over (order by position) - octet_length(payload) as bytes_before
     from (
       select shard, position, id, aggregateid, type, payload::text as payload, headers, created_at
-      from (select * from outbox where outbox.shard = page.shard order by position limit $5) lowest
+      from (select * from outbox where outbox.shard = page.shard order by position limit (select $5::bigint)) lowest
       where position <> all ($2::bigint[])
       order by position
       limit $3
     ) left_over
   ) e
-  where e.bytes_before < $4
-  order by e.shard, e.position`;
+  where e.bytes_before < $4`;
 
 type Row = [number, bigint, string, string, string, string, Record<string, unknown>, number, boolean];
 
 async function read(pool: pg.Pool, pages: readonly ShardPage[], limits: PageLimits): Promise<PendingEvent[]> {
   const shards = pages.map(({ shard }) => shard);
-  const except = pages.flatMap((page) => page.except);
+  const except = plainArray(pages.flatMap((page) => page.except));
   const mostLeftOut = Math.max(0, ...pages.map((page) => page.except.length));
   const values = [shards, except, limits.maxEvents, limits.maxBytes, limits.maxEvents + mostLeftOut];
   const { rows } = await pool.query<Row>({ text: READ, values, rowMode: 'array' });
-  return rows.map(([shard, position, id, key, type, payload, headers, createdAtMs, held]) => ({
+  const events = rows.map(([shard, position, id, key, type, payload, headers, createdAtMs, held]) => ({
     shard,
     position,
     eventId: uuidToUlid(id),
@@ -58,6 +60,14 @@ async function read(pool: pg.Pool, pages: readonly ShardPage[], limits: PageLimi
     createdAt: new Date(createdAtMs),
     held,
   }));
+  // They come in this order by all experience. Postgres, asked for it, would sort them
+  // with their payloads, for many shards by way of a file.
+  return events.sort(byPosition);
+}
+
+function byPosition(one: PendingEvent, other: PendingEvent): number {
+  if (one.shard !== other.shard) return one.shard - other.shard;
+  return one.position < other.position ? -1 : 1;
 }
 
 /** A header's value is text; anything else in the column is not for Kafka. */
@@ -94,7 +104,7 @@ async function remove(pool: pg.Pool, published: readonly Acknowledged[]): Promis
       positions.push(position);
     }
   }
-  const { rows } = await pool.query<{ shard: number }>(REMOVE, [shards, epochs, positions]);
+  const { rows } = await pool.query<{ shard: number }>(REMOVE, [shards, epochs, positions].map(plainArray));
   return new Set(rows.map(({ shard }) => shard));
 }
 
