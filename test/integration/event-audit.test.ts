@@ -21,6 +21,7 @@ import {
   type TestEvent,
   testKafka,
 } from '../support/relay.ts';
+import { createSystem } from '../support/system.ts';
 
 const TOO_LARGE = 20_000;
 const WELL = { waiting: 0, missing: 0, missingIds: [], unproven: 0, invented: [] };
@@ -287,4 +288,24 @@ describe('an audit of events', () => {
     });
     return { status, stdout };
   }
+});
+
+describe('a relay', () => {
+  it('audits by itself, and tells of a payment that has no event', async () => {
+    const system = await createSystem();
+    // Chores of its own, which no other test's relay does.
+    const redisUrl = new URL(inject('redisUrl'));
+    redisUrl.pathname = '/8';
+    const lost = ulid(Date.now() - 2 * 3_600_000);
+    await system.database.query(
+      `insert into payments
+       values ($1, 'acc-1', 'acc-2', 1, 'RUB', 'DECLINED', '', 'INSUFFICIENT_FUNDS', 'no', null, null, now())`,
+      [ulidToUUID(lost)],
+    );
+    const relay = await system.startRelay({ REDIS_URL: redisUrl.href, AUDIT_EVENTS_EVERY_MS: '500' });
+    const metrics = async () => (await fetch(`http://${relay.ready['metrics']}/metrics`)).text();
+    await expect.poll(metrics, { timeout: 30_000 }).toContain('payment_ledger_events_missing 1\n');
+    await expect.poll(() => relay.log.some((line) => line.includes(lost)), { timeout: 5_000 }).toBe(true);
+    await system.close();
+  });
 });
