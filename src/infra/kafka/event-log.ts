@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Admin, Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
 import type { EventLog, LocatedPartition, SentEvent } from '../../app/audit-ports.ts';
 
-/** Compressed: a few batches, of which kafkajs makes twenty to fifty times as much. A larger batch comes alone. */
+/** Compressed: a few batches, which take far more memory once kafkajs has read them. A larger batch comes alone. */
 const FETCH_BYTES = 2 ** 16;
 /** A partition that has more to give and gives nothing for so long. */
 const STALLED_MS = 60_000;
