@@ -55,6 +55,8 @@ const relayVariables = z.object({
   RELAY_POLL_MS: count(500, 60_000),
   /** How often the payments since the last time are reconciled; the whole books are once a day. */
   RECONCILE_EVERY_MS: count(300_000, 86_400_000),
+  /** How often the events of payments are looked for on Kafka; 0 is never. */
+  AUDIT_EVENTS_EVERY_MS: z.coerce.number().int().min(0).max(86_400_000).default(900_000),
   /** How long a key stays taken; not set is for ever. */
   IDEMPOTENCY_KEY_RETENTION_DAYS: z.coerce.number().int().min(1).optional(),
   /** Prometheus metrics, /healthz and /readyz. 0 takes a free port. */

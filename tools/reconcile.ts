@@ -1,29 +1,102 @@
-// Reconciles the books in whole: prints what it examined and what is wrong, and ends
-// with 1 if anything is. DATABASE_URL names the database; safe while payments go on.
+// Reconciles the books in whole and, if asked, what is on Kafka with them.
+import { parseArgs } from 'node:util';
+import { Kafka, logLevel } from 'kafkajs';
+import { type AuditTotals, auditEvents } from '../src/app/audit-events.ts';
 import { reconcile } from '../src/app/reconcile.ts';
+import { kafkaEventLog } from '../src/infra/kafka/event-log.ts';
 import { createPool } from '../src/infra/postgres/pool.ts';
 import { postgresBooks } from '../src/infra/postgres/reconciliation.ts';
+import { postgresAuditedPayments } from '../src/infra/postgres/relay/event-audit.ts';
 
-const connectionString = process.env['DATABASE_URL'];
-if (!connectionString) {
-  console.error('DATABASE_URL is not set: postgres://user:password@host:port/database');
-  process.exit(2);
+const HELP = `Proves that the books balance, or says where they do not. Safe while payments go on: nothing is locked.
+
+  npm run reconcile                                          the books in DATABASE_URL
+  npm run reconcile -- --events                              and that each payment has its event
+  npm run reconcile -- --events --since 2026-11-01T00:00:00Z ... those since then only
+
+--events reads the topic KAFKA_TOPIC (payment.events.v1) from KAFKA_BROKERS and compares it with all payments made
+until now. Payments whose events wait in the outbox, are held, or were discarded need none on Kafka; those from a
+time that the topic no longer holds are counted as not proven.
+
+Ends with 0 if all is well, with 1 if anything is wrong, with 2 if asked wrongly.
+`;
+/** More are only counted. */
+const NAMED = 50;
+
+type Pool = ReturnType<typeof createPool>;
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: { events: { type: 'boolean' }, since: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+  });
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
+  const { DATABASE_URL: connectionString, KAFKA_BROKERS: brokers } = process.env;
+  const since = new Date(values.since ?? 0);
+  if (!connectionString) return misuse('DATABASE_URL is not set: postgres://user:password@host:port/database');
+  if (values.events && !brokers) return misuse('KAFKA_BROKERS is not set: host:port, more of them with commas between');
+  if (Number.isNaN(since.getTime())) return misuse('--since is a time as RFC 3339.');
+  if (values.since !== undefined && !values.events) return misuse('--since goes with --events.');
+
+  const pool = createPool({
+    connectionString,
+    max: 1,
+    applicationName: 'payment-ledger-reconcile',
+    // A large ledger takes a while to read.
+    queryTimeoutMs: 0,
+    onIdleError: (error) => console.error(error.message),
+  });
+  try {
+    const booksWrong = await reconcileBooks(pool);
+    const eventsWrong = values.events && (await reconcileEvents(pool, brokers!, since));
+    return booksWrong || eventsWrong ? 1 : 0;
+  } finally {
+    await pool.end();
+  }
 }
-const pool = createPool({
-  connectionString,
-  max: 1,
-  applicationName: 'payment-ledger-reconcile',
-  // A large ledger takes a while to read.
-  queryTimeoutMs: 0,
-  onIdleError: (error) => console.error(error.message),
-});
-try {
+
+function misuse(message: string): number {
+  console.error(`${message}\n\n${HELP}`);
+  return 2;
+}
+
+/** Whether anything is wrong. */
+async function reconcileBooks(pool: Pool): Promise<boolean> {
   const { currencies, problems, paymentsExamined } = await reconcile(postgresBooks(pool));
   console.log(`${paymentsExamined} payments examined`);
   for (const { currency, sumCents } of currencies) console.log(`${currency}: all balances together are ${sumCents}`);
   for (const problem of problems) console.log(`WRONG: ${problem}`);
   console.log(problems.length === 0 ? 'the books balance' : 'the books do not balance');
-  process.exitCode = problems.length === 0 ? 0 : 1;
-} finally {
-  await pool.end();
+  return problems.length > 0;
+}
+
+/** Whether anything is wrong. */
+async function reconcileEvents(pool: Pool, brokers: string, since: Date): Promise<boolean> {
+  const kafka = new Kafka({
+    brokers: brokers.split(','),
+    clientId: 'payment-ledger-reconcile',
+    logLevel: logLevel.NOTHING,
+  });
+  const topic = process.env['KAFKA_TOPIC'] || 'payment.events.v1';
+  const sources = { payments: postgresAuditedPayments(pool), log: kafkaEventLog(kafka, topic) };
+  const totals = await auditEvents(sources, since, new Date(), ({ paymentsAudited }) =>
+    console.log(`${paymentsAudited} payments compared with topic ${topic} so far`),
+  );
+  return report(totals);
+}
+
+function report({ paymentsAudited, waiting, missing, unproven, invented }: AuditTotals): boolean {
+  console.log(`${paymentsAudited} payments looked for on Kafka; the events of ${waiting} still wait to be sent`);
+  if (unproven > 0) console.log(`${unproven} are from a time that the topic no longer holds: not proven`);
+  for (const paymentId of missing.slice(0, NAMED)) console.log(`WRONG: payment ${paymentId} has no event`);
+  if (missing.length > NAMED) console.log(`WRONG: and so have ${missing.length - NAMED} more payments`);
+  for (const problem of invented.slice(0, NAMED)) console.log(`WRONG: ${problem}`);
+  if (invented.length > NAMED) console.log(`WRONG: and so do ${invented.length - NAMED} more records`);
+  const wrong = missing.length > 0 || invented.length > 0;
+  console.log(wrong ? 'the events do not agree with the books' : 'every payment has its event');
+  return wrong;
 }

@@ -130,7 +130,7 @@ export interface DeadLetters {
    * they are published in their order. Undefined if there is no such dead letter.
    */
   redrive(eventId: string): Promise<DeadLetter | undefined>;
-  /** Deletes the event, which is then never published, and lets those that it held go on. */
+  /** Deletes the event, which is then never published, remembers that, and lets those that it held go on. */
   discard(eventId: string): Promise<DeadLetter | undefined>;
 }
 

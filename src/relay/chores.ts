@@ -1,3 +1,6 @@
+import type { AuditSources } from '../app/audit-events.ts';
+import { auditLately } from '../app/audit-lately.ts';
+import type { AuditRecords } from '../app/audit-ports.ts';
 import { expireKeys, type IdempotencyKeys, type ReconciliationHistory, reconcileLately } from '../app/housekeeping.ts';
 import type { Books } from '../app/reconcile.ts';
 import type { Logger, OutboxSample } from '../app/relay-ports.ts';
@@ -7,12 +10,15 @@ export interface ChoreServices {
   readonly books: Books;
   readonly history: ReconciliationHistory;
   readonly keys: IdempotencyKeys;
+  readonly audit: AuditSources & { readonly records: AuditRecords };
   readonly sampleOutbox: () => Promise<OutboxSample>;
   readonly log: Logger;
 }
 
 export interface ChoreSettings {
   readonly reconcileEveryMs: number;
+  /** 0 is never. */
+  readonly auditEventsEveryMs: number;
   /** Undefined keeps idempotency keys for ever. */
   readonly keyRetentionDays: number | undefined;
 }
@@ -24,7 +30,10 @@ const LATE_SECONDS = 60;
 const LONG_TRANSACTION_SECONDS = 300;
 
 /** What housekeeping does, and how often. */
-export function chores(services: ChoreServices, { reconcileEveryMs, keyRetentionDays }: ChoreSettings): Chore[] {
+export function chores(
+  services: ChoreServices,
+  { reconcileEveryMs, auditEventsEveryMs, keyRetentionDays }: ChoreSettings,
+): Chore[] {
   const { books, history, keys, log } = services;
   const all: Chore[] = [
     {
@@ -48,6 +57,7 @@ export function chores(services: ChoreServices, { reconcileEveryMs, keyRetention
       },
     },
   ];
+  if (auditEventsEveryMs > 0) all.push(auditEvents(services, auditEventsEveryMs));
   if (keyRetentionDays !== undefined) {
     all.push({
       name: 'expire-idempotency-keys',
@@ -56,4 +66,20 @@ export function chores(services: ChoreServices, { reconcileEveryMs, keyRetention
     });
   }
   return all;
+}
+
+function auditEvents({ audit, log }: ChoreServices, everyMs: number): Chore {
+  return {
+    name: 'audit-events',
+    everyMs,
+    async run(signal) {
+      const { missingIds, invented, ...counts } = await auditLately(audit, audit.records, new Date(), signal);
+      for (const paymentId of missingIds)
+        log.error({ paymentId }, 'the payment has no event, neither on Kafka nor waiting');
+      for (const problem of invented) log.error({ problem }, 'Kafka has an event that the books do not');
+      if (counts.unproven > 0)
+        log.warn({ ...counts }, 'events are too old to be looked for: the topic no longer has them');
+      return { ...counts, invented: invented.length };
+    },
+  };
 }

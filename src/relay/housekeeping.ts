@@ -6,8 +6,8 @@ import type { Logger } from '../app/relay-ports.ts';
 export interface Chore {
   readonly name: string;
   readonly everyMs: number;
-  /** Returns what to log. */
-  readonly run: () => Promise<object>;
+  /** Returns what to log. Once the signal says stop, nobody waits for it. */
+  readonly run: (signal: AbortSignal) => Promise<object>;
 }
 
 export interface HousekeepingSettings {
@@ -28,6 +28,7 @@ export class Housekeeping {
   readonly #redis: Redis;
   readonly #queue: Queue;
   readonly #worker: Worker;
+  readonly #stopping = new AbortController();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(chores: readonly Chore[], settings: HousekeepingSettings, log: Logger) {
@@ -46,7 +47,10 @@ export class Housekeeping {
     this.#redis.on('error', away);
     this.#queue.on('error', away);
     this.#worker.on('error', away);
-    this.#worker.on('failed', (job, error) => log.error({ err: error, chore: job?.name }, 'a chore failed'));
+    this.#worker.on('failed', (job, error) => {
+      if (this.#stopping.signal.aborted) log.info({ chore: job?.name }, 'a chore was given up');
+      else log.error({ err: error, chore: job?.name }, 'a chore failed');
+    });
   }
 
   start(): void {
@@ -55,9 +59,10 @@ export class Housekeeping {
     this.#timer = setInterval(() => this.#reschedule(), this.#settings.rescheduleMs);
   }
 
-  /** Waits for a chore that is being done, unless Redis is away. */
+  /** A chore that is being done is given up: another worker does it again. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
+    this.#stopping.abort(new Error('The worker is stopping'));
     const reachable = this.#redis.status === 'ready';
     await this.#worker.close(!reachable);
     await this.#queue.close();
@@ -85,8 +90,21 @@ export class Housekeeping {
     const chore = this.#chores.get(name);
     // Another version of this program has scheduled it, or its configuration asks for more.
     if (chore === undefined) return { skipped: true };
-    const result = await chore.run();
+    const result = await untilAborted(chore.run, this.#stopping.signal);
     this.#log.info({ chore: name, ...result }, 'chore done');
     return result;
+  }
+}
+
+/** Throws as soon as the signal says stop, however long the run takes to notice. */
+async function untilAborted<T>(run: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const stop = () => reject(signal.reason);
+  signal.addEventListener('abort', stop);
+  try {
+    return await Promise.race([run(signal), aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
   }
 }

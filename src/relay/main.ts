@@ -7,12 +7,14 @@ import { pino } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { ConfigError, loadRelayConfig, type RelayConfig } from '../config.ts';
 import { kafkaClient } from '../infra/kafka/client.ts';
+import { kafkaEventLog } from '../infra/kafka/event-log.ts';
 import { KafkaPublisher } from '../infra/kafka/publisher.ts';
 import { ensureTopic, TopicMismatch } from '../infra/kafka/topic.ts';
 import { startMetricsServer } from '../infra/metrics-server.ts';
 import { postgresIdempotencyKeys, postgresReconciliationHistory } from '../infra/postgres/housekeeping.ts';
 import { createPool } from '../infra/postgres/pool.ts';
 import { postgresBooks } from '../infra/postgres/reconciliation.ts';
+import { postgresAuditedPayments, postgresAuditRecords, sampleAudits } from '../infra/postgres/relay/event-audit.ts';
 import { postgresOutbox } from '../infra/postgres/relay/outbox.ts';
 import { sampleOutbox } from '../infra/postgres/relay/outbox-sample.ts';
 import { countShards, postgresShardLeases } from '../infra/postgres/relay/shard-leases.ts';
@@ -20,7 +22,7 @@ import { Backoff } from './backoff.ts';
 import { chores } from './chores.ts';
 import { Health } from './health.ts';
 import { Housekeeping } from './housekeeping.ts';
-import { booksGauges, outboxGauges, relayMetrics } from './metrics.ts';
+import { auditGauges, booksGauges, outboxGauges, relayMetrics } from './metrics.ts';
 import { redisSignals } from './redis-signals.ts';
 import { Relay } from './relay.ts';
 
@@ -60,7 +62,7 @@ collectDefaultMetrics({ register: registry });
 
 const pool = createPool({
   connectionString: config.DATABASE_URL,
-  // One each to read, to delete, to renew, to bury or hold, to sample, to vacuum and to reconcile.
+  // One each to read, to delete, to renew, to bury or hold, to sample, to vacuum and for a chore.
   max: 7,
   applicationName: 'payment-ledger-relay',
   queryTimeoutMs: 10_000,
@@ -93,16 +95,26 @@ const relay = new Relay(
 const history = postgresReconciliationHistory(pool);
 outboxGauges(registry, () => sampleOutbox(pool), log);
 booksGauges(registry, history, log);
+auditGauges(registry, () => sampleAudits(pool), log);
 const housekeeping = new Housekeeping(
   chores(
     {
       books: postgresBooks(pool),
       history,
       keys: postgresIdempotencyKeys(pool),
+      audit: {
+        payments: postgresAuditedPayments(pool),
+        log: kafkaEventLog(kafka, config.KAFKA_TOPIC),
+        records: postgresAuditRecords(pool),
+      },
       sampleOutbox: () => sampleOutbox(pool),
       log,
     },
-    { reconcileEveryMs: config.RECONCILE_EVERY_MS, keyRetentionDays: config.IDEMPOTENCY_KEY_RETENTION_DAYS },
+    {
+      reconcileEveryMs: config.RECONCILE_EVERY_MS,
+      auditEventsEveryMs: config.AUDIT_EVENTS_EVERY_MS,
+      keyRetentionDays: config.IDEMPOTENCY_KEY_RETENTION_DAYS,
+    },
   ),
   { redisUrl: config.REDIS_URL, queue: 'payment-ledger-housekeeping', rescheduleMs: 60_000 },
   log,
@@ -128,6 +140,8 @@ health.stop();
 await Promise.allSettled([housekeeping.stop(), publisher.close(), signals.close(), metricsServer.close()]);
 await pool.end();
 log.info('relay stopped');
+// A chore that was given up may still be waiting for Kafka.
+process.exit();
 
 /** Waits until the topic is there and fits; false if the process is to stop before. */
 async function topicReady(database: pg.Pool): Promise<boolean> {

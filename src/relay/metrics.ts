@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { AuditSample } from '../app/audit-ports.ts';
 import type { ReconciliationHistory } from '../app/housekeeping.ts';
 import type { Logger, OutboxSample, PendingEvent } from '../app/relay-ports.ts';
 
@@ -92,6 +93,28 @@ export function booksGauges(registry: Registry, history: ReconciliationHistory, 
     payment_ledger_books_reconciled_timestamp_seconds: [
       'When the last reconciliation began.',
       (last) => last && last.startedAt.getTime() / 1_000,
+    ],
+  });
+}
+
+/** What audits of events have found so far, by any worker. */
+export function auditGauges(registry: Registry, sample: () => Promise<AuditSample | undefined>, log: Logger): void {
+  sampledGauges(registry, sample, log, {
+    payment_ledger_events_missing: [
+      'Payments whose event is neither on Kafka nor waiting for it; 0 is well.',
+      (audits) => audits?.missing,
+    ],
+    payment_ledger_events_invented: [
+      'Records on Kafka that belong to no payment, found in the last day; 0 is well.',
+      (audits) => audits?.invented,
+    ],
+    payment_ledger_events_unproven: [
+      'Payments audited in the last day whose events the topic no longer holds.',
+      (audits) => audits?.unproven,
+    ],
+    payment_ledger_events_audited_to_timestamp_seconds: [
+      'Payments that came in before then were audited.',
+      (audits) => audits && audits.auditedToMs / 1_000,
     ],
   });
 }

@@ -2,7 +2,7 @@ import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { expireKeys } from '../../src/app/housekeeping.ts';
 import { postgresIdempotencyKeys } from '../../src/infra/postgres/housekeeping.ts';
-import { Housekeeping } from '../../src/relay/housekeeping.ts';
+import { Housekeeping, type HousekeepingSettings } from '../../src/relay/housekeeping.ts';
 import { createDatabase } from '../support/database.ts';
 import { silent } from '../support/relay.ts';
 
@@ -11,6 +11,7 @@ const EVERY_MS = 500;
 describe('housekeeping', () => {
   let redis: Redis;
   let workers: Housekeeping[];
+  let settings: HousekeepingSettings;
   const runs: number[] = [];
 
   beforeEach(() => {
@@ -24,7 +25,7 @@ describe('housekeeping', () => {
       everyMs: EVERY_MS,
       run: async () => ({ total: runs.push(Date.now()) }),
     };
-    const settings = { redisUrl: url.href, queue: `housekeeping-${crypto.randomUUID()}`, rescheduleMs: 200 };
+    settings = { redisUrl: url.href, queue: `housekeeping-${crypto.randomUUID()}`, rescheduleMs: 200 };
     workers = [1, 2, 3].map(() => new Housekeeping([chore], settings, silent));
   });
   afterEach(async () => {
@@ -45,6 +46,23 @@ describe('housekeeping', () => {
     await redis.flushdb();
     const before = runs.length;
     await expect.poll(() => runs.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(before + 3);
+  });
+
+  it('gives up a chore that is being done when it stops', async () => {
+    const begun = Promise.withResolvers<AbortSignal>();
+    const endless = {
+      name: 'endless',
+      everyMs: EVERY_MS,
+      run: (signal: AbortSignal) => {
+        begun.resolve(signal);
+        return new Promise<object>(() => undefined);
+      },
+    };
+    const worker = new Housekeeping([endless], { ...settings, queue: `${settings.queue}-endless` }, silent);
+    worker.start();
+    const signal = await begun.promise;
+    await worker.stop();
+    expect(signal.aborted).toBe(true);
   });
 });
 

@@ -8,7 +8,8 @@ describe('what a relay tells about itself', () => {
 
   beforeAll(async () => {
     system = await createSystem();
-    const relay = await system.startRelay();
+    // No audits but those that a test records.
+    const relay = await system.startRelay({ AUDIT_EVENTS_EVERY_MS: '0' });
     address = `http://${relay.ready['metrics']}`;
   });
   afterAll(() => system?.close());
@@ -49,6 +50,24 @@ describe('what a relay tells about itself', () => {
     open.release();
     expect(shown['payment_ledger_outbox_held_keys']).toBe(1);
     expect(shown['payment_ledger_postgres_oldest_transaction_seconds']).toBeGreaterThan(0.2);
+  });
+
+  it('shows what audits of events have found, by any worker', async () => {
+    expect(await metrics()).not.toHaveProperty('payment_ledger_events_missing');
+    await system.database.query(`
+      insert into event_audits
+        (previous_id, audited_at, topic, audited_to, offsets, held_since, payments_audited, payments_unproven, invented)
+      values (null, now() - interval '2 days', 'a', '0199b2a3-d3ff-0000-0000-000000000000', '{}', '{}', 9, 8, '{z}'),
+             (1, now(), 'a', '0199b2a3-d400-0000-0000-000000000000', '{}', '{}', 9, 4, '{x,y}')`);
+    await system.database.query(
+      'insert into unsettled_events values (gen_random_uuid(), true), (gen_random_uuid(), false)',
+    );
+    expect(await metrics()).toMatchObject({
+      payment_ledger_events_missing: 1,
+      payment_ledger_events_invented: 2,
+      payment_ledger_events_unproven: 4,
+      payment_ledger_events_audited_to_timestamp_seconds: 0x0199b2a3d400 / 1_000,
+    });
   });
 
   it('is healthy and ready while Postgres and Kafka answer', async () => {

@@ -41,7 +41,7 @@ describe('the relay', () => {
       `update outbox set headers = '{"traceparent": "${traceparent}"}' returning created_at`,
     );
     const { relay, close } = createRelay(database, topic);
-    await relay.runOnce();
+    expect(await relay.runOnce()).toBe(1);
     await relay.stop(1_000);
     await close();
 
@@ -56,6 +56,19 @@ describe('the relay', () => {
       traceparent,
     });
     expect(received?.authorized?.payer?.version).toBe(1n);
+  });
+
+  it('keeps an event while its topic takes nothing, and sends it once it does', async () => {
+    const topic = `payment.events.${crypto.randomUUID()}`;
+    const [event] = await new OutboxWriter(database).write(['acc-early']);
+    const { relay, close } = createRelay(database, topic);
+    expect(await relay.runOnce()).toBe(0);
+    expect(await database.query('select from outbox')).toHaveLength(1);
+    await createTopic({}, SHARDS, topic);
+    await expect.poll(() => relay.runOnce(), { timeout: 10_000 }).toBe(1);
+    await relay.stop(1_000);
+    await close();
+    expect((await readTopic(topic, 1)).map(({ eventId }) => eventId)).toEqual([event!.eventId]);
   });
 
   it('reads an event that commits late although it has read beyond it', async () => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { Kafka, logLevel } from 'kafkajs';
+import { type Admin, Kafka, logLevel } from 'kafkajs';
 import { Registry } from 'prom-client';
 import { monotonicFactory, ulidToUUID } from 'ulid';
 import { inject } from 'vitest';
@@ -67,16 +67,38 @@ export function testKafka(): Kafka {
   return kafkaClient({ brokers: inject('kafkaBrokers').split(','), clientId: 'test' }, silent);
 }
 
-/** Creates a topic of the test's own and returns its name. */
-export async function createTopic(config: Record<string, string> = {}, partitions = SHARDS): Promise<string> {
-  const topic = `payment.events.${randomUUID()}`;
+/** Creates a topic of the test's own that takes events at once, and returns its name. */
+export async function createTopic(
+  config: Record<string, string> = {},
+  partitions = SHARDS,
+  topic = `payment.events.${randomUUID()}`,
+): Promise<string> {
   const kafka = new Kafka({ brokers: inject('kafkaBrokers').split(','), logLevel: logLevel.NOTHING });
   const admin = kafka.admin();
   await admin.connect();
   const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
-  await admin.createTopics({ topics: [{ topic, numPartitions: partitions, configEntries }] });
+  await admin.createTopics({ topics: [{ topic, numPartitions: partitions, configEntries }], waitForLeaders: false });
+  await leadersAnswer(admin, topic);
   await admin.disconnect();
   return topic;
+}
+
+/**
+ * A busy broker names the leaders of a new topic a while before they take anything: a
+ * relay that sends too early is refused, keeps its events, and runOnce returns without
+ * having published them.
+ */
+async function leadersAnswer(admin: Admin, topic: string): Promise<void> {
+  const deadline = Date.now() + 30_000;
+  for (;;) {
+    try {
+      await admin.fetchTopicOffsets(topic);
+      return;
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await new Promise((resume) => setTimeout(resume, 50));
+    }
+  }
 }
 
 export interface TestEvent {

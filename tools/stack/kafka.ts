@@ -52,7 +52,8 @@ export async function startKafka(
 
   const java = [...JVM, `-Dlog4j2.configurationFile=${logging}`, '-cp', join(jars, '*')];
   if (!existsSync(join(folder, 'data/meta.properties'))) {
-    const clusterId = randomBytes(16).toString('base64url');
+    // StorageTool takes an id that begins with a dash, as one in 64 would, for an option.
+    const clusterId = randomBytes(16).toString('base64url').replace(/^-/, '_');
     const format = [
       'kafka.tools.StorageTool',
       'format',

@@ -19,7 +19,7 @@ export function toPublishError(error: unknown): unknown {
 }
 
 /** kafkajs wraps the broker's answer in errors that say whether it would retry; the answer itself has a type. */
-function protocolErrorType(error: unknown): string | undefined {
+export function protocolErrorType(error: unknown): string | undefined {
   let current = error;
   for (let depth = 0; depth < 5 && current instanceof Error; depth++) {
     if ('type' in current && typeof current.type === 'string') return current.type;

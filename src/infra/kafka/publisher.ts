@@ -79,7 +79,14 @@ export class KafkaPublisher implements EventPublisher {
 
   #connected(): Promise<Producer> {
     if (this.#closed) return Promise.reject(new Error('The publisher is closed'));
-    this.#producer ??= this.#connect();
+    if (this.#producer === undefined) {
+      const connecting = this.#connect();
+      connecting.catch(() => {
+        // It may have been replaced meanwhile, and its successor must not be forgotten.
+        if (this.#producer === connecting) this.#producer = undefined;
+      });
+      this.#producer = connecting;
+    }
     return this.#producer;
   }
 
@@ -92,13 +99,8 @@ export class KafkaPublisher implements EventPublisher {
         ({ message }) =>
           message.partition!,
     });
-    try {
-      await producer.connect();
-      return producer;
-    } catch (error) {
-      this.#producer = undefined;
-      throw error;
-    }
+    await producer.connect();
+    return producer;
   }
 
   #answered(): void {

@@ -1,4 +1,8 @@
-import type { ITopicConfig, Kafka } from 'kafkajs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Admin, ITopicConfig, Kafka } from 'kafkajs';
+import { protocolErrorType } from './errors.ts';
+
+const KNOWN_WITHIN_MS = 10_000;
 
 export interface TopicSettings {
   readonly topic: string;
@@ -26,12 +30,29 @@ export async function ensureTopic(
     const exists = (await admin.listTopics()).includes(topic);
     // Another worker may create it at the same moment, which is not an error. Where
     // it exists already, the right to create topics is not needed.
-    if (!exists) await admin.createTopics({ topics: [newTopic({ topic, partitions, replicationFactor })] });
-    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
-    const found = topics.find(({ name }) => name === topic)?.partitions.length ?? 0;
+    if (!exists) {
+      const topics = [newTopic({ topic, partitions, replicationFactor })];
+      // kafkajs takes a broker that has not heard of the new topic yet for a failure.
+      await admin.createTopics({ topics, waitForLeaders: false });
+    }
+    const found = await countPartitions(admin, topic);
     if (found !== partitions) throw new TopicMismatch(mismatch(topic, found, partitions));
   } finally {
     await admin.disconnect();
+  }
+}
+
+/** A topic that was just created takes a while to be known to a busy broker. */
+async function countPartitions(admin: Admin, topic: string): Promise<number> {
+  const deadlineMs = performance.now() + KNOWN_WITHIN_MS;
+  for (;;) {
+    try {
+      const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+      return topics.find(({ name }) => name === topic)?.partitions.length ?? 0;
+    } catch (error) {
+      if (performance.now() > deadlineMs || protocolErrorType(error) !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error;
+      await sleep(100);
+    }
   }
 }
 

@@ -49,6 +49,7 @@ const REDRIVE = `
   insert into outbox (${COLUMNS}) overriding system value
   select ${COLUMNS} from letter union all select ${COLUMNS} from released`;
 
+// Remembered, so that an audit of events does not miss it.
 const DISCARD = `
   with letter as (
     delete from outbox_dead_letters where id = $1 returning *
@@ -56,6 +57,8 @@ const DISCARD = `
     delete from outbox_held held using letter
     where held.shard = letter.shard and held.aggregateid = letter.aggregateid
     returning held.*
+  ), given_up as (
+    insert into outbox_discarded (id) select id from letter on conflict (id) do nothing
   )
   insert into outbox (${COLUMNS}) overriding system value
   select ${COLUMNS} from released`;

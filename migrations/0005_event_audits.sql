@@ -1,0 +1,42 @@
+-- Proof that each payment has its event: what is on Kafka is compared with payments.
+
+-- Events that an operator gave up. They are on Kafka no more and wait nowhere, and
+-- that is as it should be.
+create table outbox_discarded (
+  id           uuid        primary key,
+  discarded_at timestamptz not null default now()
+);
+
+-- One row for each step of auditing. The last one says where the next goes on; those
+-- of a month are kept.
+create table event_audits (
+  audit_id           bigint      generated always as identity primary key,
+  -- The step before. Unique, so that of two audits that start from the same step only
+  -- one counts: the other's findings are of no use beside it.
+  previous_id        bigint,
+  audited_at         timestamptz not null,
+  topic              text        not null,
+  -- Payments up to and with this id were audited.
+  audited_to         uuid        not null,
+  -- By partition: events of later payments are at this offset or beyond it.
+  offsets            bigint[]    not null,
+  -- By partition: the topic still holds all events of payments from then on. Null
+  -- is not known.
+  held_since         timestamptz[] not null,
+  payments_audited   bigint      not null,
+  -- Payments whose events retention may have removed before they were looked for.
+  payments_unproven  bigint      not null,
+  -- Records that belong to no payment: a sentence each.
+  invented           text[]      not null,
+
+  unique nulls not distinct (previous_id)
+);
+
+-- Payments that an audit has passed without finding their events: they still waited,
+-- or they were nowhere. Looked for again by each audit until they are found.
+create table unsettled_events (
+  payment_id uuid        primary key,
+  -- Neither on Kafka nor waiting for it.
+  missing    boolean     not null,
+  since      timestamptz not null default now()
+);

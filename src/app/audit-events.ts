@@ -1,0 +1,216 @@
+import type {
+  AuditedPayment,
+  AuditedPayments,
+  AuditPosition,
+  AuditStep,
+  EventLog,
+  LocatedPartition,
+  SentEvent,
+} from './audit-ports.ts';
+import { isPaymentId, lowestPaymentId, timeOfPaymentId } from './domain/payment-id.ts';
+import { shardOf } from './domain/shard.ts';
+
+export interface AuditSources {
+  readonly payments: AuditedPayments;
+  readonly log: EventLog;
+}
+
+/**
+ * How far the clocks of API, relay and auditor may be apart. An event is never sent
+ * before its payment is made, so it is looked for from then on, less this.
+ */
+export const CLOCK_SLACK_MS = 5 * 60_000;
+/** Payments in memory at a time. */
+export const PAGE_SIZE = 20_000;
+/** So many ids are looked up or named at once. */
+const STRANGERS_AT_A_TIME = 5_000;
+const INVENTED_NAMED = 100;
+
+/** Everything from a time on, or from where retention has left the topic. Throws if Kafka cannot be had. */
+export async function positionAt(log: EventLog, timeMs: number): Promise<AuditPosition> {
+  const located = await log.locate(timeMs - CLOCK_SLACK_MS);
+  return {
+    topic: log.topic,
+    auditedTo: lowestPaymentId(timeMs),
+    partitions: located.map((partition) => ({
+      offset: partition.offset,
+      heldSinceMs: heldSince(partition, timeMs),
+    })),
+  };
+}
+
+/**
+ * Looks for the events of the next payments, up to an id and up to a limit, and for
+ * records on the way that belong to no payment. Reads each partition until all are
+ * found and the next page's place is reached, else to its end as it is after the
+ * payments were read: a payment whose event is neither there nor in the outbox has none.
+ */
+export async function auditPage(
+  { payments, log }: AuditSources,
+  position: AuditPosition,
+  toId: string,
+  limit: number,
+  signal: AbortSignal,
+  readFrom: readonly bigint[] = position.partitions.map(({ offset }) => offset),
+): Promise<AuditStep> {
+  const takenAtMs = Date.now();
+  const page = await payments.page(position.auditedTo, toId, limit);
+  const more = page.length === limit;
+  const auditedTo = more ? page.at(-1)!.paymentId : toId;
+  const next = await log.locate(timeOfPaymentId(auditedTo) - CLOCK_SLACK_MS);
+
+  const sought = new SoughtEvents(page);
+  const strangers = new Strangers(page, auditedTo, payments);
+  const firstSentAtMs: (number | undefined)[] = [];
+  const firstLater: (bigint | undefined)[] = [];
+  const read = await log.read(
+    readFrom,
+    async (records) => {
+      for (const { partition, offset, sentAtMs, eventId } of records) {
+        firstSentAtMs[partition] ??= sentAtMs;
+        if (eventId > auditedTo) firstLater[partition] ??= offset;
+      }
+      sought.strikeOut(records);
+      await strangers.note(records);
+    },
+    (reached) => sought.left.size === 0 && reached.every((offset, partition) => offset >= next[partition]!.offset),
+    signal,
+  );
+  const held = position.partitions.map(({ heldSinceMs }, partition) => {
+    if (read[partition]!.begin <= readFrom[partition]! && heldSinceMs !== undefined) return heldSinceMs;
+    // What is left of the partition begins with the first record that was read. Where
+    // all was read and nothing was there, nothing is known of what was sent before.
+    const sinceMs = firstSentAtMs[partition] ?? (sought.left.size > 0 ? takenAtMs : undefined);
+    return sinceMs === undefined ? undefined : sinceMs + CLOCK_SLACK_MS;
+  });
+  const provable = ([paymentId, payer]: readonly [string, string]) =>
+    timeOfPaymentId(paymentId) >= (held[shardOf(payer, held.length)] ?? Number.POSITIVE_INFINITY);
+  const missing = [...sought.left].filter(provable).map(([paymentId]) => paymentId);
+  return {
+    position: {
+      topic: log.topic,
+      auditedTo,
+      partitions: next.map((located, partition) => ({
+        offset: located.offset,
+        heldSinceMs: held[partition] ?? heldSince(located, timeOfPaymentId(auditedTo)),
+      })),
+    },
+    paymentsAudited: page.length,
+    waiting: page.filter(({ event }) => event === 'WAITING').map(({ paymentId }) => paymentId),
+    missing,
+    unproven: sought.left.size - missing.length,
+    invented: await strangers.invented(),
+    more,
+    // An id from the future, in a record that is none of ours, must not hold this back.
+    readFrom: next.map(({ offset }, partition) => max(offset, firstLater[partition] ?? read[partition]!.reached)),
+  };
+}
+
+export interface AuditTotals {
+  readonly paymentsAudited: number;
+  readonly waiting: number;
+  readonly missing: readonly string[];
+  readonly unproven: number;
+  readonly invented: readonly string[];
+}
+
+/** Audits the events of a time, keeping no record. Throws if Postgres or Kafka cannot be had. */
+export async function auditEvents(
+  sources: AuditSources,
+  from: Date,
+  to: Date,
+  onProgress: (totals: AuditTotals) => void,
+  pageSize = PAGE_SIZE,
+): Promise<AuditTotals> {
+  const toId = lowestPaymentId(to.getTime());
+  let position = await positionAt(sources.log, from.getTime());
+  let totals: AuditTotals = { paymentsAudited: 0, waiting: 0, missing: [], unproven: 0, invented: [] };
+  let readFrom: readonly bigint[] | undefined;
+  for (let more = position.auditedTo < toId; more; ) {
+    const step = await auditPage(sources, position, toId, pageSize, new AbortController().signal, readFrom);
+    totals = {
+      paymentsAudited: totals.paymentsAudited + step.paymentsAudited,
+      waiting: totals.waiting + step.waiting.length,
+      missing: [...totals.missing, ...step.missing],
+      unproven: totals.unproven + step.unproven,
+      // Pages overlap in what they read.
+      invented: [...new Set([...totals.invented, ...step.invented])],
+    };
+    onProgress(totals);
+    ({ position, more, readFrom } = step);
+  }
+  return totals;
+}
+
+/** From when on the topic holds everything; the partition was located at that time. */
+function heldSince({ begin, offset }: LocatedPartition, timeMs: number): number | undefined {
+  // Nothing was ever removed.
+  if (begin === 0n) return 0;
+  // What is left begins with records from before that time.
+  return offset > begin ? timeMs : undefined;
+}
+
+function max(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
+}
+
+/** Payments whose events must be on Kafka, struck out as they are found. */
+export class SoughtEvents {
+  /** The payer by payment id. */
+  readonly left: Map<string, string>;
+
+  constructor(payments: readonly AuditedPayment[]) {
+    this.left = new Map(
+      payments
+        .filter(({ event }) => event === 'SENT')
+        .map(({ paymentId, payerAccountId }) => [paymentId, payerAccountId]),
+    );
+  }
+
+  strikeOut(records: readonly SentEvent[]): void {
+    for (const { eventId } of records) this.left.delete(eventId);
+  }
+}
+
+/** Records that belong to none of the payments at hand, until it is known whether they belong to any. */
+class Strangers {
+  readonly #ids: ReadonlySet<string>;
+  readonly #auditedTo: string;
+  readonly #payments: AuditedPayments;
+  readonly #unknown = new Map<string, string>();
+  readonly #invented: string[] = [];
+
+  constructor(page: readonly AuditedPayment[], auditedTo: string, payments: AuditedPayments) {
+    this.#ids = new Set(page.map(({ paymentId }) => paymentId));
+    this.#auditedTo = auditedTo;
+    this.#payments = payments;
+  }
+
+  async note(records: readonly SentEvent[]): Promise<void> {
+    for (const { eventId, partition, offset, sentAtMs } of records) {
+      if (this.#ids.has(eventId)) continue;
+      const sentence = `ce_id ${JSON.stringify(eventId)} at offset ${offset} of partition ${partition} belongs to no payment`;
+      if (!isPaymentId(eventId)) this.#add(sentence);
+      // Later payments come with later pages, unless their time has not come at all.
+      else if (eventId <= this.#auditedTo || timeOfPaymentId(eventId) > sentAtMs + CLOCK_SLACK_MS)
+        this.#unknown.set(eventId, sentence);
+    }
+    if (this.#unknown.size >= STRANGERS_AT_A_TIME) await this.#lookUp();
+  }
+
+  async invented(): Promise<string[]> {
+    await this.#lookUp();
+    return this.#invented;
+  }
+
+  /** After they were read from Kafka, so that a payment's commit came before. */
+  async #lookUp(): Promise<void> {
+    if (this.#unknown.size === 0) return;
+    for (const id of await this.#payments.withoutPayment([...this.#unknown.keys()])) this.#add(this.#unknown.get(id)!);
+    this.#unknown.clear();
+  }
+
+  #add(sentence: string): void {
+    if (this.#invented.length < INVENTED_NAMED) this.#invented.push(sentence);
+  }
+}

@@ -1,0 +1,131 @@
+import { type AuditSources, auditPage, CLOCK_SLACK_MS, PAGE_SIZE, positionAt, SoughtEvents } from './audit-events.ts';
+import type { AuditPosition, AuditRecords, AuditStep } from './audit-ports.ts';
+import { lowestPaymentId, timeOfPaymentId } from './domain/payment-id.ts';
+import { shardOf } from './domain/shard.ts';
+
+export interface AuditLimits {
+  /** A payment's id has the time at which its call came in, by the clock of its replica; it commits later, but no later than this. */
+  readonly settledAfterMs: number;
+  /** Payments in memory. */
+  readonly pageSize: number;
+  /** So that other chores have their turn. */
+  readonly mostPages: number;
+  /** With more events than this that wait, audits wait for them. */
+  readonly mostWaiting: number;
+}
+
+export const AUDIT_LIMITS: AuditLimits = {
+  settledAfterMs: 60 * 60_000,
+  pageSize: PAGE_SIZE,
+  mostPages: 50,
+  mostWaiting: 200_000,
+};
+
+export interface AuditReport {
+  readonly paymentsAudited: number;
+  /** Events that were passed and are still in the outbox, held or with the dead letters. */
+  readonly waiting: number;
+  /** Payments without an event, those of earlier audits too; a few are named. */
+  readonly missing: number;
+  readonly missingIds: readonly string[];
+  readonly unproven: number;
+  readonly invented: readonly string[];
+}
+
+const MISSING_NAMED = 20;
+
+/**
+ * Audits the events of payments since the last audit, and looks again for those that
+ * were not found then. Throws if Postgres or Kafka cannot be had, if the signal says
+ * stop, or if another audit goes on from the same place and was faster: what was
+ * recorded stands, and the next audit goes on from there.
+ */
+export async function auditLately(
+  sources: AuditSources,
+  records: AuditRecords,
+  now: Date,
+  signal: AbortSignal,
+  limits: AuditLimits = AUDIT_LIMITS,
+): Promise<AuditReport> {
+  const toId = lowestPaymentId(now.getTime() - limits.settledAfterMs);
+  let previous = await records.last();
+  let position = previous === undefined ? await positionAt(sources.log, 0) : await resumed(sources, previous.position);
+  const intact = previous === undefined || position === previous.position;
+  const steps: AuditStep[] = [];
+  const unprovenBefore = await followUp(sources, records, position, intact, limits.pageSize, signal);
+
+  while (position.auditedTo < toId && steps.length < limits.mostPages) {
+    if ((await records.countUnsettled()).waiting > limits.mostWaiting) break;
+    const step = await auditPage(sources, position, toId, limits.pageSize, signal, steps.at(-1)?.readFrom);
+    previous = await records.add(step, previous);
+    ({ position } = step);
+    steps.push(step);
+    if (!step.more) break;
+  }
+  return {
+    ...(await records.countUnsettled()),
+    missingIds: await records.missing(MISSING_NAMED),
+    paymentsAudited: steps.reduce((sum, { paymentsAudited }) => sum + paymentsAudited, 0),
+    unproven: steps.reduce((sum, { unproven }) => sum + unproven, unprovenBefore),
+    invented: [...new Set(steps.flatMap(({ invented }) => invented))],
+  };
+}
+
+/** The same position, or, if the topic is not the one it was, the same payments on what is there now. */
+async function resumed({ log }: AuditSources, position: AuditPosition): Promise<AuditPosition> {
+  const located = await log.locate(timeOfPaymentId(position.auditedTo) - CLOCK_SLACK_MS);
+  const same =
+    position.topic === log.topic &&
+    position.partitions.length === located.length &&
+    position.partitions.every(({ offset }, partition) => offset <= located[partition]!.end);
+  if (same) return position;
+  // What was sent until now may have gone to the other topic.
+  const heldSinceMs = Date.now() + CLOCK_SLACK_MS;
+  const partitions = located.map(({ offset }) => ({ offset, heldSinceMs }));
+  return { topic: log.topic, auditedTo: position.auditedTo, partitions };
+}
+
+/**
+ * Looks again for the events that earlier audits have passed. They have not been on
+ * the topic up to its end of then, which lies beyond the position. Returns how many
+ * can no longer be proven.
+ */
+async function followUp(
+  { log }: AuditSources,
+  records: AuditRecords,
+  { partitions }: AuditPosition,
+  intact: boolean,
+  pageSize: number,
+  signal: AbortSignal,
+): Promise<number> {
+  let unproven = 0;
+  let after = lowestPaymentId(0);
+  for (;;) {
+    const page = await records.unsettled(after, pageSize);
+    const sought = new SoughtEvents(page);
+    const offsets = partitions.map(({ offset }) => offset);
+    const read = await log.read(
+      offsets,
+      async (sent) => sought.strikeOut(sent),
+      () => sought.left.size === 0,
+      signal,
+    );
+    const missing = page
+      .filter(({ paymentId }) => sought.left.has(paymentId))
+      .filter(({ payerAccountId, missing: known }) => {
+        const shard = shardOf(payerAccountId, partitions.length);
+        // What was known to be missing is not forgotten because retention goes on.
+        return known || (intact && read[shard]!.begin <= offsets[shard]!);
+      })
+      .map(({ paymentId }) => paymentId);
+    unproven += sought.left.size - missing.length;
+    const open = new Set(missing);
+    const settled = page.filter(({ paymentId, event }) => event !== 'WAITING' && !open.has(paymentId));
+    await records.settle(
+      settled.map(({ paymentId }) => paymentId),
+      missing,
+    );
+    if (page.length < pageSize) return unproven;
+    after = page.at(-1)!.paymentId;
+  }
+}

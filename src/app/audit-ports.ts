@@ -1,0 +1,128 @@
+/** Where an audit of events goes on. */
+export interface AuditPosition {
+  readonly topic: string;
+  /** Payments up to and with this id were audited. */
+  readonly auditedTo: string;
+  /** By partition. */
+  readonly partitions: readonly PartitionPosition[];
+}
+
+export interface PartitionPosition {
+  /** The events of later payments are at this offset or beyond it. */
+  readonly offset: bigint;
+  /**
+   * The topic still holds all events of payments from then on, in milliseconds since
+   * 1970; undefined while that is not known.
+   */
+  readonly heldSinceMs: number | undefined;
+}
+
+export interface AuditedPayment {
+  readonly paymentId: string;
+  readonly payerAccountId: string;
+  /** SENT: its event must be on Kafka. WAITING: in the outbox, held, or a dead letter. DISCARDED by an operator. */
+  readonly event: 'SENT' | 'WAITING' | 'DISCARDED';
+  /** An earlier audit has not found it. */
+  readonly missing: boolean;
+}
+
+/** Payments as committed, and what the outbox says of their events. */
+export interface AuditedPayments {
+  /** The first of the payments after one id and up to another, by id, as one snapshot shows them. */
+  page(afterId: string, toId: string, limit: number): Promise<AuditedPayment[]>;
+  /** Those of the ids that belong to no payment. */
+  withoutPayment(paymentIds: readonly string[]): Promise<string[]>;
+}
+
+/** A record of the topic, as far as an audit looks at it. */
+export interface SentEvent {
+  readonly partition: number;
+  readonly offset: bigint;
+  readonly sentAtMs: number;
+  /** Empty if it has none. */
+  readonly eventId: string;
+}
+
+/** The topic as it is read. */
+export interface EventLog {
+  readonly topic: string;
+  /** For each partition: what it still holds, and the first record that was sent at that time or later. */
+  locate(timeMs: number): Promise<LocatedPartition[]>;
+  /**
+   * Reads from the offsets on to where the topic ends now, or until enough says so; it
+   * is given the offsets that were reached. Records come in order within a partition,
+   * each once.
+   */
+  read(
+    from: readonly bigint[],
+    onRecords: (records: readonly SentEvent[]) => Promise<void>,
+    enough: (reached: readonly bigint[]) => boolean,
+    signal: AbortSignal,
+  ): Promise<ReadPartition[]>;
+}
+
+export interface ReadPartition {
+  /** The first record that is left after reading: what retention removed meanwhile may not have been read. */
+  readonly begin: bigint;
+  /** One past the last record that was read. */
+  readonly reached: bigint;
+}
+
+export interface LocatedPartition {
+  /** The first record that is left. */
+  readonly begin: bigint;
+  /** One past the last record. */
+  readonly end: bigint;
+  /** The first record of the time or later; the end if there is none. */
+  readonly offset: bigint;
+}
+
+/** What audits found, and where they go on. */
+export interface AuditRecords {
+  last(): Promise<RecordedStep | undefined>;
+  /** Adds a step that follows another, in one transaction. Throws if that one was followed already. */
+  add(step: AuditStep, previous: RecordedStep | undefined): Promise<RecordedStep>;
+  /** The first payments after the id that wait or are missing, with what the outbox says of them now. */
+  unsettled(afterId: string, limit: number): Promise<AuditedPayment[]>;
+  /** Events that were found or given up, and such as are nowhere. */
+  settle(settled: readonly string[], missing: readonly string[]): Promise<void>;
+  countUnsettled(): Promise<{ waiting: number; missing: number }>;
+  /** A few of those that are missing, the oldest first. */
+  missing(limit: number): Promise<string[]>;
+}
+
+export interface RecordedStep {
+  readonly auditId: bigint;
+  readonly position: AuditPosition;
+}
+
+/** What one page of payments came to. */
+export interface AuditStep {
+  /** After it. */
+  readonly position: AuditPosition;
+  readonly paymentsAudited: number;
+  /** Their events had not been sent yet. */
+  readonly waiting: readonly string[];
+  /** Their events are neither on Kafka nor waiting for it. */
+  readonly missing: readonly string[];
+  /** As missing, but the topic no longer holds all that was sent in their time. */
+  readonly unproven: number;
+  /** Records that belong to no payment: a sentence each. */
+  readonly invented: readonly string[];
+  /** Whether there are further payments up to the limit that was given. */
+  readonly more: boolean;
+  /**
+   * Where the next page may begin to read, if it follows at once: the first record of a
+   * later payment that was seen, by partition. What waits may have been passed.
+   */
+  readonly readFrom: readonly bigint[];
+}
+
+/** The state of all audits, as metrics show it. */
+export interface AuditSample {
+  readonly auditedToMs: number;
+  readonly missing: number;
+  /** In the last day. */
+  readonly unproven: number;
+  readonly invented: number;
+}

@@ -1,0 +1,163 @@
+import { randomUUID } from 'node:crypto';
+import type { Admin, Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
+import type { EventLog, LocatedPartition, SentEvent } from '../../app/audit-ports.ts';
+
+/** Compressed: a few batches, which take far more memory once kafkajs has read them. A larger batch comes alone. */
+const FETCH_BYTES = 2 ** 16;
+/** A partition that has more to give and gives nothing for so long. */
+const STALLED_MS = 60_000;
+
+/**
+ * The topic as a reader that leaves nothing behind. kafkajs reads only as a member of a
+ * consumer group, so each reading has a group of its own that commits no offset; it is
+ * deleted at the end, and by the broker itself if the process dies before.
+ */
+export function kafkaEventLog(kafka: Kafka, topic: string): EventLog {
+  return {
+    topic,
+    locate: (timeMs) => withAdmin(kafka, (admin) => locate(admin, topic, timeMs)),
+    async read(from, onRecords, enough, signal) {
+      const found = await withAdmin(kafka, (admin) => edges(admin, topic));
+      // A partition that has lost its records to retention gives nothing to go on with.
+      const left = found.map(({ begin }, partition) => (begin > from[partition]! ? begin : from[partition]!));
+      const ends = found.map(({ end }) => end);
+      const reading = new Reading(left, ends, onRecords, enough);
+      await reading.run(kafka, topic, signal);
+      const afterwards = await withAdmin(kafka, (admin) => edges(admin, topic));
+      return afterwards.map(({ begin }, partition) => ({ begin, reached: reading.reached[partition]! }));
+    },
+  };
+}
+
+async function withAdmin<T>(kafka: Kafka, use: (admin: Admin) => Promise<T>): Promise<T> {
+  const admin = kafka.admin();
+  try {
+    await admin.connect();
+    return await use(admin);
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+async function locate(admin: Admin, topic: string, timeMs: number): Promise<LocatedPartition[]> {
+  const found = byPartition(await admin.fetchTopicOffsetsByTimestamp(topic, Math.max(0, timeMs)));
+  // Afterwards: if the record that was found is not the first one then, older ones are left.
+  return (await edges(admin, topic)).map((edge, partition) => ({ ...edge, offset: BigInt(found[partition]!.offset) }));
+}
+
+async function edges(admin: Admin, topic: string): Promise<{ begin: bigint; end: bigint }[]> {
+  const offsets = byPartition(await admin.fetchTopicOffsets(topic));
+  return offsets.map(({ low, high }) => ({ begin: BigInt(low), end: BigInt(high) }));
+}
+
+function byPartition<T extends { partition: number }>(answers: readonly T[]): T[] {
+  return answers.toSorted((a, b) => a.partition - b.partition);
+}
+
+/** One reading of the topic, from the offsets on to the ends. */
+class Reading {
+  readonly #from: readonly bigint[];
+  readonly #ends: readonly bigint[];
+  readonly #onRecords: (records: readonly SentEvent[]) => Promise<void>;
+  readonly #enough: (reached: readonly bigint[]) => boolean;
+  /** By partition: one past the last record that was read. */
+  readonly reached: bigint[];
+  #movedAtMs = performance.now();
+
+  constructor(
+    from: readonly bigint[],
+    ends: readonly bigint[],
+    onRecords: (records: readonly SentEvent[]) => Promise<void>,
+    enough: (reached: readonly bigint[]) => boolean,
+  ) {
+    this.#from = from;
+    this.#ends = ends;
+    this.#onRecords = onRecords;
+    this.#enough = enough;
+    this.reached = [...from];
+  }
+
+  async run(kafka: Kafka, topic: string, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (this.#over()) return;
+    const groupId = `payment-ledger-audit-${topic}-${randomUUID()}`;
+    const consumer = kafka.consumer({
+      groupId,
+      allowAutoTopicCreation: false,
+      maxWaitTimeInMs: 200,
+      maxBytes: FETCH_BYTES,
+      maxBytesPerPartition: FETCH_BYTES,
+    });
+    try {
+      await consumer.connect();
+      // Where retention overtakes the reading, it goes on with what is left.
+      await consumer.subscribe({ topic, fromBeginning: true });
+      await this.#consume(consumer, topic, signal);
+    } finally {
+      await consumer.disconnect();
+      await withAdmin(kafka, (admin) => admin.deleteGroups([groupId])).catch(() => undefined);
+    }
+  }
+
+  #over(): boolean {
+    return this.#enough(this.reached) || this.reached.every((offset, partition) => offset >= this.#ends[partition]!);
+  }
+
+  async #consume(consumer: Consumer, topic: string, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const stop = () => reject(signal.reason);
+    const watch = setInterval(() => {
+      if (performance.now() - this.#movedAtMs > STALLED_MS) reject(new Error(this.#stalled(topic)));
+    }, 1_000);
+    signal.addEventListener('abort', stop);
+    consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error));
+    try {
+      const running = consumer.run({
+        autoCommit: false,
+        eachBatch: async (payload) => {
+          try {
+            await this.#take(payload);
+            if (this.#over()) resolve();
+          } catch (error) {
+            reject(error);
+          }
+        },
+      });
+      await Promise.race([running, promise]);
+      this.#from.forEach((offset, partition) => {
+        consumer.seek({ topic, partition, offset: String(offset) });
+      });
+      await promise;
+    } finally {
+      clearInterval(watch);
+      signal.removeEventListener('abort', stop);
+    }
+  }
+
+  /** Before the seek takes hold, the topic is fetched from its beginning: what comes before the place is left out. */
+  async #take({ batch }: EachBatchPayload): Promise<void> {
+    const { partition, messages } = batch;
+    const reached = this.reached[partition]!;
+    const records = messages.filter(({ offset }) => BigInt(offset) >= reached);
+    if (records.length === 0) return;
+    await this.#onRecords(records.map((message) => toSentEvent(partition, message)));
+    this.reached[partition] = BigInt(batch.lastOffset()) + 1n;
+    this.#movedAtMs = performance.now();
+  }
+
+  #stalled(topic: string): string {
+    const left = this.#ends.flatMap((end, partition) => (this.reached[partition]! < end ? [partition] : []));
+    return `Topic ${topic} could not be read to its end in partitions ${left.join(', ')}`;
+  }
+}
+
+function toSentEvent(partition: number, { offset, timestamp, headers }: KafkaMessage): SentEvent {
+  const eventId = headers?.['ce_id'];
+  return {
+    partition,
+    offset: BigInt(offset),
+    sentAtMs: Number(timestamp),
+    eventId: eventId === undefined ? '' : String(eventId),
+  };
+}

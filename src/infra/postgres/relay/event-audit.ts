@@ -1,0 +1,188 @@
+import type pg from 'pg';
+import type {
+  AuditedPayment,
+  AuditedPayments,
+  AuditPosition,
+  AuditRecords,
+  AuditSample,
+  AuditStep,
+  RecordedStep,
+} from '../../../app/audit-ports.ts';
+import { timeOfPaymentId } from '../../../app/domain/payment-id.ts';
+import { ulidToUuid, uuidToUlid } from '../../ulid.ts';
+
+type PaymentRow = [paymentId: string, payerAccountId: string, event: AuditedPayment['event'], missing: boolean];
+
+// What the outbox says of the payments of `page`. One statement is one snapshot: an
+// event that moves on meanwhile is seen in one place or in the other.
+const WITH_EVENT = `
+  select page.payment_id, page.payer_account_id,
+    case
+      when waiting.id is not null then 'WAITING'
+      when discarded.id is not null then 'DISCARDED'
+      else 'SENT'
+    end as event,
+    page.missing
+  from page
+  left join (
+    select id from outbox union select id from outbox_held union select id from outbox_dead_letters
+  ) waiting on waiting.id = page.payment_id
+  left join outbox_discarded discarded on discarded.id = page.payment_id
+  order by page.payment_id`;
+
+const PAGE = `
+  with page as materialized (
+    select payment_id, payer_account_id, false as missing from payments
+    where payment_id > $1 and payment_id <= $2 order by payment_id limit $3
+  ) ${WITH_EVENT}`;
+
+const WITHOUT_PAYMENT = `
+  select id from unnest($1::uuid[]) as given (id)
+  where not exists (select from payments where payment_id = given.id)`;
+
+/** Payments and their events as Postgres has them. Writes and locks nothing. */
+export function postgresAuditedPayments(pool: pg.Pool): AuditedPayments {
+  return {
+    page: (afterId, toId, limit) => select(pool, PAGE, [ulidToUuid(afterId), ulidToUuid(toId), limit]),
+    async withoutPayment(paymentIds) {
+      const { rows } = await pool.query<{ id: string }>(WITHOUT_PAYMENT, [paymentIds.map(ulidToUuid)]);
+      return rows.map(({ id }) => uuidToUlid(id));
+    },
+  };
+}
+
+async function select(pool: pg.Pool, text: string, values: unknown[]): Promise<AuditedPayment[]> {
+  const { rows } = await pool.query<PaymentRow>({ text, values, rowMode: 'array' });
+  return rows.map(([id, payerAccountId, event, missing]) => ({
+    paymentId: uuidToUlid(id),
+    payerAccountId,
+    event,
+    missing,
+  }));
+}
+
+const UNSETTLED = `
+  with page as materialized (
+    select payment_id, payer_account_id, missing from unsettled_events join payments using (payment_id)
+    where payment_id > $1 order by payment_id limit $2
+  ) ${WITH_EVENT}`;
+
+/** What audits found, in Postgres. */
+export function postgresAuditRecords(pool: pg.Pool): AuditRecords {
+  return {
+    last: () => last(pool),
+    add: (step, previous) => add(pool, step, previous),
+    unsettled: (afterId, limit) => select(pool, UNSETTLED, [ulidToUuid(afterId), limit]),
+    async settle(settled, missing) {
+      await pool.query(SETTLE, [settled.map(ulidToUuid), missing.map(ulidToUuid)]);
+    },
+    async countUnsettled() {
+      const { rows } = await pool.query<{ waiting: number; missing: number }>(
+        `select (count(*) filter (where not missing))::int as waiting, (count(*) filter (where missing))::int as missing
+         from unsettled_events`,
+      );
+      return rows[0]!;
+    },
+    async missing(limit) {
+      const { rows } = await pool.query<{ payment_id: string }>(
+        'select payment_id from unsettled_events where missing order by payment_id limit $1',
+        [limit],
+      );
+      return rows.map(({ payment_id }) => uuidToUlid(payment_id));
+    },
+  };
+}
+
+const LAST = `
+  select audit_id, topic, audited_to, offsets::text[] as offsets,
+         array(select extract(epoch from since)::float8 * 1000 from unnest(held_since) with ordinality as held (since, n)
+               order by n) as held_since_ms
+  from event_audits
+  order by audit_id desc
+  limit 1`;
+
+interface LastRow {
+  audit_id: bigint;
+  topic: string;
+  audited_to: string;
+  offsets: string[];
+  held_since_ms: (number | null)[];
+}
+
+async function last(pool: pg.Pool): Promise<RecordedStep | undefined> {
+  const { rows } = await pool.query<LastRow>(LAST);
+  const [row] = rows;
+  if (row === undefined) return undefined;
+  const position: AuditPosition = {
+    topic: row.topic,
+    auditedTo: uuidToUlid(row.audited_to),
+    partitions: row.offsets.map((offset, partition) => ({
+      offset: BigInt(offset),
+      heldSinceMs: row.held_since_ms[partition] ?? undefined,
+    })),
+  };
+  return { auditId: row.audit_id, position };
+}
+
+const SETTLE = `
+  with settled as (delete from unsettled_events where payment_id = any ($1::uuid[]))
+  update unsettled_events set missing = true where payment_id = any ($2::uuid[]) and not missing`;
+
+// One statement, so that a step and what it found are recorded together or not at all.
+const ADD = `
+  with forgotten as (
+    delete from event_audits where audited_at < now() - interval '1 month'
+  ), found as (
+    insert into unsettled_events (payment_id, missing)
+    select unnest($9::uuid[]), false union all select unnest($10::uuid[]), true
+    on conflict (payment_id) do nothing
+  )
+  insert into event_audits
+    (previous_id, audited_at, topic, audited_to, offsets, held_since, payments_audited, payments_unproven, invented)
+  select $1::bigint, now(), $2::text, $3::uuid, $4::bigint[],
+    array(select to_timestamp(ms / 1000) from unnest($5::float8[]) with ordinality as held (ms, n) order by n),
+    $6::bigint, $7::bigint, $8::text[]
+  returning audit_id`;
+
+async function add(pool: pg.Pool, step: AuditStep, previous: RecordedStep | undefined): Promise<RecordedStep> {
+  const { topic, auditedTo, partitions } = step.position;
+  const { rows } = await pool.query<{ audit_id: bigint }>(ADD, [
+    previous?.auditId ?? null,
+    topic,
+    ulidToUuid(auditedTo),
+    partitions.map(({ offset }) => offset),
+    partitions.map(({ heldSinceMs }) => heldSinceMs ?? null),
+    step.paymentsAudited,
+    step.unproven,
+    step.invented,
+    step.waiting.map(ulidToUuid),
+    step.missing.map(ulidToUuid),
+  ]);
+  return { auditId: rows[0]!.audit_id, position: step.position };
+}
+
+const SAMPLE = `
+  select audited_to,
+    (select count(*) from unsettled_events where missing)::int as missing,
+    (select sum(payments_unproven) from event_audits where audited_at > now() - interval '1 day')::int as unproven,
+    (select count(distinct sentence) from event_audits, unnest(invented) as sentence
+     where audited_at > now() - interval '1 day')::int as invented
+  from event_audits
+  order by audit_id desc
+  limit 1`;
+
+interface SampleRow {
+  audited_to: string;
+  missing: number;
+  unproven: number | null;
+  invented: number;
+}
+
+/** Undefined before the first audit. */
+export async function sampleAudits(pool: pg.Pool): Promise<AuditSample | undefined> {
+  const { rows } = await pool.query<SampleRow>(SAMPLE);
+  const [row] = rows;
+  if (row === undefined) return undefined;
+  const { audited_to, missing, unproven, invented } = row;
+  return { auditedToMs: timeOfPaymentId(uuidToUlid(audited_to)), missing, unproven: unproven ?? 0, invented };
+}

@@ -1,0 +1,311 @@
+import { spawnSync } from 'node:child_process';
+import { ulid, ulidToUUID } from 'ulid';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { auditEvents } from '../../src/app/audit-events.ts';
+import { AUDIT_LIMITS, type AuditReport, auditLately } from '../../src/app/audit-lately.ts';
+import { shardOf } from '../../src/app/domain/shard.ts';
+import { kafkaEventLog } from '../../src/infra/kafka/event-log.ts';
+import { postgresDeadLetters } from '../../src/infra/postgres/relay/dead-letters.ts';
+import {
+  postgresAuditedPayments,
+  postgresAuditRecords,
+  sampleAudits,
+} from '../../src/infra/postgres/relay/event-audit.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
+import {
+  createRelay,
+  createTopic,
+  OutboxWriter,
+  readTopic,
+  SHARDS,
+  type TestEvent,
+  testKafka,
+} from '../support/relay.ts';
+import { createSystem } from '../support/system.ts';
+
+const TOO_LARGE = 20_000;
+const WELL = { waiting: 0, missing: 0, missingIds: [], unproven: 0, invented: [] };
+const KEYS = Array.from({ length: 30 }, (_, index) => `acc-${index}`);
+
+describe('an audit of events', () => {
+  let database: TestDatabase;
+  let topic: string;
+  let writer: OutboxWriter;
+
+  beforeEach(async () => {
+    database = await createDatabase();
+    topic = await createTopic({ 'max.message.bytes': '10000' });
+    writer = new OutboxWriter(database);
+  });
+  afterEach(() => database.close());
+
+  /** Payments, one for each key, with their events in the outbox. */
+  async function pay(keys: readonly string[], options?: { padding: number }): Promise<TestEvent[]> {
+    const events = await writer.write(keys, options);
+    await database.query(
+      `insert into payments
+       select id::uuid, payer, 'acc-payee', 1, 'RUB', 'DECLINED', '', 'INSUFFICIENT_FUNDS', 'no', null, null, now()
+       from unnest($1::text[], $2::text[]) as event (id, payer)`,
+      [events.map(({ eventId }) => ulidToUUID(eventId)), keys],
+    );
+    return events;
+  }
+
+  async function send(to = topic): Promise<void> {
+    const { relay, close } = createRelay(database, to);
+    await expect
+      .poll(
+        async () => {
+          await relay.runOnce();
+          return database.query('select from outbox');
+        },
+        { timeout: 20_000 },
+      )
+      .toHaveLength(0);
+    await relay.stop(5_000);
+    await close();
+  }
+
+  /** As a fault of the relay could do it: the event is gone and was never sent. */
+  async function lose({ eventId }: TestEvent): Promise<void> {
+    const lost = await database.query('delete from outbox where id = $1 returning id', [ulidToUUID(eventId)]);
+    expect(lost).toHaveLength(1);
+  }
+
+  async function sendAgain({ eventId, key }: TestEvent): Promise<void> {
+    await database.query(
+      `insert into outbox (shard, id, aggregatetype, aggregateid, type, payload, headers, created_at)
+       values ($1, $2, 'payment', $3, 'payment.declined.v1', '{}', '{"replayed": "true"}', now())`,
+      [shardOf(key, SHARDS), ulidToUUID(eventId), key],
+    );
+    await send();
+  }
+
+  const sources = (of = topic) => ({
+    payments: postgresAuditedPayments(database.pool),
+    log: kafkaEventLog(testKafka(), of),
+  });
+
+  /** Of all payments until now. */
+  function audit(limits: Partial<typeof AUDIT_LIMITS> = {}, of = topic): Promise<AuditReport> {
+    const records = postgresAuditRecords(database.pool);
+    return auditLately(sources(of), records, new Date(Date.now() + 2), new AbortController().signal, {
+      ...AUDIT_LIMITS,
+      settledAfterMs: 0,
+      ...limits,
+    });
+  }
+
+  it('finds the event of every payment, repeats and all, and leaves no consumer group behind', async () => {
+    const [first] = await pay(KEYS);
+    await send();
+    await sendAgain(first!);
+    await sendAgain(first!);
+    expect(await audit()).toEqual({ ...WELL, paymentsAudited: 30 });
+    expect(await sampleAudits(database.pool)).toMatchObject({ missing: 0, invented: 0, unproven: 0 });
+    const admin = testKafka().admin();
+    await admin.connect();
+    const { groups } = await admin.listGroups();
+    await admin.disconnect();
+    expect(groups.filter(({ groupId }) => groupId.includes(topic))).toEqual([]);
+  });
+
+  it('names a payment whose event was deleted without being sent, each time, until it is sent', async () => {
+    const payments = await pay(KEYS);
+    const lost = payments[7]!;
+    await lose(lost);
+    await send();
+    const found = { ...WELL, missing: 1, missingIds: [lost.eventId] };
+    expect(await audit()).toEqual({ ...found, paymentsAudited: 30 });
+    expect(await audit()).toEqual({ ...found, paymentsAudited: 0 });
+    await pay(KEYS);
+    await send();
+    expect(await audit()).toEqual({ ...found, paymentsAudited: 30 });
+    expect(await sampleAudits(database.pool)).toMatchObject({ missing: 1 });
+    await sendAgain(lost);
+    expect(await audit()).toEqual({ ...WELL, paymentsAudited: 0 });
+    expect(await sampleAudits(database.pool)).toMatchObject({ missing: 0 });
+  });
+
+  it('raises no alarm for events that wait, are held, are dead letters or were discarded', async () => {
+    const [dead] = await pay(['acc-1'], { padding: TOO_LARGE });
+    const [discarded] = await pay(['acc-2'], { padding: TOO_LARGE });
+    await pay(['acc-1', 'acc-3']);
+    await send();
+    const deadLetters = postgresDeadLetters(database.pool);
+    await deadLetters.discard(discarded!.eventId);
+    await pay(['acc-3']);
+    expect(await database.query('select from outbox_held')).toHaveLength(1);
+    // The dead letter, the one it holds, and the one that has just come.
+    expect(await audit()).toEqual({ ...WELL, paymentsAudited: 5, waiting: 3 });
+
+    await send();
+    expect(await audit()).toEqual({ ...WELL, paymentsAudited: 0, waiting: 2 });
+    await deadLetters.discard(dead!.eventId);
+    await send();
+    expect(await audit()).toEqual({ ...WELL, paymentsAudited: 0 });
+  });
+
+  it('notices when an event that waited before is lost', async () => {
+    const [lost] = await pay(KEYS);
+    expect(await audit()).toEqual({ ...WELL, paymentsAudited: 30, waiting: 30 });
+    await lose(lost!);
+    await send();
+    expect(await audit()).toEqual({ ...WELL, paymentsAudited: 0, missing: 1, missingIds: [lost!.eventId] });
+  });
+
+  it('goes page by page and, stopped half-way, goes on where it was', async () => {
+    const payments = [...(await pay(KEYS)), ...(await pay(KEYS)), ...(await pay(KEYS))];
+    const lost = [payments[5]!, payments[44]!, payments[89]!];
+    for (const event of lost) await lose(event);
+    await send();
+    const pages = { pageSize: 8, mostPages: 4 };
+    const audited: number[] = [];
+    for (let round = 0; round < 4; round++) audited.push((await audit(pages)).paymentsAudited);
+    expect(audited).toEqual([32, 32, 26, 0]);
+    expect((await audit(pages)).missingIds).toEqual(lost.map(({ eventId }) => eventId));
+    const whole = await auditEvents(sources(), new Date(0), new Date(Date.now() + 2), () => undefined, 7);
+    expect(whole).toEqual({
+      paymentsAudited: 90,
+      waiting: 0,
+      missing: lost.map(({ eventId }) => eventId),
+      unproven: 0,
+      invented: [],
+    });
+  });
+
+  it('reports records that belong to no payment', async () => {
+    await pay(KEYS);
+    await send();
+    const nobody = ulid(Date.now() - 1_000);
+    const tomorrow = ulid(Date.now() + 86_400_000);
+    const producer = testKafka().producer({ allowAutoTopicCreation: false });
+    await producer.connect();
+    await producer.send({
+      topic,
+      messages: [nobody, tomorrow, 'x'].map((ce_id) => ({ partition: 3, value: '{}', headers: { ce_id } })),
+    });
+    await producer.send({ topic, messages: [{ partition: 3, value: '{}' }] });
+    await producer.disconnect();
+    await pay(KEYS);
+    await send();
+    const { invented, ...others } = await audit();
+    expect(others).toMatchObject({ missing: 0, paymentsAudited: 60 });
+    for (const id of [nobody, tomorrow, 'x', '']) expect(invented).toContainEqual(expect.stringContaining(`"${id}"`));
+    expect(invented).toHaveLength(4);
+    expect(await sampleAudits(database.pool)).toMatchObject({ invented: 4 });
+  });
+
+  it('does not blame what retention has removed', async () => {
+    const key = 'acc-1';
+    for (let round = 0; round < 10; round++) await pay([key]);
+    await send();
+    await removeRecords(shardOf(key, SHARDS));
+    const [lost] = await pay(KEYS.filter((other) => shardOf(other, SHARDS) !== shardOf(key, SHARDS)));
+    await lose(lost!);
+    await send();
+    expect(await audit()).toMatchObject({ unproven: 10, missing: 1, missingIds: [lost!.eventId] });
+    expect(await sampleAudits(database.pool)).toMatchObject({ unproven: 10 });
+    // What was lost before retention came stays known.
+    await removeRecords(shardOf(lost!.key, SHARDS));
+    expect(await audit()).toMatchObject({ missing: 1 });
+  });
+
+  it('knows what is lost in a partition of which retention has only removed what was audited', async () => {
+    const key = 'acc-1';
+    await pay([key, key, key]);
+    await send();
+    await audit();
+    // As it is once the audited events are older than the slack for clocks.
+    await database.query('update event_audits set offsets[$1] = 3', [shardOf(key, SHARDS) + 1]);
+    await removeRecords(shardOf(key, SHARDS));
+    const [lost] = await pay([key]);
+    await lose(lost!);
+    expect(await audit()).toEqual({ ...WELL, paymentsAudited: 1, missing: 1, missingIds: [lost!.eventId] });
+  });
+
+  async function removeRecords(partition: number): Promise<void> {
+    const admin = testKafka().admin();
+    await admin.connect();
+    // kafkajs finds the partition's leader only for topics it has met.
+    await admin.fetchTopicOffsets(topic);
+    await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: '-1' }] });
+    await admin.disconnect();
+  }
+
+  it('does not blame another topic for what went to the first', async () => {
+    await pay(KEYS);
+    await send();
+    await audit();
+    await pay(KEYS);
+    await send();
+    const other = await createTopic();
+    expect(await audit({}, other)).toEqual({ ...WELL, paymentsAudited: 30, unproven: 30 });
+  });
+
+  it('counts once when two start from the same place', async () => {
+    await pay(KEYS);
+    await send();
+    const outcomes = await Promise.allSettled([audit(), audit()]);
+    const counted = outcomes.filter(({ status }) => status === 'fulfilled');
+    const [{ n }] = (await database.query<{ n: number }>(
+      'select sum(payments_audited)::int as n from event_audits',
+    )) as [{ n: number }];
+    expect(n).toBe(30);
+    expect(counted.length).toBeGreaterThanOrEqual(1);
+  });
+
+  it('stops when it is told to', async () => {
+    await pay(KEYS);
+    await send();
+    const records = postgresAuditRecords(database.pool);
+    const stopped = auditLately(sources(), records, new Date(), AbortSignal.abort(new Error('stop')), {
+      ...AUDIT_LIMITS,
+      settledAfterMs: 0,
+    });
+    await expect(stopped).rejects.toThrow('stop');
+    expect(await records.last()).toBeUndefined();
+  });
+
+  it('runs by hand and tells by its exit code', async () => {
+    await pay(KEYS);
+    await send();
+    expect(byHand()).toMatchObject({ status: 0, stdout: expect.stringContaining('every payment has its event') });
+    const [lost] = await pay(['acc-1', 'acc-2']);
+    await lose(lost!);
+    await send();
+    const named = `WRONG: payment ${lost!.eventId} has no event`;
+    expect(byHand()).toMatchObject({ status: 1, stdout: expect.stringContaining(named) });
+    expect((await readTopic(topic, 31)).length).toBe(31);
+  });
+
+  function byHand() {
+    const { PATH } = process.env;
+    const env = { PATH, DATABASE_URL: database.url, KAFKA_BROKERS: inject('kafkaBrokers'), KAFKA_TOPIC: topic };
+    const { status, stdout } = spawnSync(process.execPath, ['tools/reconcile.ts', '--events'], {
+      env,
+      encoding: 'utf8',
+    });
+    return { status, stdout };
+  }
+});
+
+describe('a relay', () => {
+  it('audits by itself, and tells of a payment that has no event', async () => {
+    const system = await createSystem();
+    // Chores of its own, which no other test's relay does.
+    const redisUrl = new URL(inject('redisUrl'));
+    redisUrl.pathname = '/8';
+    const lost = ulid(Date.now() - 2 * 3_600_000);
+    await system.database.query(
+      `insert into payments
+       values ($1, 'acc-1', 'acc-2', 1, 'RUB', 'DECLINED', '', 'INSUFFICIENT_FUNDS', 'no', null, null, now())`,
+      [ulidToUUID(lost)],
+    );
+    const relay = await system.startRelay({ REDIS_URL: redisUrl.href, AUDIT_EVENTS_EVERY_MS: '500' });
+    const metrics = async () => (await fetch(`http://${relay.ready['metrics']}/metrics`)).text();
+    await expect.poll(metrics, { timeout: 30_000 }).toContain('payment_ledger_events_missing 1\n');
+    await expect.poll(() => relay.log.some((line) => line.includes(lost)), { timeout: 5_000 }).toBe(true);
+    await system.close();
+  });
+});
