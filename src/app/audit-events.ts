@@ -41,9 +41,10 @@ export async function positionAt(log: EventLog, timeMs: number): Promise<AuditPo
 
 /**
  * Looks for the events of the next payments, up to an id and up to a limit, and for
- * records on the way that belong to no payment. Reads each partition until all are
- * found and the next page's place is reached, else to its end as it is after the
- * payments were read: a payment whose event is neither there nor in the outbox has none.
+ * records on the way that belong to no payment. Reads each partition to its end as it is
+ * after the payments were read: a payment whose event is neither there nor in the outbox
+ * has none. Where more pages follow, stops when all are found and the next one's place is
+ * reached.
  */
 export async function auditPage(
   { payments, log }: AuditSources,
@@ -73,7 +74,8 @@ export async function auditPage(
       sought.strikeOut(records);
       await strangers.note(records);
     },
-    (reached) => sought.left.size === 0 && reached.every((offset, partition) => offset >= next[partition]!.offset),
+    // The last page is read to the end, or a record of nobody's would be found by chance.
+    (reached) => more && sought.left.size === 0 && reached.every((offset, n) => offset >= next[n]!.offset),
     signal,
   );
   const held = position.partitions.map(({ heldSinceMs }, partition) => {
