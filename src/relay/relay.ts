@@ -51,7 +51,7 @@ const FIRST_POLL_MS = 10;
  * The most events in one read. Shards that are read together share them: with many
  * shards batches are smaller, and what is in memory does not grow with their number.
  */
-const MOST_READ = 2_000;
+const MOST_READ = 1_000;
 /** Rebalancing takes about two of these where hints are lost. */
 const KEEP_EVERY_MS = 1_000;
 

@@ -1,7 +1,7 @@
 import type { Logger } from '../app/relay-ports.ts';
 
-/** So many deleted rows are about ten megabytes of dead table. */
-const VACUUM_AFTER_ROWS = 20_000;
+/** So many deleted rows are about five megabytes of dead table. */
+const VACUUM_AFTER_ROWS = 10_000;
 
 /**
  * Vacuums the outbox by the number of rows this worker has deleted. Autovacuum looks
