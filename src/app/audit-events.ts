@@ -41,10 +41,10 @@ export async function positionAt(log: EventLog, timeMs: number): Promise<AuditPo
 
 /**
  * Looks for the events of the next payments, up to an id and up to a limit, and for
- * records on the way that belong to no payment. Reads each partition to its end as it is
- * after the payments were read: a payment whose event is neither there nor in the outbox
- * has none. Where more pages follow, stops when all are found and the next one's place is
- * reached.
+ * records on the way that belong to no payment. Reads each partition until all are
+ * found and the next page's place is reached, or what was sent after the last page's
+ * time; else to its end as it is after the payments were read: a payment whose event is
+ * neither there nor in the outbox has none.
  */
 export async function auditPage(
   { payments, log }: AuditSources,
@@ -59,6 +59,8 @@ export async function auditPage(
   const more = page.length === limit;
   const auditedTo = more ? page.at(-1)!.paymentId : toId;
   const next = await log.locate(timeOfPaymentId(auditedTo) - CLOCK_SLACK_MS);
+  // Of the last page, or it would be chance which records that belong to nobody are seen.
+  const until = more ? next : await log.locate(timeOfPaymentId(auditedTo) + CLOCK_SLACK_MS);
 
   const sought = new SoughtEvents(page);
   const strangers = new Strangers(page, auditedTo, payments);
@@ -74,8 +76,7 @@ export async function auditPage(
       sought.strikeOut(records);
       await strangers.note(records);
     },
-    // The last page is read to the end, or a record of nobody's would be found by chance.
-    (reached) => more && sought.left.size === 0 && reached.every((offset, n) => offset >= next[n]!.offset),
+    (reached) => sought.left.size === 0 && reached.every((offset, partition) => offset >= until[partition]!.offset),
     signal,
   );
   const held = position.partitions.map(({ heldSinceMs }, partition) => {

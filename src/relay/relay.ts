@@ -154,6 +154,8 @@ export class Relay {
     const { batchSize, batchBytes } = this.#settings;
 
     const read = coalesce(async (pages: readonly ShardPage[]): Promise<Page[]> => {
+      // One read's exceptions count for all pages, and a row would come once for each.
+      if (new Set(pages.map(({ shard }) => shard)).size < pages.length) throw new Error('Bug! A shard is read twice');
       const maxEvents = Math.min(batchSize, Math.ceil(MOST_READ / pages.length));
       const events = await outbox.read(pages, { maxEvents, maxBytes: batchBytes });
       const byShard = Map.groupBy(events, ({ shard }) => shard);

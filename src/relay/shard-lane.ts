@@ -99,20 +99,27 @@ export class ShardLane {
   /** From the lowest event left to the first page that is not full. */
   async #pass(): Promise<void> {
     let removal = this.#removeAcknowledged();
-    let page = await this.#read([]);
-    while (page.events.length > 0 && !this.#stopped) {
-      const events = await this.#setHeldAside(page.events);
-      // A full page has more behind it: they are read while this one is on its way.
-      const ahead = page.full ? handled(this.#read(events)) : undefined;
-      const sent = events.length === 0 || (await this.#publish(events));
-      // At most one batch is being deleted while the next is on its way.
+    let ahead: Promise<Page> | undefined;
+    try {
+      let page = await this.#read([]);
+      while (page.events.length > 0 && !this.#stopped) {
+        const events = await this.#setHeldAside(page.events);
+        // A full page has more behind it: they are read while this one is on its way.
+        ahead = page.full ? handled(this.#read(events)) : undefined;
+        const sent = events.length === 0 || (await this.#publish(events));
+        // At most one batch is being deleted while the next is on its way.
+        await removal;
+        removal = this.#removeAcknowledged();
+        if (!sent) this.#again = true;
+        if (!sent || ahead === undefined) break;
+        page = await ahead;
+      }
       await removal;
-      removal = this.#removeAcknowledged();
-      if (!sent) this.#again = true;
-      if (!sent || ahead === undefined) break;
-      page = await ahead;
+    } finally {
+      // What was read ahead leaves out events that may not have been sent after all. Were
+      // it still on its way when the next pass reads, that would leave them out as well.
+      await Promise.allSettled([ahead]);
     }
-    await removal;
   }
 
   #read(sending: readonly PendingEvent[]): Promise<Page> {
