@@ -20,23 +20,35 @@ export interface AuditSources {
  * before its payment is made, so it is looked for from then on, less this.
  */
 export const CLOCK_SLACK_MS = 5 * 60_000;
+/** How long the very first event may have waited for Kafka. */
+const FIRST_SENT_WITHIN_MS = 60 * 60_000;
 /** Payments in memory at a time. */
 export const PAGE_SIZE = 20_000;
 /** So many ids are looked up or named at once. */
 const STRANGERS_AT_A_TIME = 5_000;
 const INVENTED_NAMED = 100;
 
-/** Everything from a time on, or from where retention has left the topic. Throws if Kafka cannot be had. */
-export async function positionAt(log: EventLog, timeMs: number): Promise<AuditPosition> {
+/** Everything from a time on, or from where the topic has it. Throws if Postgres or Kafka cannot be had. */
+export async function positionAt({ payments, log }: AuditSources, timeMs: number): Promise<AuditPosition> {
+  const auditedTo = lowestPaymentId(timeMs);
   const located = await log.locate(timeMs - CLOCK_SLACK_MS);
+  const [first] = await payments.page(auditedTo, lowestPaymentId(Date.now() + CLOCK_SLACK_MS), 1);
+  const whole = first === undefined || (await reachesBackTo(log, timeOfPaymentId(first.paymentId)));
   return {
     topic: log.topic,
-    auditedTo: lowestPaymentId(timeMs),
+    auditedTo,
     partitions: located.map((partition) => ({
       offset: partition.offset,
-      heldSinceMs: heldSince(partition, timeMs),
+      // Nothing was ever removed, if the topic is the one that had the events from the first.
+      heldSinceMs: partition.begin === 0n && whole ? 0 : heldSince(partition, timeMs),
     })),
   };
+}
+
+/** Whether anything on the topic is as old as that: what was made later, or is another topic, has not had those events. */
+async function reachesBackTo(log: EventLog, timeMs: number): Promise<boolean> {
+  const located = await log.locate(timeMs + FIRST_SENT_WITHIN_MS);
+  return located.some(({ begin, offset }) => offset > begin);
 }
 
 /**
@@ -62,7 +74,11 @@ export async function auditPage(
   // Of the last page, or it would be chance which records that belong to nobody are seen.
   const until = more ? next : await log.locate(timeOfPaymentId(auditedTo) + CLOCK_SLACK_MS);
 
-  const sought = new SoughtEvents(page);
+  const sought = new SoughtEvents(page, ([paymentId, payer]) => {
+    const sinceMs = position.partitions[shardOf(payer, position.partitions.length)]?.heldSinceMs;
+    // The time itself allows for clocks: what is within that may yet be there.
+    return sinceMs === undefined || timeOfPaymentId(paymentId) >= sinceMs - 2 * CLOCK_SLACK_MS;
+  });
   const strangers = new Strangers(page, auditedTo, payments);
   const firstSentAtMs: (number | undefined)[] = [];
   const firstLater: (bigint | undefined)[] = [];
@@ -95,13 +111,14 @@ export async function auditPage(
       auditedTo,
       partitions: next.map((located, partition) => ({
         offset: located.offset,
-        heldSinceMs: held[partition] ?? heldSince(located, timeOfPaymentId(auditedTo)),
+        heldSinceMs:
+          held[partition] ?? (located.begin === 0n ? undefined : heldSince(located, timeOfPaymentId(auditedTo))),
       })),
     },
     paymentsAudited: page.length,
-    waiting: page.filter(({ event }) => event === 'WAITING').map(({ paymentId }) => paymentId),
+    waiting: [...sought.waiting],
     missing,
-    unproven: sought.left.size - missing.length,
+    unproven: sought.left.size - missing.length + sought.tooOld.size,
     invented: await strangers.invented(),
     more,
     // An id from the future, in a record that is none of ours, must not hold this back.
@@ -126,7 +143,7 @@ export async function auditEvents(
   pageSize = PAGE_SIZE,
 ): Promise<AuditTotals> {
   const toId = lowestPaymentId(to.getTime());
-  let position = await positionAt(sources.log, from.getTime());
+  let position = await positionAt(sources, from.getTime());
   let totals: AuditTotals = { paymentsAudited: 0, waiting: 0, missing: [], unproven: 0, invented: [] };
   let readFrom: readonly bigint[] | undefined;
   for (let more = position.auditedTo < toId; more; ) {
@@ -145,10 +162,8 @@ export async function auditEvents(
   return totals;
 }
 
-/** From when on the topic holds everything; the partition was located at that time. */
+/** From when on a topic that has lost records holds everything; the partition was located at that time. */
 function heldSince({ begin, offset }: LocatedPartition, timeMs: number): number | undefined {
-  // Nothing was ever removed.
-  if (begin === 0n) return 0;
   // What is left begins with records from before that time.
   return offset > begin ? timeMs : undefined;
 }
@@ -157,21 +172,31 @@ function max(a: bigint, b: bigint): bigint {
   return a > b ? a : b;
 }
 
-/** Payments whose events must be on Kafka, struck out as they are found. */
+/** Events of payments, struck out as they are found on Kafka. */
 export class SoughtEvents {
-  /** The payer by payment id. */
-  readonly left: Map<string, string>;
+  /** Those that must be there: the payer by payment id. */
+  readonly left = new Map<string, string>();
+  /** Those from a time that the topic is known not to hold any more: nothing is read for their sake. */
+  readonly tooOld = new Set<string>();
+  /** Those that the outbox still has. They may be there all the same, sent and not yet deleted. */
+  readonly waiting = new Set<string>();
 
-  constructor(payments: readonly AuditedPayment[]) {
-    this.left = new Map(
-      payments
-        .filter(({ event }) => event === 'SENT')
-        .map(({ paymentId, payerAccountId }) => [paymentId, payerAccountId]),
-    );
+  constructor(
+    payments: readonly AuditedPayment[],
+    mayBeThere: (payment: readonly [paymentId: string, payer: string]) => boolean = () => true,
+  ) {
+    for (const { paymentId, payerAccountId, event } of payments) {
+      if (event === 'WAITING') this.waiting.add(paymentId);
+      if (event !== 'SENT') continue;
+      if (mayBeThere([paymentId, payerAccountId])) this.left.set(paymentId, payerAccountId);
+      else this.tooOld.add(paymentId);
+    }
   }
 
   strikeOut(records: readonly SentEvent[]): void {
-    for (const { eventId } of records) this.left.delete(eventId);
+    for (const { eventId } of records) {
+      this.left.delete(eventId) || this.tooOld.delete(eventId) || this.waiting.delete(eventId);
+    }
   }
 }
 

@@ -49,13 +49,15 @@ export async function auditLately(
 ): Promise<AuditReport> {
   const toId = lowestPaymentId(now.getTime() - limits.settledAfterMs);
   let previous = await records.last();
-  let position = previous === undefined ? await positionAt(sources.log, 0) : await resumed(sources, previous.position);
+  let position = previous === undefined ? await positionAt(sources, 0) : await resumed(sources, previous.position);
   const intact = previous === undefined || position === previous.position;
   const steps: AuditStep[] = [];
   const unprovenBefore = await followUp(sources, records, position, intact, limits.pageSize, signal);
 
   while (position.auditedTo < toId && steps.length < limits.mostPages) {
     if ((await records.countUnsettled()).waiting > limits.mostWaiting) break;
+    // Each page is compared with all that waits.
+    if (await sources.payments.moreWait(limits.mostWaiting)) break;
     const step = await auditPage(sources, position, toId, limits.pageSize, signal, steps.at(-1)?.readFrom);
     previous = await records.add(step, previous);
     ({ position } = step);

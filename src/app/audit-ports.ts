@@ -30,6 +30,8 @@ export interface AuditedPayment {
 export interface AuditedPayments {
   /** The first of the payments after one id and up to another, by id, as one snapshot shows them. */
   page(afterId: string, toId: string, limit: number): Promise<AuditedPayment[]>;
+  /** Whether more events than that wait to be sent. */
+  moreWait(limit: number): Promise<boolean>;
   /** Those of the ids that belong to no payment. */
   withoutPayment(paymentIds: readonly string[]): Promise<string[]>;
 }

@@ -62,8 +62,8 @@ collectDefaultMetrics({ register: registry });
 
 const pool = createPool({
   connectionString: config.DATABASE_URL,
-  // One each to read, to delete, to renew, to bury or hold, to sample, to vacuum and for a chore.
-  max: 7,
+  // One each to read, to delete, to renew, to bury or hold, to vacuum and for a chore, and three for a scrape's samples.
+  max: 9,
   applicationName: 'payment-ledger-relay',
   queryTimeoutMs: 10_000,
   onIdleError: (error) => log.warn({ err: error }, 'Postgres closed an idle connection'),

@@ -5,6 +5,7 @@ import { auditEvents } from '../../src/app/audit-events.ts';
 import { AUDIT_LIMITS, type AuditReport, auditLately } from '../../src/app/audit-lately.ts';
 import { shardOf } from '../../src/app/domain/shard.ts';
 import { kafkaEventLog } from '../../src/infra/kafka/event-log.ts';
+import { ensureTopic } from '../../src/infra/kafka/topic.ts';
 import { postgresDeadLetters } from '../../src/infra/postgres/relay/dead-letters.ts';
 import {
   postgresAuditedPayments,
@@ -196,6 +197,26 @@ describe('an audit of events', () => {
     expect(await sampleAudits(database.pool)).toMatchObject({ invented: 4 });
   });
 
+  it('does not blame a topic that was made after the payments', async () => {
+    const old = ulid(Date.now() - 2 * 3_600_000);
+    await database.query(
+      `insert into payments
+       values ($1, 'acc-1', 'acc-payee', 1, 'RUB', 'DECLINED', '', 'INSUFFICIENT_FUNDS', 'no', null, null, now())`,
+      [ulidToUUID(old)],
+    );
+    await pay(KEYS);
+    await send();
+    expect(await audit({ pageSize: 1, mostPages: 1 })).toMatchObject({ missing: 0, unproven: 1, paymentsAudited: 1 });
+    expect(await audit({ pageSize: 10 })).toMatchObject({ missing: 0, unproven: 0, paymentsAudited: 30 });
+  });
+
+  it('waits while more events than it can compare with are in the outbox', async () => {
+    await pay(KEYS);
+    expect(await audit({ mostWaiting: 10 })).toMatchObject({ paymentsAudited: 0 });
+    await send();
+    expect(await audit({ mostWaiting: 10 })).toEqual({ ...WELL, paymentsAudited: 30 });
+  });
+
   it('does not blame what retention has removed', async () => {
     const key = 'acc-1';
     for (let round = 0; round < 10; round++) await pay([key]);
@@ -296,12 +317,22 @@ describe('a relay', () => {
     // Chores of its own, which no other test's relay does.
     const redisUrl = new URL(inject('redisUrl'));
     redisUrl.pathname = '/8';
-    const lost = ulid(Date.now() - 2 * 3_600_000);
+    // Of two payments before the hour that the schedule leaves alone, one was sent in its time.
+    const paidAtMs = Date.now() - 2 * 3_600_000;
+    const [sent, lost] = [ulid(paidAtMs), ulid(paidAtMs + 1)];
     await system.database.query(
       `insert into payments
-       values ($1, 'acc-1', 'acc-2', 1, 'RUB', 'DECLINED', '', 'INSUFFICIENT_FUNDS', 'no', null, null, now())`,
-      [ulidToUUID(lost)],
+       select id, 'acc-1', 'acc-2', 1, 'RUB', 'DECLINED', '', 'INSUFFICIENT_FUNDS', 'no', null, null, now()
+       from unnest($1::uuid[]) as id`,
+      [[sent, lost].map(ulidToUUID)],
     );
+    await ensureTopic(testKafka(), { topic: system.topic, partitions: SHARDS, replicationFactor: 1 });
+    const producer = testKafka().producer({ allowAutoTopicCreation: false, retry: { retries: 10 } });
+    await producer.connect();
+    const partition = shardOf('acc-1', SHARDS);
+    const message = { partition, timestamp: String(paidAtMs), value: '{}', headers: { ce_id: sent } };
+    await producer.send({ topic: system.topic, messages: [message] });
+    await producer.disconnect();
     const relay = await system.startRelay({ REDIS_URL: redisUrl.href, AUDIT_EVENTS_EVERY_MS: '500' });
     const metrics = async () => (await fetch(`http://${relay.ready['metrics']}/metrics`)).text();
     await expect.poll(metrics, { timeout: 30_000 }).toContain('payment_ledger_events_missing 1\n');

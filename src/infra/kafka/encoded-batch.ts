@@ -58,6 +58,7 @@ export async function sendEncoded<Answer>(
   records: readonly KafkaRecord[],
   send: (standIns: StandIns) => Promise<Answer>,
 ): Promise<Answer> {
+  if (records.length === 0) throw new Error('Bug! A batch without records');
   const messages = standIns(partition, records.length);
   const batch: Batch = { standIns: encodeRecords(messages), records: encodeRecords(records), taken: false };
   const compression = batch.records.length < COMPRESS_FROM_BYTES ? PLAIN : GZIP;

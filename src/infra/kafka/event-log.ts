@@ -138,12 +138,12 @@ class Reading {
   /** Before the seek takes hold, the topic is fetched from its beginning: what comes before the place is left out. */
   async #take({ batch }: EachBatchPayload): Promise<void> {
     const { partition, messages } = batch;
+    this.#movedAtMs = performance.now();
     const reached = this.reached[partition]!;
     const records = messages.filter(({ offset }) => BigInt(offset) >= reached);
     if (records.length === 0) return;
     await this.#onRecords(records.map((message) => toSentEvent(partition, message)));
     this.reached[partition] = BigInt(batch.lastOffset()) + 1n;
-    this.#movedAtMs = performance.now();
   }
 
   #stalled(topic: string): string {

@@ -44,6 +44,10 @@ const WITHOUT_PAYMENT = `
 export function postgresAuditedPayments(pool: pg.Pool): AuditedPayments {
   return {
     page: (afterId, toId, limit) => select(pool, PAGE, [ulidToUuid(afterId), ulidToUuid(toId), limit]),
+    async moreWait(limit) {
+      const { rowCount } = await pool.query('select from outbox offset $1 limit 1', [limit]);
+      return rowCount === 1;
+    },
     async withoutPayment(paymentIds) {
       const { rows } = await pool.query<{ id: string }>(WITHOUT_PAYMENT, [paymentIds.map(ulidToUuid)]);
       return rows.map(({ id }) => uuidToUlid(id));
