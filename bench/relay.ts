@@ -162,7 +162,7 @@ function findings({ one, two, bare, latency, backlog, table }: Measured): Findin
         [`commit to consumer at ${LATENCY_RATE}/s, ms`, latency.p50Ms.toFixed(1), '', latency.maxMs.toFixed(1)],
         ['… 99 of 100 within, ms', latency.p99Ms.toFixed(1)],
         ...table.map(({ publishedRows, bytes }) => [
-          `outbox after ${publishedRows} rows, MB`,
+          `outbox within ${publishedRows} rows, most MB`,
           (bytes / 2 ** 20).toFixed(1),
         ]),
       ],
