@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cached, maven, type OnProgress } from '../stack/cache.ts';
 import { GuardedProcess } from '../stack/guarded-process.ts';
+import { javaProperties, LOG4J_TO_STANDARD_OUTPUT } from '../stack/java-properties.ts';
 import { type Server, startServer } from '../stack/server.ts';
 
 const HOST = '127.0.0.1';
@@ -32,7 +33,7 @@ export async function startConnect(options: ConnectOptions, port: number): Promi
   const properties = join(folder, 'worker.properties');
   const logging = join(folder, 'log4j2.properties');
   await writeFile(properties, workerProperties(brokers, port));
-  await writeFile(logging, LOGGING);
+  await writeFile(logging, LOG4J_TO_STANDARD_OUTPUT);
   return startServer({
     name: 'Connect',
     address: `${HOST}:${port}`,
@@ -51,7 +52,7 @@ export async function startConnect(options: ConnectOptions, port: number): Promi
 }
 
 function workerProperties(brokers: string, port: number): string {
-  return Object.entries({
+  return javaProperties({
     'bootstrap.servers': brokers,
     listeners: `http://${HOST}:${port}`,
     'group.id': 'connect',
@@ -73,19 +74,8 @@ function workerProperties(brokers: string, port: number): string {
     'plugin.discovery': 'service_load',
     'config.providers': 'env',
     'config.providers.env.class': 'org.apache.kafka.common.config.provider.EnvVarConfigProvider',
-  })
-    .map(([name, value]) => `${name}=${value}\n`)
-    .join('');
+  });
 }
-
-/** Warnings and worse, to standard output, which is the log file. */
-const LOGGING = `appender.out.type=Console
-appender.out.name=out
-appender.out.layout.type=PatternLayout
-appender.out.layout.pattern=[%d] %p %m (%c{1})%n
-rootLogger.level=warn
-rootLogger.appenderRef.out.ref=out
-`;
 
 async function taskRuns(url: string, connector: string): Promise<void> {
   const { name } = JSON.parse(connector) as { name: string };

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { Kafka, logLevel } from 'kafkajs';
 import { cached, maven, type OnProgress, which } from './cache.ts';
 import { GuardedProcess } from './guarded-process.ts';
+import { javaProperties, LOG4J_TO_STANDARD_OUTPUT } from './java-properties.ts';
 import { type Server, startServer } from './server.ts';
 
 const FETCHED = 'kafka-4.1.1';
@@ -48,7 +49,7 @@ export async function startKafka(
   const properties = join(folder, 'server.properties');
   const logging = join(folder, 'log4j2.properties');
   await writeFile(properties, serverProperties(join(folder, 'data'), port, controllerPort));
-  await writeFile(logging, LOGGING);
+  await writeFile(logging, LOG4J_TO_STANDARD_OUTPUT);
 
   const java = [...JVM, `-Dlog4j2.configurationFile=${logging}`, '-cp', join(jars, '*')];
   if (!existsSync(join(folder, 'data/meta.properties'))) {
@@ -82,7 +83,7 @@ export async function startKafka(
 }
 
 function serverProperties(data: string, port: number, controllerPort: number): string {
-  return Object.entries({
+  return javaProperties({
     'process.roles': 'broker,controller',
     'node.id': 1,
     'controller.quorum.voters': `1@${HOST}:${controllerPort}`,
@@ -107,19 +108,8 @@ function serverProperties(data: string, port: number, controllerPort: number): s
     // After a crash the broker may come back as soon as its old session has expired.
     'broker.session.timeout.ms': 3_000,
     'broker.heartbeat.interval.ms': 500,
-  })
-    .map(([name, value]) => `${name}=${value}\n`)
-    .join('');
+  });
 }
-
-/** Warnings and worse, to standard output, which is the log file. */
-const LOGGING = `appender.out.type=Console
-appender.out.name=out
-appender.out.layout.type=PatternLayout
-appender.out.layout.pattern=[%d] %p %m (%c{1})%n
-rootLogger.level=warn
-rootLogger.appenderRef.out.ref=out
-`;
 
 async function describeCluster(port: number): Promise<void> {
   const kafka = new Kafka({
