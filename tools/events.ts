@@ -85,7 +85,8 @@ export async function consumeEvents(
   };
 }
 
-async function endOffsets(kafka: Kafka, topic: string): Promise<{ partition: number; offset: string }[]> {
+/** Where each partition of the topic ends now. */
+export async function endOffsets(kafka: Kafka, topic: string): Promise<{ partition: number; offset: string }[]> {
   const admin = kafka.admin();
   await admin.connect();
   try {

@@ -1,4 +1,5 @@
 import { kafkaClient } from '../../src/infra/kafka/client.ts';
+import { endOffsets } from '../../tools/events.ts';
 import { answering } from './child.ts';
 
 /** Gives what has arrived since it was asked last. */
@@ -15,7 +16,7 @@ const kafka = kafkaClient({ brokers: brokers!.split(','), clientId: 'bench-consu
 const consumer = kafka.consumer({ groupId: `bench-${process.pid}`, minBytes: 1, maxWaitTimeInMs: 500 });
 let seen: [string, number][] = [];
 const joined = new Promise((resolve) => consumer.on(consumer.events.GROUP_JOIN, resolve));
-const ends = await endOffsets();
+const ends = await endOffsets(kafka, topic!);
 await consumer.connect();
 await consumer.subscribe({ topic: topic! });
 await consumer.run({
@@ -37,14 +38,3 @@ answering<object, Arrivals>(async () => {
   seen = [];
   return reply;
 });
-
-/** Where each partition ends now. */
-async function endOffsets(): Promise<{ partition: number; offset: string }[]> {
-  const admin = kafka.admin();
-  await admin.connect();
-  try {
-    return await admin.fetchTopicOffsets(topic!);
-  } finally {
-    await admin.disconnect();
-  }
-}

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createPool } from '../../src/infra/postgres/pool.ts';
 import { consumeEvents } from '../../tools/events.ts';
@@ -84,12 +85,12 @@ describe('a relay whose servers go away', () => {
       const traffic = (async () => {
         while (writing) {
           await writer.write(KEYS);
-          await wait(200);
+          await sleep(200);
         }
       })();
-      await wait(2_000);
+      await sleep(2_000);
       await stack.kafka.kill();
-      await wait(OUTAGE_MS);
+      await sleep(OUTAGE_MS);
       const backlog = await pending();
       expect(backlog).toBeGreaterThanOrEqual(1_000);
       await stack.kafka.start();
@@ -112,7 +113,7 @@ describe('a relay whose servers go away', () => {
     await stack.kafka.stop();
     const started = startRelay(env);
     await write(5);
-    await wait(3_000);
+    await sleep(3_000);
     await stack.kafka.start();
     relay = await started;
     await everythingArrived();
@@ -122,7 +123,7 @@ describe('a relay whose servers go away', () => {
     relay = await startRelay(env);
     await write(20);
     await stack.postgres.kill();
-    await wait(5_000);
+    await sleep(5_000);
     await stack.postgres.start();
     await write(20);
     await everythingArrived();
@@ -146,7 +147,7 @@ describe('a relay whose servers go away', () => {
     await write(5);
     await stack.kafka.kill();
     await write(5);
-    await wait(500);
+    await sleep(500);
     const since = Date.now();
     expect(await relay.stop()).toBe(0);
     expect(Date.now() - since).toBeLessThan(6_000);
@@ -157,7 +158,3 @@ describe('a relay whose servers go away', () => {
     await everythingArrived();
   });
 });
-
-function wait(ms: number): Promise<void> {
-  return new Promise((resume) => setTimeout(resume, ms));
-}

@@ -1,6 +1,8 @@
 import type pg from 'pg';
-import { encodeTime, ulidToUUID, uuidToULID } from 'ulid';
+import { uuidToULID } from 'ulid';
+import { lowestPaymentId } from '../../app/domain/payment-id.ts';
 import type { Books, BooksExamination, BooksRule, CurrencySum, Finding } from '../../app/reconcile.ts';
+import { ulidToUuid } from '../ulid.ts';
 
 /** Of each rule that is broken, so many culprits are named. */
 const FINDINGS_PER_RULE = 5;
@@ -83,7 +85,7 @@ async function examine(pool: pg.Pool, since?: Date): Promise<BooksExamination> {
     const { rows: currencies } = await client.query<{ currency: string; sumCents: string }>(
       'select currency, sum(available_cents + pending_cents)::text as "sumCents" from account_balances group by currency order by currency',
     );
-    const lowestId = ulidToUUID(encodeTime(since?.getTime() ?? 0, 10).padEnd(26, '0'));
+    const lowestId = ulidToUuid(lowestPaymentId(since?.getTime() ?? 0));
     const { rows: counted } = await client.query<{ count: string }>(
       'select count(*)::text as count from payments where payment_id >= $1',
       [lowestId],
