@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Admin, Kafka, logLevel } from 'kafkajs';
+import { Kafka, logLevel } from 'kafkajs';
 import { Registry } from 'prom-client';
 import { monotonicFactory, ulidToUUID } from 'ulid';
 import { inject } from 'vitest';
@@ -7,6 +7,7 @@ import { shardOf } from '../../src/app/domain/shard.ts';
 import type { Logger } from '../../src/app/relay-ports.ts';
 import { kafkaClient } from '../../src/infra/kafka/client.ts';
 import { KafkaPublisher } from '../../src/infra/kafka/publisher.ts';
+import { untilLeadersAnswer } from '../../src/infra/kafka/topic.ts';
 import { postgresOutbox } from '../../src/infra/postgres/relay/outbox.ts';
 import { postgresShardLeases } from '../../src/infra/postgres/relay/shard-leases.ts';
 import { relayMetrics } from '../../src/relay/metrics.ts';
@@ -78,27 +79,9 @@ export async function createTopic(
   await admin.connect();
   const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
   await admin.createTopics({ topics: [{ topic, numPartitions: partitions, configEntries }], waitForLeaders: false });
-  await leadersAnswer(admin, topic);
+  await untilLeadersAnswer(admin, topic);
   await admin.disconnect();
   return topic;
-}
-
-/**
- * A busy broker names the leaders of a new topic a while before they take anything: a
- * relay that sends too early is refused, keeps its events, and runOnce returns without
- * having published them.
- */
-async function leadersAnswer(admin: Admin, topic: string): Promise<void> {
-  const deadline = Date.now() + 30_000;
-  for (;;) {
-    try {
-      await admin.fetchTopicOffsets(topic);
-      return;
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-      await new Promise((resume) => setTimeout(resume, 50));
-    }
-  }
 }
 
 export interface TestEvent {

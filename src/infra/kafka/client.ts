@@ -21,9 +21,10 @@ export function kafkaClient({ brokers, clientId }: KafkaSettings, log: Logger): 
     logCreator:
       () =>
       ({ level, namespace, log: { message, timestamp: _, logger: __, ...fields } }) => {
-        // kafkajs calls an error what its caller recovers from, and says so for every
-        // request: the relay itself tells what matters.
-        if (level === logLevel.ERROR || level === logLevel.WARN)
+        // kafkajs calls an error what its caller recovers from: the relay itself tells
+        // what matters. A broker's refusal is thrown to the caller as well.
+        const refusal = namespace === 'Connection' && message.startsWith('Response ');
+        if ((level === logLevel.ERROR || level === logLevel.WARN) && !refusal)
           log.warn({ ...fields, namespace }, `kafkajs: ${message}`);
         else log.debug({ ...fields, namespace }, `kafkajs: ${message}`);
       },

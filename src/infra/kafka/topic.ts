@@ -2,7 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Admin, ITopicConfig, Kafka } from 'kafkajs';
 import { protocolErrorType } from './errors.ts';
 
-const KNOWN_WITHIN_MS = 10_000;
+const READY_WITHIN_MS = 30_000;
+/** What brokers answer for a topic that they have not, or not wholly, heard of yet. */
+const NOT_YET = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE', 'NOT_LEADER_FOR_PARTITION']);
 
 export interface TopicSettings {
   readonly topic: string;
@@ -17,8 +19,9 @@ export class TopicMismatch extends Error {
 }
 
 /**
- * Creates the topic if it is missing. Throws TopicMismatch if it has another number
- * of partitions than the outbox has shards; other errors mean Kafka cannot be had.
+ * Creates the topic if it is missing, and waits until it takes events. Throws
+ * TopicMismatch if it has another number of partitions than the outbox has shards;
+ * other errors mean Kafka cannot be had.
  */
 export async function ensureTopic(
   kafka: Kafka,
@@ -34,23 +37,28 @@ export async function ensureTopic(
       const topics = [newTopic({ topic, partitions, replicationFactor })];
       // kafkajs takes a broker that has not heard of the new topic yet for a failure.
       await admin.createTopics({ topics, waitForLeaders: false });
+      await untilLeadersAnswer(admin, topic);
     }
-    const found = await countPartitions(admin, topic);
+    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+    const found = topics[0]!.partitions.length;
     if (found !== partitions) throw new TopicMismatch(mismatch(topic, found, partitions));
   } finally {
     await admin.disconnect();
   }
 }
 
-/** A topic that was just created takes a while to be known to a busy broker. */
-async function countPartitions(admin: Admin, topic: string): Promise<number> {
-  const deadlineMs = performance.now() + KNOWN_WITHIN_MS;
+/**
+ * A busy broker names the leaders of a new topic a while before they take anything.
+ * Throws the last answer if they do not within half a minute.
+ */
+export async function untilLeadersAnswer(admin: Admin, topic: string): Promise<void> {
+  const deadlineMs = performance.now() + READY_WITHIN_MS;
   for (;;) {
     try {
-      const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
-      return topics.find(({ name }) => name === topic)?.partitions.length ?? 0;
+      await admin.fetchTopicOffsets(topic);
+      return;
     } catch (error) {
-      if (performance.now() > deadlineMs || protocolErrorType(error) !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error;
+      if (performance.now() > deadlineMs || !NOT_YET.has(protocolErrorType(error) ?? '')) throw error;
       await sleep(100);
     }
   }
