@@ -4,6 +4,7 @@ import { Metadata } from '@grpc/grpc-js';
 import { Kafka, logLevel } from 'kafkajs';
 import pg from 'pg';
 import type { PendingEvent } from '../src/app/relay-ports.ts';
+import { withAdmin } from '../src/infra/kafka/client.ts';
 import { createPool } from '../src/infra/postgres/pool.ts';
 import { postgresOutbox } from '../src/infra/postgres/relay/outbox.ts';
 import { LedgerClient } from './client.ts';
@@ -82,16 +83,13 @@ async function startConnectOn(stack: Stack): Promise<Server> {
 }
 
 async function untilTopicExists(brokers: string): Promise<void> {
-  const admin = new Kafka({ brokers: brokers.split(','), logLevel: logLevel.NOTHING }).admin();
-  await admin.connect();
-  try {
+  const kafka = new Kafka({ brokers: brokers.split(','), logLevel: logLevel.NOTHING });
+  await withAdmin(kafka, async (admin) => {
     for (let attempt = 0; !(await admin.listTopics()).includes(TOPIC); attempt++) {
       if (attempt === 100) throw new Error(`Connect has not made the topic ${TOPIC}`);
       await new Promise((resume) => setTimeout(resume, 200));
     }
-  } finally {
-    await admin.disconnect();
-  }
+  });
 }
 
 /** Everything in the outbox, by shard and position. */

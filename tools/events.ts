@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Kafka, logLevel } from 'kafkajs';
 import { PaymentAuthorized, PaymentDeclined } from '../src/gen/payment/v1/events.ts';
+import { withAdmin } from '../src/infra/kafka/client.ts';
 
 /** A record of the events topic as a consumer gets it. */
 export interface ReceivedEvent {
@@ -86,12 +87,6 @@ export async function consumeEvents(
 }
 
 /** Where each partition of the topic ends now. */
-export async function endOffsets(kafka: Kafka, topic: string): Promise<{ partition: number; offset: string }[]> {
-  const admin = kafka.admin();
-  await admin.connect();
-  try {
-    return await admin.fetchTopicOffsets(topic);
-  } finally {
-    await admin.disconnect();
-  }
+export function endOffsets(kafka: Kafka, topic: string): Promise<{ partition: number; offset: string }[]> {
+  return withAdmin(kafka, (admin) => admin.fetchTopicOffsets(topic));
 }

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { auditEvents } from '../../src/app/audit-events.ts';
 import { AUDIT_LIMITS, type AuditReport, auditLately } from '../../src/app/audit-lately.ts';
 import { shardOf } from '../../src/app/domain/shard.ts';
+import { withAdmin } from '../../src/infra/kafka/client.ts';
 import { kafkaEventLog } from '../../src/infra/kafka/event-log.ts';
 import { ensureTopic } from '../../src/infra/kafka/topic.ts';
 import { postgresDeadLetters } from '../../src/infra/postgres/relay/dead-letters.ts';
@@ -104,10 +105,7 @@ describe('an audit of events', () => {
     await sendAgain(first!);
     expect(await audit()).toEqual({ ...WELL, paymentsAudited: 30 });
     expect(await sampleAudits(database.pool)).toMatchObject({ missing: 0, invented: 0, unproven: 0 });
-    const admin = testKafka().admin();
-    await admin.connect();
-    const { groups } = await admin.listGroups();
-    await admin.disconnect();
+    const { groups } = await withAdmin(testKafka(), (admin) => admin.listGroups());
     expect(groups.filter(({ groupId }) => groupId.includes(topic))).toEqual([]);
   });
 
@@ -246,12 +244,11 @@ describe('an audit of events', () => {
   });
 
   async function removeRecords(partition: number): Promise<void> {
-    const admin = testKafka().admin();
-    await admin.connect();
-    // kafkajs finds the partition's leader only for topics it has met.
-    await admin.fetchTopicOffsets(topic);
-    await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: '-1' }] });
-    await admin.disconnect();
+    await withAdmin(testKafka(), async (admin) => {
+      // kafkajs finds the partition's leader only for topics it has met.
+      await admin.fetchTopicOffsets(topic);
+      await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: '-1' }] });
+    });
   }
 
   it('does not blame another topic for what went to the first', async () => {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { shardOf } from '../../src/app/domain/shard.ts';
 import type { DeadLetters } from '../../src/app/relay-ports.ts';
+import { withAdmin } from '../../src/infra/kafka/client.ts';
 import { postgresDeadLetters } from '../../src/infra/postgres/relay/dead-letters.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import {
@@ -51,13 +52,12 @@ describe('an event that Kafka refuses for good', () => {
   const countPending = async () => (await database.query('select from outbox')).length;
 
   async function raiseLimit(): Promise<void> {
-    const admin = testKafka().admin();
-    await admin.connect();
-    await admin.alterConfigs({
-      validateOnly: false,
-      resources: [{ type: 2, name: topic, configEntries: [{ name: 'max.message.bytes', value: '1000000' }] }],
-    });
-    await admin.disconnect();
+    await withAdmin(testKafka(), (admin) =>
+      admin.alterConfigs({
+        validateOnly: false,
+        resources: [{ type: 2, name: topic, configEntries: [{ name: 'max.message.bytes', value: '1000000' }] }],
+      }),
+    );
   }
 
   /** Two keys of one shard, so that they share batches; the first is refused in the middle, the other is not. */

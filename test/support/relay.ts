@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { Kafka, logLevel } from 'kafkajs';
+import type { Kafka } from 'kafkajs';
 import { Registry } from 'prom-client';
 import { monotonicFactory, ulidToUUID } from 'ulid';
 import { inject } from 'vitest';
 import { shardOf } from '../../src/app/domain/shard.ts';
 import type { Logger } from '../../src/app/relay-ports.ts';
-import { kafkaClient } from '../../src/infra/kafka/client.ts';
+import { kafkaClient, withAdmin } from '../../src/infra/kafka/client.ts';
 import { KafkaPublisher } from '../../src/infra/kafka/publisher.ts';
 import { untilLeadersAnswer } from '../../src/infra/kafka/topic.ts';
 import { postgresOutbox } from '../../src/infra/postgres/relay/outbox.ts';
@@ -74,13 +74,11 @@ export async function createTopic(
   partitions = SHARDS,
   topic = `payment.events.${randomUUID()}`,
 ): Promise<string> {
-  const kafka = new Kafka({ brokers: inject('kafkaBrokers').split(','), logLevel: logLevel.NOTHING });
-  const admin = kafka.admin();
-  await admin.connect();
   const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
-  await admin.createTopics({ topics: [{ topic, numPartitions: partitions, configEntries }], waitForLeaders: false });
-  await untilLeadersAnswer(admin, topic);
-  await admin.disconnect();
+  await withAdmin(testKafka(), async (admin) => {
+    await admin.createTopics({ topics: [{ topic, numPartitions: partitions, configEntries }], waitForLeaders: false });
+    await untilLeadersAnswer(admin, topic);
+  });
   return topic;
 }
 

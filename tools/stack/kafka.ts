@@ -5,6 +5,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Kafka, logLevel } from 'kafkajs';
+import { withAdmin } from '../../src/infra/kafka/client.ts';
 import { cached, maven, type OnProgress, which } from './cache.ts';
 import { GuardedProcess } from './guarded-process.ts';
 import { javaProperties, LOG4J_TO_STANDARD_OUTPUT } from './java-properties.ts';
@@ -120,14 +121,8 @@ async function describeCluster(port: number): Promise<void> {
     requestTimeout: 2_000,
     retry: { retries: 0 },
   });
-  const admin = kafka.admin();
-  try {
-    await admin.connect();
-    const { brokers } = await admin.describeCluster();
-    if (brokers.length === 0) throw new Error('The broker has not joined its cluster yet');
-  } finally {
-    await admin.disconnect();
-  }
+  const { brokers } = await withAdmin(kafka, (admin) => admin.describeCluster());
+  if (brokers.length === 0) throw new Error('The broker has not joined its cluster yet');
 }
 
 function javaVersion(): number | undefined {

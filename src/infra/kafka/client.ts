@@ -1,4 +1,4 @@
-import { Kafka, logLevel } from 'kafkajs';
+import { type Admin, Kafka, logLevel } from 'kafkajs';
 import type { Logger } from '../../app/relay-ports.ts';
 
 export interface KafkaSettings {
@@ -29,4 +29,15 @@ export function kafkaClient({ brokers, clientId }: KafkaSettings, log: Logger): 
         else log.debug({ ...fields, namespace }, `kafkajs: ${message}`);
       },
   });
+}
+
+/** Lends an admin connection, and closes it whatever becomes of its use. */
+export async function withAdmin<T>(kafka: Kafka, use: (admin: Admin) => Promise<T>): Promise<T> {
+  const admin = kafka.admin();
+  try {
+    await admin.connect();
+    return await use(admin);
+  } finally {
+    await admin.disconnect();
+  }
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Admin, Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
 import type { EventLog, LocatedPartition, SentEvent } from '../../app/audit-ports.ts';
+import { withAdmin } from './client.ts';
 
 /** Compressed: a few batches, which take far more memory once kafkajs has read them. A larger batch comes alone. */
 const FETCH_BYTES = 2 ** 16;
@@ -27,16 +28,6 @@ export function kafkaEventLog(kafka: Kafka, topic: string): EventLog {
       return afterwards.map(({ begin }, partition) => ({ begin, reached: reading.reached[partition]! }));
     },
   };
-}
-
-async function withAdmin<T>(kafka: Kafka, use: (admin: Admin) => Promise<T>): Promise<T> {
-  const admin = kafka.admin();
-  try {
-    await admin.connect();
-    return await use(admin);
-  } finally {
-    await admin.disconnect();
-  }
 }
 
 async function locate(admin: Admin, topic: string, timeMs: number): Promise<LocatedPartition[]> {

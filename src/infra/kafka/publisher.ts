@@ -1,5 +1,6 @@
 import type { Kafka, Producer } from 'kafkajs';
 import { type EventPublisher, EventRefused, type Logger, type PendingEvent } from '../../app/relay-ports.ts';
+import { withAdmin } from './client.ts';
 import { cloudEvent } from './cloud-event.ts';
 import { sendEncoded } from './encoded-batch.ts';
 import { toPublishError } from './errors.ts';
@@ -61,13 +62,7 @@ export class KafkaPublisher implements EventPublisher {
 
   async ping(): Promise<void> {
     if (performance.now() - this.#answeredAtMs < RECENT_MS) return;
-    const admin = this.#kafka.admin();
-    try {
-      await admin.connect();
-      await admin.fetchTopicMetadata({ topics: [this.#settings.topic] });
-    } finally {
-      await admin.disconnect();
-    }
+    await withAdmin(this.#kafka, (admin) => admin.fetchTopicMetadata({ topics: [this.#settings.topic] }));
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Admin, ITopicConfig, Kafka } from 'kafkajs';
+import { withAdmin } from './client.ts';
 import { protocolErrorType } from './errors.ts';
 
 const READY_WITHIN_MS = 30_000;
@@ -27,9 +28,7 @@ export async function ensureTopic(
   kafka: Kafka,
   { topic, partitions, replicationFactor }: TopicSettings,
 ): Promise<void> {
-  const admin = kafka.admin();
-  try {
-    await admin.connect();
+  await withAdmin(kafka, async (admin) => {
     const exists = (await admin.listTopics()).includes(topic);
     // Another worker may create it at the same moment, which is not an error. Where
     // it exists already, the right to create topics is not needed.
@@ -42,9 +41,7 @@ export async function ensureTopic(
     const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
     const found = topics[0]!.partitions.length;
     if (found !== partitions) throw new TopicMismatch(mismatch(topic, found, partitions));
-  } finally {
-    await admin.disconnect();
-  }
+  });
 }
 
 /**
