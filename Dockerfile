@@ -10,7 +10,6 @@ RUN npm ci --omit=dev --ignore-scripts
 
 COPY migrations migrations
 COPY src src
-COPY tools/migrate.ts tools/migrate.ts
 
 USER node
 EXPOSE 50051

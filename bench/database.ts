@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { migrate } from '../tools/migrate.ts';
+import { migrate } from '../src/cli/migrate.ts';
 
 /** A database made for a benchmark, with a connection to look into it. */
 export interface BenchDatabase {

@@ -2,12 +2,12 @@ import { untilInterrupted } from '../tools/interrupt.ts';
 import { drawCharts } from './charts/main.ts';
 import { Environment } from './environment.ts';
 import { type BenchName, HELP, type Options, parseOptions } from './options.ts';
-import { relaySuite } from './relay.ts';
 import { circumstances, publish } from './report.ts';
 import { authorizeSuite } from './suites/authorize.ts';
 import { growthSuite } from './suites/growth.ts';
 import { profileSuite } from './suites/profile.ts';
 import { readSuite } from './suites/read.ts';
+import { relaySuite } from './suites/relay.ts';
 import { soakSuite } from './suites/soak.ts';
 import type { Suite } from './suites/suite.ts';
 

@@ -50,7 +50,7 @@ create trigger copy_account_terms
   for each row execute function copy_account_terms();
 
 -- What is in the books stays there.
-create function refuse_change() returns trigger language plpgsql as $$
+create function reject_change() returns trigger language plpgsql as $$
 begin
   raise exception '% is append-only: % refused', tg_table_name, tg_op
     using errcode = 'integrity_constraint_violation', constraint = tg_table_name || '_append_only';
@@ -58,4 +58,4 @@ end $$;
 
 create trigger append_only
   before update or delete or truncate on accounts
-  for each statement execute function refuse_change();
+  for each statement execute function reject_change();

@@ -108,8 +108,8 @@ create trigger check_ledger_entries
 -- A mistake is corrected by another payment.
 create trigger append_only
   before update or delete or truncate on ledger_entries
-  for each statement execute function refuse_change();
+  for each statement execute function reject_change();
 
 create trigger append_only
   before update or delete or truncate on payments
-  for each statement execute function refuse_change();
+  for each statement execute function reject_change();

@@ -63,7 +63,7 @@ create table outbox_dead_letters (
 
 -- The later events of a key that has a dead letter. The relay moves them here as it
 -- meets them, so that however many there are, none stands in the way of other keys.
-create table outbox_held (
+create table outbox_blocked (
   shard         smallint    not null,
   position      bigint      not null,
   id            uuid        not null,

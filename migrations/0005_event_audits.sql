@@ -22,19 +22,19 @@ create table event_audits (
   offsets            bigint[]    not null,
   -- By partition: the topic still holds all events of payments from then on. Null
   -- is not known.
-  held_since         timestamptz[] not null,
+  retained_since         timestamptz[] not null,
   payments_audited   bigint      not null,
   -- Payments whose events retention may have removed before they were looked for.
-  payments_unproven  bigint      not null,
+  payments_unverifiable  bigint      not null,
   -- Records that belong to no payment: a sentence each.
-  invented           text[]      not null,
+  orphaned           text[]      not null,
 
   unique nulls not distinct (previous_id)
 );
 
 -- Payments that an audit has passed without finding their events: they still waited,
 -- or they were nowhere. Looked for again by each audit until they are found.
-create table unsettled_events (
+create table unconfirmed_events (
   payment_id uuid        primary key,
   -- Neither on Kafka nor waiting for it.
   missing    boolean     not null,

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { Metadata } from '@grpc/grpc-js';
 import { Kafka, logLevel } from 'kafkajs';
 import pg from 'pg';
-import type { PendingEvent } from '../src/app/relay-ports.ts';
 import { withAdmin } from '../src/infra/kafka/client.ts';
+import { postgresOutbox } from '../src/infra/postgres/outbox/outbox.ts';
 import { createPool } from '../src/infra/postgres/pool.ts';
-import { postgresOutbox } from '../src/infra/postgres/relay/outbox.ts';
+import type { PendingEvent } from '../src/relay/ports.ts';
 import { LedgerClient } from './client.ts';
 import { differences } from './debezium/compare.ts';
 import { connectJars, startConnect } from './debezium/connect.ts';
@@ -21,7 +21,7 @@ import { startSystem } from './system.ts';
 const HELP = `npm run debezium-trial: lets Kafka Connect with Debezium read the outbox, configured by
 deploy/debezium, instead of the relay: pays through the API, kills Connect on the way, and
 compares every record with the one that the relay would have sent. Fetches 40 MB on first
-use; takes a minute. Ends with 0 if nothing was lost, invented or out of order, with 1 otherwise.`;
+use; takes a minute. Ends with 0 if nothing was lost, orphaned or out of order, with 1 otherwise.`;
 
 const ROOT = join(import.meta.dirname, '..');
 const FOLDER = join(ROOT, '.local/debezium-trial');

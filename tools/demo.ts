@@ -1,6 +1,6 @@
 import { AssertionError, partialDeepStrictEqual } from 'node:assert/strict';
 import { type ServiceError, status } from '@grpc/grpc-js';
-import { reconcile } from '../src/app/reconcile.ts';
+import { reconcile } from '../src/app/reconciliation/books.ts';
 import { AccountType, OpenAccountRequest, OpenAccountResponse } from '../src/gen/payment/v1/account.ts';
 import {
   AuthorizePaymentRequest,
@@ -13,7 +13,7 @@ import {
   PaymentStatus,
 } from '../src/gen/payment/v1/payment.ts';
 import { createPool } from '../src/infra/postgres/pool.ts';
-import { postgresBooks } from '../src/infra/postgres/reconciliation.ts';
+import { postgresBooks } from '../src/infra/postgres/reconciliation/books.ts';
 import { LedgerClient } from './client.ts';
 import { consumeEvents, type EventConsumer } from './events.ts';
 import { untilInterrupted } from './interrupt.ts';

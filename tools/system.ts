@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { migrate } from './migrate.ts';
+import { migrate } from '../src/cli/migrate.ts';
 import { GuardedProcess } from './stack/guarded-process.ts';
 import { type Stack, startStack } from './stack/stack.ts';
 

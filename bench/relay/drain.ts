@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
-import { OUTBOX_CHANNEL } from '../../src/app/relay-ports.ts';
+import { OUTBOX_CHANNEL } from '../../src/infra/redis/channels.ts';
 import type { BenchDatabase } from '../database.ts';
 import type { Environment } from '../environment.ts';
 import { residentBytes } from '../process-stats.ts';

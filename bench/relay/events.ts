@@ -1,6 +1,6 @@
 import { monotonicFactory, ulidToUUID } from 'ulid';
 import { shardOf } from '../../src/app/domain/shard.ts';
-import type { PendingEvent } from '../../src/app/relay-ports.ts';
+import type { PendingEvent } from '../../src/relay/ports.ts';
 import type { BenchDatabase } from '../database.ts';
 
 /** As many as the topic has partitions. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { OUTBOX_CHANNEL } from '../../src/app/relay-ports.ts';
+import { OUTBOX_CHANNEL } from '../../src/infra/redis/channels.ts';
 import { type BenchDatabase, connect } from '../database.ts';
 import { Histogram } from '../load/histogram.ts';
 import { rounded } from '../statistics.ts';

@@ -10,7 +10,7 @@ import { CURRENCIES } from './currencies.ts';
 // Every check of a request by itself. What needs the books is decided in app/domain.
 // Each function throws one ServiceError INVALID_REQUEST that names every bad field.
 
-/** The amount is not among them: one that is not positive is a decline, see screen(). */
+/** The amount is not among them: one that is not positive is a decline, see precheck(). */
 export function checkAuthorizePayment(request: AuthorizePaymentRequest): void {
   refuse(
     text('idempotency_key', request.idempotencyKey, 1, 255),

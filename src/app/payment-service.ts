@@ -1,6 +1,6 @@
 import type { Outcome } from './authorize-payments.ts';
 import type { Account, AccountType, Balance } from './domain/account.ts';
-import { rateLimited, screen } from './domain/authorize.ts';
+import { precheck, rateLimited } from './domain/authorize.ts';
 import type { Decline, Payment } from './domain/payment.ts';
 import { ContendedError, ServiceError } from './errors.ts';
 import type { GroupCommit } from './group-commit.ts';
@@ -38,7 +38,7 @@ export class Payments {
    * Throws ServiceError KEY_REUSED; UNAVAILABLE if an account stays locked; and those of GroupCommit.submit.
    */
   async authorize(request: AuthorizeRequest, abandoned: () => boolean): Promise<AuthorizeResult> {
-    const decline = screen(request);
+    const decline = precheck(request);
     if (decline !== undefined) return { kind: 'REFUSED', decline, retryAfterMs: 0, at: new Date() };
 
     const retryAfterMs = await this.#limiter.take(request.payerAccountId);

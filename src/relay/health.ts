@@ -1,4 +1,4 @@
-import type { EventPublisher } from '../app/relay-ports.ts';
+import type { EventPublisher } from './ports.ts';
 
 export interface Watched {
   readonly relay: {

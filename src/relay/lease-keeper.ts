@@ -1,6 +1,6 @@
-import type { Lease, LeaseView, Logger, ShardLeases } from '../app/relay-ports.ts';
 import type { RelayMetrics } from './metrics.ts';
-import type { ShardLane } from './shard-lane.ts';
+import type { Lease, LeaseView, Logger, ShardLeases } from './ports.ts';
+import type { ShardPublisher } from './shard-publisher.ts';
 
 export interface KeeperSettings {
   /** Unique for each start of a process. */
@@ -16,12 +16,12 @@ export interface KeeperSettings {
 export class LeaseKeeper {
   readonly #leases: ShardLeases;
   readonly #settings: KeeperSettings;
-  readonly #startLane: (lease: Lease) => ShardLane;
+  readonly #startPublisher: (lease: Lease) => ShardPublisher;
   /** Tells other workers that shards came free, or that the share has changed. */
   readonly #announce: () => void;
   readonly #metrics: RelayMetrics;
   readonly #log: Logger;
-  readonly #lanes = new Map<number, ShardLane>();
+  readonly #lanes = new Map<number, ShardPublisher>();
   /** Shards that finish what is in flight, to be given back or because they were lost; no second lane may start beside them. */
   readonly #leaving = new Map<number, Promise<void>>();
   /** Until when the leases run at least, by this process's clock. */
@@ -31,20 +31,20 @@ export class LeaseKeeper {
   constructor(
     leases: ShardLeases,
     settings: KeeperSettings,
-    startLane: (lease: Lease) => ShardLane,
+    startPublisher: (lease: Lease) => ShardPublisher,
     announce: () => void,
     metrics: RelayMetrics,
     log: Logger,
   ) {
     this.#leases = leases;
     this.#settings = settings;
-    this.#startLane = startLane;
+    this.#startPublisher = startPublisher;
     this.#announce = announce;
     this.#metrics = metrics;
     this.#log = log;
   }
 
-  get lanes(): Iterable<ShardLane> {
+  get lanes(): Iterable<ShardPublisher> {
     return this.#lanes.values();
   }
 
@@ -127,14 +127,14 @@ export class LeaseKeeper {
   #adopt(leases: readonly Lease[]): void {
     for (const lease of leases) {
       if (this.#lanes.has(lease.shard) || this.#leaving.has(lease.shard)) continue;
-      const lane = this.#startLane(lease);
+      const lane = this.#startPublisher(lease);
       this.#lanes.set(lease.shard, lane);
       this.#log.info({ shard: lease.shard, epoch: lease.epoch.toString() }, 'shard claimed');
       lane.wake();
     }
   }
 
-  #giveBack(lane: ShardLane): void {
+  #giveBack(lane: ShardPublisher): void {
     const { shard } = lane.lease;
     this.#lanes.delete(shard);
     const released = lane

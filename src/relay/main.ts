@@ -9,21 +9,28 @@ import { ConfigError, loadRelayConfig, type RelayConfig } from '../config.ts';
 import { kafkaClient } from '../infra/kafka/client.ts';
 import { kafkaEventLog } from '../infra/kafka/event-log.ts';
 import { KafkaPublisher } from '../infra/kafka/publisher.ts';
-import { ensureTopic, TopicMismatch } from '../infra/kafka/topic.ts';
+import { ensureTopic, TopicMismatchError } from '../infra/kafka/topic.ts';
 import { startMetricsServer } from '../infra/metrics-server.ts';
-import { postgresIdempotencyKeys, postgresReconciliationHistory } from '../infra/postgres/housekeeping.ts';
+import { postgresOutbox } from '../infra/postgres/outbox/outbox.ts';
+import { sampleOutbox } from '../infra/postgres/outbox/sample.ts';
+import { countShards, postgresShardLeases } from '../infra/postgres/outbox/shard-leases.ts';
 import { createPool } from '../infra/postgres/pool.ts';
-import { postgresBooks } from '../infra/postgres/reconciliation.ts';
-import { postgresAuditedPayments, postgresAuditRecords, sampleAudits } from '../infra/postgres/relay/event-audit.ts';
-import { postgresOutbox } from '../infra/postgres/relay/outbox.ts';
-import { sampleOutbox } from '../infra/postgres/relay/outbox-sample.ts';
-import { countShards, postgresShardLeases } from '../infra/postgres/relay/shard-leases.ts';
+import { postgresBooks } from '../infra/postgres/reconciliation/books.ts';
+import {
+  postgresAuditedPayments,
+  postgresAuditRecords,
+  sampleAudits,
+} from '../infra/postgres/reconciliation/event-audit.ts';
+import {
+  postgresIdempotencyKeys,
+  postgresReconciliationHistory,
+} from '../infra/postgres/reconciliation/housekeeping.ts';
+import { redisSignals } from '../infra/redis/signals.ts';
 import { Backoff } from './backoff.ts';
-import { chores } from './chores.ts';
 import { Health } from './health.ts';
-import { Housekeeping } from './housekeeping.ts';
+import { Housekeeping } from './job-runner.ts';
+import { jobs } from './jobs.ts';
 import { auditGauges, booksGauges, outboxGauges, relayMetrics } from './metrics.ts';
-import { redisSignals } from './redis-signals.ts';
 import { Relay } from './relay.ts';
 
 let config: RelayConfig;
@@ -62,7 +69,7 @@ collectDefaultMetrics({ register: registry });
 
 const pool = createPool({
   connectionString: config.DATABASE_URL,
-  // One each to read, to delete, to renew, to bury or hold, to vacuum and for a chore, and three for a scrape's samples.
+  // One each to read, to delete, to renew, to deadLetter or hold, to vacuum and for a job, and three for a scrape's samples.
   max: 9,
   applicationName: 'payment-ledger-relay',
   queryTimeoutMs: 10_000,
@@ -97,7 +104,7 @@ outboxGauges(registry, () => sampleOutbox(pool), log);
 booksGauges(registry, history, log);
 auditGauges(registry, () => sampleAudits(pool), log);
 const housekeeping = new Housekeeping(
-  chores(
+  jobs(
     {
       books: postgresBooks(pool),
       history,
@@ -140,7 +147,7 @@ health.stop();
 await Promise.allSettled([housekeeping.stop(), publisher.close(), signals.close(), metricsServer.close()]);
 await pool.end();
 log.info('relay stopped');
-// A chore that was given up may still be waiting for Kafka.
+// A job that was given up may still be waiting for Kafka.
 process.exit();
 
 /** Waits until the topic is there and fits; false if the process is to stop before. */
@@ -155,7 +162,7 @@ async function topicReady(database: pg.Pool): Promise<boolean> {
       });
       return true;
     } catch (error) {
-      if (error instanceof TopicMismatch) {
+      if (error instanceof TopicMismatchError) {
         log.fatal(error.message);
         process.exit(1);
       }

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { AuditSample } from '../app/audit-ports.ts';
-import type { ReconciliationHistory } from '../app/housekeeping.ts';
-import type { Logger, OutboxSample, PendingEvent } from '../app/relay-ports.ts';
+import type { ReconciliationHistory } from '../app/reconciliation/housekeeping.ts';
+import type { AuditSample } from '../app/reconciliation/ports.ts';
+import type { Logger, OutboxSample, PendingEvent } from './ports.ts';
 
 /** What one worker counts about itself. */
 export interface RelayMetrics {
@@ -74,11 +74,11 @@ export function outboxGauges(registry: Registry, sample: () => Promise<OutboxSam
       'Age of the oldest event that waits to be published.',
       ({ oldestPendingSeconds }) => oldestPendingSeconds,
     ],
-    payment_ledger_outbox_held_keys: [
+    payment_ledger_outbox_blocked_keys: [
       'Keys held by an event that Kafka refused: dead letters.',
       ({ deadLetters }) => deadLetters,
     ],
-    payment_ledger_outbox_held_events: ['Events that wait behind a dead letter of their key.', ({ held }) => held],
+    payment_ledger_outbox_blocked_events: ['Events that wait behind a dead letter of their key.', ({ held }) => held],
     payment_ledger_postgres_oldest_transaction_seconds: [
       'Age of the longest open transaction.',
       ({ oldestTransactionSeconds }) => oldestTransactionSeconds,
@@ -106,11 +106,11 @@ export function auditGauges(registry: Registry, sample: () => Promise<AuditSampl
     ],
     payment_ledger_events_invented: [
       'Records on Kafka that belong to no payment, found in the last day; 0 is well.',
-      (audits) => audits?.invented,
+      (audits) => audits?.orphaned,
     ],
-    payment_ledger_events_unproven: [
+    payment_ledger_events_unverifiable: [
       'Payments audited in the last day whose events the topic no longer holds.',
-      (audits) => audits?.unproven,
+      (audits) => audits?.unverifiable,
     ],
     payment_ledger_events_audited_to_timestamp_seconds: [
       'Payments that came in before then were audited.',

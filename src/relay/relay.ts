@@ -1,18 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type {
-  Acknowledged,
-  EventPublisher,
-  Lease,
-  Logger,
-  Outbox,
-  ShardLeases,
-  ShardPage,
-} from '../app/relay-ports.ts';
 import { Backoff } from './backoff.ts';
 import { coalesce } from './coalesce.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import type { RelayMetrics } from './metrics.ts';
-import { type Page, ShardLane } from './shard-lane.ts';
+import type { Acknowledged, EventPublisher, Lease, Logger, Outbox, ShardLeases, ShardPage, Signals } from './ports.ts';
+import { type Page, ShardPublisher } from './shard-publisher.ts';
 import { OutboxVacuum } from './vacuum.ts';
 
 export interface RelaySettings {
@@ -25,15 +17,6 @@ export interface RelaySettings {
   readonly batchBytes: number;
   /** How often to look for events when there is nothing to do and no hint. */
   readonly pollMs: number;
-}
-
-/** Hints between processes. All may be lost: they only make things happen sooner. */
-export interface Signals {
-  /** Events were committed. */
-  onCommitted(listener: () => void): void;
-  /** Shards came free, or the number of workers changed. */
-  onShardsChanged(listener: () => void): void;
-  shardsChanged(): void;
 }
 
 export interface RelayServices {
@@ -70,8 +53,8 @@ export class Relay {
     this.#settings = settings;
     this.#services = services;
     const { leases, signals, metrics, log } = services;
-    const startLane = this.#laneFactory();
-    this.#keeper = new LeaseKeeper(leases, settings, startLane, () => signals.shardsChanged(), metrics, log);
+    const startPublisher = this.#laneFactory();
+    this.#keeper = new LeaseKeeper(leases, settings, startPublisher, () => signals.shardsChanged(), metrics, log);
   }
 
   /** Claims a fair share of the shards and publishes what they hold. Returns how many events that were. */
@@ -149,7 +132,7 @@ export class Relay {
   }
 
   /** Lanes share their statements: however many shards are busy, one read and one delete run at a time. */
-  #laneFactory(): (lease: Lease) => ShardLane {
+  #laneFactory(): (lease: Lease) => ShardPublisher {
     const { outbox, publisher, metrics, log } = this.#services;
     const { batchSize, batchBytes } = this.#settings;
 
@@ -172,7 +155,7 @@ export class Relay {
       return published.map(({ lease }) => current.has(lease.shard));
     });
     return (lease) =>
-      new ShardLane(lease, {
+      new ShardPublisher(lease, {
         read: (shard, except) => read({ shard, except }),
         remove: (held, positions) => remove({ lease: held, positions }),
         outbox,

@@ -1,4 +1,4 @@
-import type { Logger } from '../app/relay-ports.ts';
+import type { Logger } from './ports.ts';
 
 /** So many deleted rows are about five megabytes of dead table. */
 const VACUUM_AFTER_ROWS = 10_000;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { replay } from '../../src/app/replay.ts';
-import { postgresPaymentHistory, postgresReplayOutbox } from '../../src/infra/postgres/relay/replay.ts';
+import { postgresPaymentHistory, postgresReplayOutbox } from '../../src/infra/postgres/outbox/replay.ts';
 import { consumeEvents, type EventConsumer } from '../../tools/events.ts';
 import { createSystem, type System } from '../support/system.ts';
 

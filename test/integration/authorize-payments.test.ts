@@ -4,11 +4,11 @@ import { authorizePayments, type Outcome } from '../../src/app/authorize-payment
 import type { Payment } from '../../src/app/domain/payment.ts';
 import { GroupCommit } from '../../src/app/group-commit.ts';
 import type { AuthorizeCommand } from '../../src/app/ports.ts';
+import { shardCount } from '../../src/infra/postgres/outbox/shard-count.ts';
+import { claimKeys } from '../../src/infra/postgres/payments/claim-keys.ts';
+import { PostgresUnitOfWork } from '../../src/infra/postgres/payments/unit-of-work.ts';
 import { createPool } from '../../src/infra/postgres/pool.ts';
 import { probeWritable } from '../../src/infra/postgres/probe.ts';
-import { claimKeys } from '../../src/infra/postgres/repositories/idempotency.ts';
-import { shardCount } from '../../src/infra/postgres/repositories/outbox.ts';
-import { PostgresUnitOfWork } from '../../src/infra/postgres/unit-of-work.ts';
 import { auditBooks } from '../support/books.ts';
 import { type CuttingProxy, startCuttingProxy } from '../support/cutting-proxy.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';

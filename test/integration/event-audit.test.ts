@@ -1,18 +1,18 @@
 import { spawnSync } from 'node:child_process';
 import { ulid, ulidToUUID } from 'ulid';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
-import { auditEvents } from '../../src/app/audit-events.ts';
-import { AUDIT_LIMITS, type AuditReport, auditLately } from '../../src/app/audit-lately.ts';
 import { shardOf } from '../../src/app/domain/shard.ts';
+import { auditEvents } from '../../src/app/reconciliation/audit-events.ts';
+import { AUDIT_LIMITS, type AuditReport, auditLately } from '../../src/app/reconciliation/audit-lately.ts';
 import { withAdmin } from '../../src/infra/kafka/client.ts';
 import { kafkaEventLog } from '../../src/infra/kafka/event-log.ts';
 import { ensureTopic } from '../../src/infra/kafka/topic.ts';
-import { postgresDeadLetters } from '../../src/infra/postgres/relay/dead-letters.ts';
+import { postgresDeadLetters } from '../../src/infra/postgres/outbox/dead-letters.ts';
 import {
   postgresAuditedPayments,
   postgresAuditRecords,
   sampleAudits,
-} from '../../src/infra/postgres/relay/event-audit.ts';
+} from '../../src/infra/postgres/reconciliation/event-audit.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import {
   createRelay,
@@ -26,7 +26,7 @@ import {
 import { createSystem } from '../support/system.ts';
 
 const TOO_LARGE = 20_000;
-const WELL = { waiting: 0, missing: 0, missingIds: [], unproven: 0, invented: [] };
+const WELL = { waiting: 0, missing: 0, missingIds: [], unverifiable: 0, orphaned: [] };
 const KEYS = Array.from({ length: 30 }, (_, index) => `acc-${index}`);
 
 describe('an audit of events', () => {
@@ -104,7 +104,7 @@ describe('an audit of events', () => {
     await sendAgain(first!);
     await sendAgain(first!);
     expect(await audit()).toEqual({ ...WELL, paymentsAudited: 30 });
-    expect(await sampleAudits(database.pool)).toMatchObject({ missing: 0, invented: 0, unproven: 0 });
+    expect(await sampleAudits(database.pool)).toMatchObject({ missing: 0, orphaned: 0, unverifiable: 0 });
     const { groups } = await withAdmin(testKafka(), (admin) => admin.listGroups());
     expect(groups.filter(({ groupId }) => groupId.includes(topic))).toEqual([]);
   });
@@ -134,7 +134,7 @@ describe('an audit of events', () => {
     const deadLetters = postgresDeadLetters(database.pool);
     await deadLetters.discard(discarded!.eventId);
     await pay(['acc-3']);
-    expect(await database.query('select from outbox_held')).toHaveLength(1);
+    expect(await database.query('select from outbox_blocked')).toHaveLength(1);
     // The dead letter, the one it holds, and the one that has just come.
     expect(await audit()).toEqual({ ...WELL, paymentsAudited: 5, waiting: 3 });
 
@@ -168,8 +168,8 @@ describe('an audit of events', () => {
       paymentsAudited: 90,
       waiting: 0,
       missing: lost.map(({ eventId }) => eventId),
-      unproven: 0,
-      invented: [],
+      unverifiable: 0,
+      orphaned: [],
     });
   });
 
@@ -188,11 +188,11 @@ describe('an audit of events', () => {
     await producer.disconnect();
     await pay(KEYS);
     await send();
-    const { invented, ...others } = await audit();
+    const { orphaned, ...others } = await audit();
     expect(others).toMatchObject({ missing: 0, paymentsAudited: 60 });
-    for (const id of [nobody, tomorrow, 'x', '']) expect(invented).toContainEqual(expect.stringContaining(`"${id}"`));
-    expect(invented).toHaveLength(4);
-    expect(await sampleAudits(database.pool)).toMatchObject({ invented: 4 });
+    for (const id of [nobody, tomorrow, 'x', '']) expect(orphaned).toContainEqual(expect.stringContaining(`"${id}"`));
+    expect(orphaned).toHaveLength(4);
+    expect(await sampleAudits(database.pool)).toMatchObject({ orphaned: 4 });
   });
 
   it('does not blame a topic that was made after the payments', async () => {
@@ -204,8 +204,12 @@ describe('an audit of events', () => {
     );
     await pay(KEYS);
     await send();
-    expect(await audit({ pageSize: 1, mostPages: 1 })).toMatchObject({ missing: 0, unproven: 1, paymentsAudited: 1 });
-    expect(await audit({ pageSize: 10 })).toMatchObject({ missing: 0, unproven: 0, paymentsAudited: 30 });
+    expect(await audit({ pageSize: 1, mostPages: 1 })).toMatchObject({
+      missing: 0,
+      unverifiable: 1,
+      paymentsAudited: 1,
+    });
+    expect(await audit({ pageSize: 10 })).toMatchObject({ missing: 0, unverifiable: 0, paymentsAudited: 30 });
   });
 
   it('waits while more events than it can compare with are in the outbox', async () => {
@@ -223,8 +227,8 @@ describe('an audit of events', () => {
     const [lost] = await pay(KEYS.filter((other) => shardOf(other, SHARDS) !== shardOf(key, SHARDS)));
     await lose(lost!);
     await send();
-    expect(await audit()).toMatchObject({ unproven: 10, missing: 1, missingIds: [lost!.eventId] });
-    expect(await sampleAudits(database.pool)).toMatchObject({ unproven: 10 });
+    expect(await audit()).toMatchObject({ unverifiable: 10, missing: 1, missingIds: [lost!.eventId] });
+    expect(await sampleAudits(database.pool)).toMatchObject({ unverifiable: 10 });
     // What was lost before retention came stays known.
     await removeRecords(shardOf(lost!.key, SHARDS));
     expect(await audit()).toMatchObject({ missing: 1 });
@@ -258,7 +262,7 @@ describe('an audit of events', () => {
     await pay(KEYS);
     await send();
     const other = await createTopic();
-    expect(await audit({}, other)).toEqual({ ...WELL, paymentsAudited: 30, unproven: 30 });
+    expect(await audit({}, other)).toEqual({ ...WELL, paymentsAudited: 30, unverifiable: 30 });
   });
 
   it('counts once when two start from the same place', async () => {
@@ -300,7 +304,7 @@ describe('an audit of events', () => {
   function byHand() {
     const { PATH } = process.env;
     const env = { PATH, DATABASE_URL: database.url, KAFKA_BROKERS: inject('kafkaBrokers'), KAFKA_TOPIC: topic };
-    const { status, stdout } = spawnSync(process.execPath, ['tools/reconcile.ts', '--events'], {
+    const { status, stdout } = spawnSync(process.execPath, ['src/cli/reconcile.ts', '--events'], {
       env,
       encoding: 'utf8',
     });
@@ -311,7 +315,7 @@ describe('an audit of events', () => {
 describe('a relay', () => {
   it('audits by itself, and tells of a payment that has no event', async () => {
     const system = await createSystem();
-    // Chores of its own, which no other test's relay does.
+    // Jobs of its own, which no other test's relay does.
     const redisUrl = new URL(inject('redisUrl'));
     redisUrl.pathname = '/8';
     // Of two payments before the hour that the schedule leaves alone, one was sent in its time.

@@ -3,7 +3,7 @@ import { copyFile, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promi
 import { tmpdir } from 'node:os';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
-import { migrate } from '../../tools/migrate.ts';
+import { migrate } from '../../src/cli/migrate.ts';
 import { createEmptyDatabase, execute } from '../support/empty-database.ts';
 
 const released = new URL('../../migrations/', import.meta.url);

@@ -1,9 +1,9 @@
 import { ulid, ulidToUUID } from 'ulid';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { reconcileLately } from '../../src/app/housekeeping.ts';
-import { reconcile } from '../../src/app/reconcile.ts';
-import { postgresReconciliationHistory } from '../../src/infra/postgres/housekeeping.ts';
-import { postgresBooks } from '../../src/infra/postgres/reconciliation.ts';
+import { reconcile } from '../../src/app/reconciliation/books.ts';
+import { reconcileLately } from '../../src/app/reconciliation/housekeeping.ts';
+import { postgresBooks } from '../../src/infra/postgres/reconciliation/books.ts';
+import { postgresReconciliationHistory } from '../../src/infra/postgres/reconciliation/housekeeping.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 
 const HOUR_MS = 3_600_000;

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { shardOf } from '../../src/app/domain/shard.ts';
-import type { DeadLetters } from '../../src/app/relay-ports.ts';
 import { withAdmin } from '../../src/infra/kafka/client.ts';
-import { postgresDeadLetters } from '../../src/infra/postgres/relay/dead-letters.ts';
+import { postgresDeadLetters } from '../../src/infra/postgres/outbox/dead-letters.ts';
+import type { DeadLetters } from '../../src/relay/ports.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import {
   byKey,
@@ -48,7 +48,7 @@ describe('an event that Kafka refuses for good', () => {
     await database.close();
   });
 
-  const countHeld = async () => (await database.query('select from outbox_held')).length;
+  const countHeld = async () => (await database.query('select from outbox_blocked')).length;
   const countPending = async () => (await database.query('select from outbox')).length;
 
   async function raiseLimit(): Promise<void> {

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import kafkajs, { CompressionTypes, type Message } from 'kafkajs';
 import { describe, expect, it } from 'vitest';
-import type { PendingEvent } from '../../src/app/relay-ports.ts';
 import { cloudEvent } from '../../src/infra/kafka/cloud-event.ts';
 import { sendEncoded } from '../../src/infra/kafka/encoded-batch.ts';
 import { encodeRecords, type KafkaRecord } from '../../src/infra/kafka/records.ts';
+import type { PendingEvent } from '../../src/relay/ports.ts';
 import { createTopic, testKafka, testPublisher } from '../support/relay.ts';
 
 interface Codec {

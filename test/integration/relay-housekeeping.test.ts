@@ -1,8 +1,8 @@
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
-import { expireKeys } from '../../src/app/housekeeping.ts';
-import { postgresIdempotencyKeys } from '../../src/infra/postgres/housekeeping.ts';
-import { Housekeeping, type HousekeepingSettings } from '../../src/relay/housekeeping.ts';
+import { expireKeys } from '../../src/app/reconciliation/housekeeping.ts';
+import { postgresIdempotencyKeys } from '../../src/infra/postgres/reconciliation/housekeeping.ts';
+import { Housekeeping, type HousekeepingSettings } from '../../src/relay/job-runner.ts';
 import { createDatabase } from '../support/database.ts';
 import { silent } from '../support/relay.ts';
 
@@ -20,20 +20,20 @@ describe('housekeeping', () => {
     url.pathname = '/7';
     redis = new Redis(url.href);
     runs.length = 0;
-    const chore = {
+    const job = {
       name: 'count',
       everyMs: EVERY_MS,
       run: async () => ({ total: runs.push(Date.now()) }),
     };
     settings = { redisUrl: url.href, queue: `housekeeping-${crypto.randomUUID()}`, rescheduleMs: 200 };
-    workers = [1, 2, 3].map(() => new Housekeeping([chore], settings, silent));
+    workers = [1, 2, 3].map(() => new Housekeeping([job], settings, silent));
   });
   afterEach(async () => {
     await Promise.all(workers.map((worker) => worker.stop()));
     redis.disconnect();
   });
 
-  it('does each chore once in its time however many workers are up, and however often they schedule it', async () => {
+  it('does each job once in its time however many workers are up, and however often they schedule it', async () => {
     for (const worker of workers) worker.start();
     await new Promise((resume) => setTimeout(resume, 10 * EVERY_MS));
     expect(runs.length).toBeGreaterThanOrEqual(7);
@@ -48,7 +48,7 @@ describe('housekeeping', () => {
     await expect.poll(() => runs.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(before + 3);
   });
 
-  it('gives up a chore that is being done when it stops', async () => {
+  it('gives up a job that is being done when it stops', async () => {
     const begun = Promise.withResolvers<AbortSignal>();
     const endless = {
       name: 'endless',

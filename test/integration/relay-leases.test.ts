@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { shardOf } from '../../src/app/domain/shard.ts';
-import type { Outbox, ShardLeases } from '../../src/app/relay-ports.ts';
-import { postgresOutbox } from '../../src/infra/postgres/relay/outbox.ts';
-import { postgresShardLeases } from '../../src/infra/postgres/relay/shard-leases.ts';
+import { postgresOutbox } from '../../src/infra/postgres/outbox/outbox.ts';
+import { postgresShardLeases } from '../../src/infra/postgres/outbox/shard-leases.ts';
 import { fairShare } from '../../src/relay/lease-keeper.ts';
+import type { Outbox, ShardLeases } from '../../src/relay/ports.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { createRelay, createTopic, OutboxWriter, SHARDS } from '../support/relay.ts';
 
@@ -70,14 +70,14 @@ describe('shard leases', () => {
     const [current] = (await leases.claim('new', LONG_MS, SHARDS)).filter((lease) => lease.shard === shard);
 
     expect(await outbox.remove([{ lease: old, positions: [first!.position] }])).toEqual(new Set());
-    expect(await outbox.bury(old, first!, 'refused')).toBe(false);
+    expect(await outbox.deadLetter(old, first!, 'refused')).toBe(false);
     expect(await outbox.read([{ shard, except: [] }], LIMITS)).toHaveLength(2);
 
-    expect(await outbox.bury(current!, first!, 'refused')).toBe(true);
+    expect(await outbox.deadLetter(current!, first!, 'refused')).toBe(true);
     await outbox.hold(old, [second!]);
-    expect(await database.query('select from outbox_held')).toHaveLength(0);
+    expect(await database.query('select from outbox_blocked')).toHaveLength(0);
     await outbox.hold(current!, [second!]);
-    expect(await database.query('select from outbox_held')).toHaveLength(1);
+    expect(await database.query('select from outbox_blocked')).toHaveLength(1);
     // A release that comes late does not take the shard from its new owner.
     await leases.release('old', [old]);
     expect((await leases.renew('new', LONG_MS)).held).toContainEqual(current);

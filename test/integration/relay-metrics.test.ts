@@ -48,7 +48,7 @@ describe('what a relay tells about itself', () => {
     const shown = await metrics();
     await open.query('rollback');
     open.release();
-    expect(shown['payment_ledger_outbox_held_keys']).toBe(1);
+    expect(shown['payment_ledger_outbox_blocked_keys']).toBe(1);
     expect(shown['payment_ledger_postgres_oldest_transaction_seconds']).toBeGreaterThan(0.2);
   });
 
@@ -56,16 +56,16 @@ describe('what a relay tells about itself', () => {
     expect(await metrics()).not.toHaveProperty('payment_ledger_events_missing');
     await system.database.query(`
       insert into event_audits
-        (previous_id, audited_at, topic, audited_to, offsets, held_since, payments_audited, payments_unproven, invented)
+        (previous_id, audited_at, topic, audited_to, offsets, retained_since, payments_audited, payments_unverifiable, orphaned)
       values (null, now() - interval '2 days', 'a', '0199b2a3-d3ff-0000-0000-000000000000', '{}', '{}', 9, 8, '{z}'),
              (1, now(), 'a', '0199b2a3-d400-0000-0000-000000000000', '{}', '{}', 9, 4, '{x,y}')`);
     await system.database.query(
-      'insert into unsettled_events values (gen_random_uuid(), true), (gen_random_uuid(), false)',
+      'insert into unconfirmed_events values (gen_random_uuid(), true), (gen_random_uuid(), false)',
     );
     expect(await metrics()).toMatchObject({
       payment_ledger_events_missing: 1,
       payment_ledger_events_invented: 2,
-      payment_ledger_events_unproven: 4,
+      payment_ledger_events_unverifiable: 4,
       payment_ledger_events_audited_to_timestamp_seconds: 0x0199b2a3d400 / 1_000,
     });
   });

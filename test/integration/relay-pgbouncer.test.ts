@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { postgresDeadLetters } from '../../src/infra/postgres/outbox/dead-letters.ts';
 import { createPool } from '../../src/infra/postgres/pool.ts';
-import { postgresDeadLetters } from '../../src/infra/postgres/relay/dead-letters.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { findPgBouncer, type PgBouncer, startPgBouncer } from '../support/pgbouncer.ts';
 import { byKey, createRelay, createTopic, OutboxWriter, readTopic } from '../support/relay.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { shardOf } from '../../src/app/domain/shard.ts';
-import { ensureTopic, TopicMismatch } from '../../src/infra/kafka/topic.ts';
-import { postgresOutbox } from '../../src/infra/postgres/relay/outbox.ts';
+import { ensureTopic, TopicMismatchError } from '../../src/infra/kafka/topic.ts';
+import { postgresOutbox } from '../../src/infra/postgres/outbox/outbox.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { byKey, createRelay, createTopic, OutboxWriter, readTopic, SHARDS, testKafka } from '../support/relay.ts';
 
@@ -146,7 +146,7 @@ describe('the relay', () => {
     await ensureTopic(kafka, { topic, partitions: SHARDS, replicationFactor: 1 });
     const other = await createTopic({}, 3);
     const refused = ensureTopic(kafka, { topic: other, partitions: SHARDS, replicationFactor: 1 });
-    await expect(refused).rejects.toThrow(TopicMismatch);
+    await expect(refused).rejects.toThrow(TopicMismatchError);
     await expect(refused).rejects.toThrow(/has 3 partitions but the outbox has 16 shards.*set KAFKA_TOPIC/);
   });
 });

@@ -2,7 +2,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { migrate } from '../../tools/migrate.ts';
+import { migrate } from '../../src/cli/migrate.ts';
 import { removeData, startStack } from '../../tools/stack/stack.ts';
 import { createEmptyDatabase, execute } from './empty-database.ts';
 

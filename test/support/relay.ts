@@ -4,14 +4,14 @@ import { Registry } from 'prom-client';
 import { monotonicFactory, ulidToUUID } from 'ulid';
 import { inject } from 'vitest';
 import { shardOf } from '../../src/app/domain/shard.ts';
-import type { Logger } from '../../src/app/relay-ports.ts';
 import { kafkaClient, withAdmin } from '../../src/infra/kafka/client.ts';
 import { KafkaPublisher } from '../../src/infra/kafka/publisher.ts';
 import { untilLeadersAnswer } from '../../src/infra/kafka/topic.ts';
-import { postgresOutbox } from '../../src/infra/postgres/relay/outbox.ts';
-import { postgresShardLeases } from '../../src/infra/postgres/relay/shard-leases.ts';
+import { postgresOutbox } from '../../src/infra/postgres/outbox/outbox.ts';
+import { postgresShardLeases } from '../../src/infra/postgres/outbox/shard-leases.ts';
 import { relayMetrics } from '../../src/relay/metrics.ts';
-import { Relay, type RelaySettings, type Signals } from '../../src/relay/relay.ts';
+import type { Logger, Signals } from '../../src/relay/ports.ts';
+import { Relay, type RelaySettings } from '../../src/relay/relay.ts';
 import { consumeEvents, type ReceivedEvent } from '../../tools/events.ts';
 import type { TestDatabase } from './database.ts';
 

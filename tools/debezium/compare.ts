@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { PendingEvent } from '../../src/app/relay-ports.ts';
 import { cloudEvent } from '../../src/infra/kafka/cloud-event.ts';
+import type { PendingEvent } from '../../src/relay/ports.ts';
 import type { ReceivedEvent } from '../events.ts';
 
 /**

@@ -9,7 +9,7 @@ export const INT64_MIN = -(2n ** 63n);
  * The declines that need no look at the books. They store nothing, so the
  * idempotency key stays free.
  */
-export function screen(request: PaymentRequest): Decline | undefined {
+export function precheck(request: PaymentRequest): Decline | undefined {
   if (request.amountCents <= 0n) {
     return { code: 'INVALID_AMOUNT', message: 'The amount must be more than zero.' };
   }

@@ -1,5 +1,5 @@
 import { type Admin, Kafka, logLevel } from 'kafkajs';
-import type { Logger } from '../../app/relay-ports.ts';
+import type { Logger } from '../../relay/ports.ts';
 
 export interface KafkaSettings {
   readonly brokers: readonly string[];

@@ -1,4 +1,4 @@
-import type { PendingEvent } from '../../app/relay-ports.ts';
+import type { PendingEvent } from '../../relay/ports.ts';
 import type { KafkaRecord } from './records.ts';
 
 /** Names this service as the origin of its events; ce_source and ce_id together are unique. */

@@ -1,4 +1,4 @@
-import { EventRefused } from '../../app/relay-ports.ts';
+import { EventRejectedError } from '../../relay/ports.ts';
 
 /**
  * The broker's answers that are about the batch itself, by their names in Kafka's
@@ -11,11 +11,11 @@ import { EventRefused } from '../../app/relay-ports.ts';
  */
 const REFUSALS = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_RECORD']);
 
-/** What a failed send means: EventRefused if repeating it is of no use, the error itself otherwise. */
+/** What a failed send means: EventRejectedError if repeating it is of no use, the error itself otherwise. */
 export function toPublishError(error: unknown): unknown {
   const type = protocolErrorType(error);
   if (type === undefined || !REFUSALS.has(type)) return error;
-  return new EventRefused(`${type}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  return new EventRejectedError(`${type}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
 }
 
 /** kafkajs wraps the broker's answer in errors that say whether it would retry; the answer itself has a type. */

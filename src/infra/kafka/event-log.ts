@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Admin, Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
-import type { EventLog, LocatedPartition, SentEvent } from '../../app/audit-ports.ts';
+import type { EventLog, LocatedPartition, SentEvent } from '../../app/reconciliation/ports.ts';
 import { withAdmin } from './client.ts';
 
 /** Compressed: a few batches, which take far more memory once kafkajs has read them. A larger batch comes alone. */

@@ -1,5 +1,5 @@
 import type { Kafka, Producer } from 'kafkajs';
-import { type EventPublisher, EventRefused, type Logger, type PendingEvent } from '../../app/relay-ports.ts';
+import { type EventPublisher, EventRejectedError, type Logger, type PendingEvent } from '../../relay/ports.ts';
 import { withAdmin } from './client.ts';
 import { cloudEvent } from './cloud-event.ts';
 import { sendEncoded } from './encoded-batch.ts';
@@ -54,7 +54,7 @@ export class KafkaPublisher implements EventPublisher {
       this.#answered();
     } catch (error) {
       const failure = toPublishError(error);
-      if (failure instanceof EventRefused) this.#answered();
+      if (failure instanceof EventRejectedError) this.#answered();
       else this.#unanswered();
       throw failure;
     }

@@ -15,13 +15,13 @@ export interface TopicSettings {
 }
 
 /** The topic and the outbox disagree; only an operator can say which of them is right. */
-export class TopicMismatch extends Error {
-  override readonly name = 'TopicMismatch';
+export class TopicMismatchError extends Error {
+  override readonly name = 'TopicMismatchError';
 }
 
 /**
  * Creates the topic if it is missing, and waits until it takes events. Throws
- * TopicMismatch if it has another number of partitions than the outbox has shards;
+ * TopicMismatchError if it has another number of partitions than the outbox has shards;
  * other errors mean Kafka cannot be had.
  */
 export async function ensureTopic(
@@ -40,7 +40,7 @@ export async function ensureTopic(
     }
     const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
     const found = topics[0]!.partitions.length;
-    if (found !== partitions) throw new TopicMismatch(mismatch(topic, found, partitions));
+    if (found !== partitions) throw new TopicMismatchError(mismatch(topic, found, partitions));
   });
 }
 

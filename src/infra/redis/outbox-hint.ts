@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { Counter, type Registry } from 'prom-client';
 import type { OutboxHint } from '../../app/ports.ts';
-import { OUTBOX_CHANNEL } from '../../app/relay-ports.ts';
+import { OUTBOX_CHANNEL } from './channels.ts';
 
 /**
  * Wakes the relay through Redis pub/sub. One message at a time: what is committed

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Balance } from '../../../src/app/domain/account.ts';
-import { authorize, INT64_MAX, INT64_MIN, rateLimited, screen } from '../../../src/app/domain/authorize.ts';
+import { authorize, INT64_MAX, INT64_MIN, precheck, rateLimited } from '../../../src/app/domain/authorize.ts';
 import type { PaymentRequest } from '../../../src/app/domain/payment.ts';
 
 const request: PaymentRequest = {
@@ -28,16 +28,16 @@ const payee = balance('acc-002');
 
 describe('screen', () => {
   test.each([0n, -1n, INT64_MIN])('refuses an amount of %d', (amountCents) => {
-    expect(screen({ ...request, amountCents })?.code).toBe('INVALID_AMOUNT');
+    expect(precheck({ ...request, amountCents })?.code).toBe('INVALID_AMOUNT');
   });
 
   test('refuses one account on both sides', () => {
-    expect(screen({ ...request, payeeAccountId: 'acc-001' })?.code).toBe('SAME_ACCOUNT');
+    expect(precheck({ ...request, payeeAccountId: 'acc-001' })?.code).toBe('SAME_ACCOUNT');
   });
 
   test('lets the smallest and the largest amount pass', () => {
-    expect(screen({ ...request, amountCents: 1n })).toBeUndefined();
-    expect(screen({ ...request, amountCents: INT64_MAX })).toBeUndefined();
+    expect(precheck({ ...request, amountCents: 1n })).toBeUndefined();
+    expect(precheck({ ...request, amountCents: INT64_MAX })).toBeUndefined();
   });
 });
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { SharedReads } from '../../../src/infra/postgres/shared-reads.ts';
+import { SharedReads } from '../../../src/infra/postgres/payments/shared-reads.ts';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Lease, LeaseView, ShardLeases } from '../../../app/relay-ports.ts';
+import type { Lease, LeaseView, ShardLeases } from '../../../relay/ports.ts';
 
 /** Leases in Postgres, by its clock: workers' clocks need not agree. Each method is one statement. */
 export function postgresShardLeases(pool: pg.Pool): ShardLeases {

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { OutboxSample } from '../../../app/relay-ports.ts';
+import type { OutboxSample } from '../../../relay/ports.ts';
 
 // Other roles' transactions show only to a role that is a member of pg_read_all_stats.
 const SAMPLE = `
@@ -7,7 +7,7 @@ const SAMPLE = `
     (select count(*) from outbox)::int as pending,
     (select extract(epoch from now() - min(created_at)) from outbox)::float8 as oldest_pending_seconds,
     (select count(*) from outbox_dead_letters)::int as dead_letters,
-    (select count(*) from outbox_held)::int as held,
+    (select count(*) from outbox_blocked)::int as held,
     (select extract(epoch from now() - min(xact_start)) from pg_stat_activity
      where backend_type = 'client backend' and pid <> pg_backend_pid())::float8 as oldest_transaction_seconds`;
 

@@ -1,12 +1,17 @@
-import type { AuditSources } from '../app/audit-events.ts';
-import { auditLately } from '../app/audit-lately.ts';
-import type { AuditRecords } from '../app/audit-ports.ts';
-import { expireKeys, type IdempotencyKeys, type ReconciliationHistory, reconcileLately } from '../app/housekeeping.ts';
-import type { Books } from '../app/reconcile.ts';
-import type { Logger, OutboxSample } from '../app/relay-ports.ts';
-import type { Chore } from './housekeeping.ts';
+import type { AuditSources } from '../app/reconciliation/audit-events.ts';
+import { auditLately } from '../app/reconciliation/audit-lately.ts';
+import type { Books } from '../app/reconciliation/books.ts';
+import {
+  expireKeys,
+  type IdempotencyKeys,
+  type ReconciliationHistory,
+  reconcileLately,
+} from '../app/reconciliation/housekeeping.ts';
+import type { AuditRecords } from '../app/reconciliation/ports.ts';
+import type { Job } from './job-runner.ts';
+import type { Logger, OutboxSample } from './ports.ts';
 
-export interface ChoreServices {
+export interface JobServices {
   readonly books: Books;
   readonly history: ReconciliationHistory;
   readonly keys: IdempotencyKeys;
@@ -15,7 +20,7 @@ export interface ChoreServices {
   readonly log: Logger;
 }
 
-export interface ChoreSettings {
+export interface JobSettings {
   readonly reconcileEveryMs: number;
   /** 0 is never. */
   readonly auditEventsEveryMs: number;
@@ -30,12 +35,12 @@ const LATE_SECONDS = 60;
 const LONG_TRANSACTION_SECONDS = 300;
 
 /** What housekeeping does, and how often. */
-export function chores(
-  services: ChoreServices,
-  { reconcileEveryMs, auditEventsEveryMs, keyRetentionDays }: ChoreSettings,
-): Chore[] {
+export function jobs(
+  services: JobServices,
+  { reconcileEveryMs, auditEventsEveryMs, keyRetentionDays }: JobSettings,
+): Job[] {
   const { books, history, keys, log } = services;
-  const all: Chore[] = [
+  const all: Job[] = [
     {
       name: 'reconcile',
       everyMs: reconcileEveryMs,
@@ -68,18 +73,18 @@ export function chores(
   return all;
 }
 
-function auditEvents({ audit, log }: ChoreServices, everyMs: number): Chore {
+function auditEvents({ audit, log }: JobServices, everyMs: number): Job {
   return {
     name: 'audit-events',
     everyMs,
     async run(signal) {
-      const { missingIds, invented, ...counts } = await auditLately(audit, audit.records, new Date(), signal);
+      const { missingIds, orphaned, ...counts } = await auditLately(audit, audit.records, new Date(), signal);
       for (const paymentId of missingIds)
         log.error({ paymentId }, 'the payment has no event, neither on Kafka nor waiting');
-      for (const problem of invented) log.error({ problem }, 'Kafka has an event that the books do not');
-      if (counts.unproven > 0)
+      for (const problem of orphaned) log.error({ problem }, 'Kafka has an event that the books do not');
+      if (counts.unverifiable > 0)
         log.warn({ ...counts }, 'events are too old to be looked for: the topic no longer has them');
-      return { ...counts, invented: invented.length };
+      return { ...counts, orphaned: orphaned.length };
     },
   };
 }

@@ -1,9 +1,9 @@
 import { Queue, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
-import type { Logger } from '../app/relay-ports.ts';
+import type { Logger } from './ports.ts';
 
-/** A chore that is done now and then by one of the workers. */
-export interface Chore {
+/** A job that is done now and then by one of the workers. */
+export interface Job {
   readonly name: string;
   readonly everyMs: number;
   /** Returns what to log. Once the signal says stop, nobody waits for it. */
@@ -18,11 +18,11 @@ export interface HousekeepingSettings {
 }
 
 /**
- * Runs chores on BullMQ: each of them once in its time, however many workers there
- * are. It carries no event and no payment; while Redis is away chores wait.
+ * Runs jobs on BullMQ: each of them once in its time, however many workers there
+ * are. It carries no event and no payment; while Redis is away jobs wait.
  */
 export class Housekeeping {
-  readonly #chores: ReadonlyMap<string, Chore>;
+  readonly #jobs: ReadonlyMap<string, Job>;
   readonly #settings: HousekeepingSettings;
   readonly #log: Logger;
   readonly #redis: Redis;
@@ -31,8 +31,8 @@ export class Housekeeping {
   readonly #stopping = new AbortController();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(chores: readonly Chore[], settings: HousekeepingSettings, log: Logger) {
-    this.#chores = new Map(chores.map((chore) => [chore.name, chore]));
+  constructor(jobs: readonly Job[], settings: HousekeepingSettings, log: Logger) {
+    this.#jobs = new Map(jobs.map((job) => [job.name, job]));
     this.#settings = settings;
     this.#log = log;
     // BullMQ wants commands to wait for Redis, for ever.
@@ -48,8 +48,8 @@ export class Housekeeping {
     this.#queue.on('error', away);
     this.#worker.on('error', away);
     this.#worker.on('failed', (job, error) => {
-      if (this.#stopping.signal.aborted) log.info({ chore: job?.name }, 'a chore was given up');
-      else log.error({ err: error, chore: job?.name }, 'a chore failed');
+      if (this.#stopping.signal.aborted) log.info({ job: job?.name }, 'a job was given up');
+      else log.error({ err: error, job: job?.name }, 'a job failed');
     });
   }
 
@@ -59,7 +59,7 @@ export class Housekeeping {
     this.#timer = setInterval(() => this.#reschedule(), this.#settings.rescheduleMs);
   }
 
-  /** A chore that is being done is given up: another worker does it again. */
+  /** A job that is being done is given up: another worker does it again. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     this.#stopping.abort(new Error('The worker is stopping'));
@@ -72,7 +72,7 @@ export class Housekeeping {
   #reschedule(): void {
     // Commands would only pile up until Redis is back.
     if (this.#redis.status !== 'ready' && this.#redis.status !== 'wait') return;
-    for (const { name, everyMs } of this.#chores.values()) {
+    for (const { name, everyMs } of this.#jobs.values()) {
       this.#queue
         .upsertJobScheduler(
           name,
@@ -82,16 +82,16 @@ export class Housekeeping {
             opts: { removeOnComplete: 10, removeOnFail: 100, attempts: 3, backoff: { type: 'fixed', delay: 5_000 } },
           },
         )
-        .catch((error: unknown) => this.#log.warn({ err: error, chore: name }, 'a chore could not be scheduled'));
+        .catch((error: unknown) => this.#log.warn({ err: error, job: name }, 'a job could not be scheduled'));
     }
   }
 
   async #run(name: string): Promise<object> {
-    const chore = this.#chores.get(name);
+    const job = this.#jobs.get(name);
     // Another version of this program has scheduled it, or its configuration asks for more.
-    if (chore === undefined) return { skipped: true };
-    const result = await untilAborted(chore.run, this.#stopping.signal);
-    this.#log.info({ chore: name, ...result }, 'chore done');
+    if (job === undefined) return { skipped: true };
+    const result = await untilAborted(job.run, this.#stopping.signal);
+    this.#log.info({ job: name, ...result }, 'job done');
     return result;
   }
 }

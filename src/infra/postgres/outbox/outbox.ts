@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Acknowledged, Lease, Outbox, PageLimits, PendingEvent, ShardPage } from '../../../app/relay-ports.ts';
+import type { Acknowledged, Lease, Outbox, PageLimits, PendingEvent, ShardPage } from '../../../relay/ports.ts';
 import { uuidToUlid } from '../../ulid.ts';
 import { plainArray } from '../array.ts';
 
@@ -8,7 +8,7 @@ export function postgresOutbox(pool: pg.Pool): Outbox {
   return {
     read: (pages, limits) => read(pool, pages, limits),
     remove: (published) => remove(pool, published),
-    bury: (lease, event, reason) => bury(pool, lease, event, reason),
+    deadLetter: (lease, event, reason) => deadLetter(pool, lease, event, reason),
     hold: (lease, events) => hold(pool, lease, events),
     vacuum: async () => {
       await pool.query('vacuum (skip_locked) outbox');
@@ -110,7 +110,7 @@ async function remove(pool: pg.Pool, published: readonly Acknowledged[]): Promis
 
 // The lock on the shard makes a claim wait: either the new owner sees the dead
 // letter when it reads, or the claim came first and nothing is written here.
-const BURY = `
+const DEAD_LETTER = `
   with fence as materialized (
     select shard from outbox_shards where shard = $1 and epoch = $2 for share
   ), refused as (
@@ -122,8 +122,8 @@ const BURY = `
   )
   select from fence`;
 
-async function bury(pool: pg.Pool, lease: Lease, event: PendingEvent, reason: string): Promise<boolean> {
-  const { rowCount } = await pool.query(BURY, [lease.shard, lease.epoch, event.position, reason]);
+async function deadLetter(pool: pg.Pool, lease: Lease, event: PendingEvent, reason: string): Promise<boolean> {
+  const { rowCount } = await pool.query(DEAD_LETTER, [lease.shard, lease.epoch, event.position, reason]);
   return rowCount === 1;
 }
 
@@ -141,7 +141,7 @@ const HOLD = `
       and outbox.aggregateid = letters.aggregateid
     returning outbox.*
   )
-  insert into outbox_held (shard, position, id, aggregatetype, aggregateid, type, payload, headers, created_at)
+  insert into outbox_blocked (shard, position, id, aggregatetype, aggregateid, type, payload, headers, created_at)
   select shard, position, id, aggregatetype, aggregateid, type, payload, headers, created_at from waiting`;
 
 async function hold(pool: pg.Pool, lease: Lease, events: readonly PendingEvent[]): Promise<void> {

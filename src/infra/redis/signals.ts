@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
-import { type Logger, OUTBOX_CHANNEL, SHARDS_CHANNEL } from '../app/relay-ports.ts';
-import type { Signals } from './relay.ts';
+import type { Logger, Signals } from '../../relay/ports.ts';
+import { OUTBOX_CHANNEL, SHARDS_CHANNEL } from './channels.ts';
 
 /**
  * Hints over Redis pub/sub. While Redis is away they are lost, not kept: nothing

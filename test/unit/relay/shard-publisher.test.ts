@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Registry } from 'prom-client';
 import { expect, it } from 'vitest';
-import { EventRefused, type PendingEvent } from '../../../src/app/relay-ports.ts';
 import { relayMetrics } from '../../../src/relay/metrics.ts';
-import { type LaneServices, ShardLane } from '../../../src/relay/shard-lane.ts';
+import { EventRejectedError, type PendingEvent } from '../../../src/relay/ports.ts';
+import { ShardPublisher, type ShardPublisherServices } from '../../../src/relay/shard-publisher.ts';
 
 const LEASE = { shard: 3, epoch: 1n };
 const PAGE = 4;
@@ -28,7 +28,7 @@ function slowlyRead(count: number, publish: (events: readonly PendingEvent[]) =>
   const reads = { underWay: 0, most: 0 };
   const delivered: bigint[] = [];
   const log = { debug: () => 0, info: () => 0, warn: () => 0, error: () => 0 };
-  const services: LaneServices = {
+  const services: ShardPublisherServices = {
     async read(_shard, except) {
       reads.underWay += 1;
       reads.most = Math.max(reads.most, reads.underWay);
@@ -42,7 +42,7 @@ function slowlyRead(count: number, publish: (events: readonly PendingEvent[]) =>
       return true;
     },
     outbox: {
-      async bury(_lease, buried) {
+      async deadLetter(_lease, buried) {
         left = left.filter(({ position }) => position !== buried.position);
         return true;
       },
@@ -65,9 +65,9 @@ function slowlyRead(count: number, publish: (events: readonly PendingEvent[]) =>
 
 it('has no read of the last pass under way when the next begins, after an event was refused', async () => {
   const { services, reads, delivered } = slowlyRead(20, (events) => {
-    if (events.some(({ position }) => position === 5n)) throw new EventRefused('too large');
+    if (events.some(({ position }) => position === 5n)) throw new EventRejectedError('too large');
   });
-  await new ShardLane(LEASE, services).drain();
+  await new ShardPublisher(LEASE, services).drain();
   expect(delivered).toEqual(Array.from({ length: 20 }, (_, n) => BigInt(n)).filter((position) => position !== 5n));
   expect(reads.most).toBe(1);
 });
@@ -77,7 +77,7 @@ it('has no read of the last pass under way when it tries again, after a send fai
   const { services, reads, delivered } = slowlyRead(20, () => {
     if (failures-- > 0) throw new Error('not the leader');
   });
-  const lane = new ShardLane(LEASE, services);
+  const lane = new ShardPublisher(LEASE, services);
   expect(await lane.drain()).toBe(0);
   expect(reads.underWay).toBe(0);
   await expect.poll(() => lane.drain(), { timeout: 5_000 }).toBe(20);

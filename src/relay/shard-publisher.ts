@@ -1,13 +1,13 @@
+import { Backoff } from './backoff.ts';
+import type { RelayMetrics } from './metrics.ts';
 import {
   type EventPublisher,
-  EventRefused,
+  EventRejectedError,
   type Lease,
   type Logger,
   type Outbox,
   type PendingEvent,
-} from '../app/relay-ports.ts';
-import { Backoff } from './backoff.ts';
-import type { RelayMetrics } from './metrics.ts';
+} from './ports.ts';
 
 export interface Page {
   readonly events: readonly PendingEvent[];
@@ -15,12 +15,12 @@ export interface Page {
   readonly full: boolean;
 }
 
-export interface LaneServices {
+export interface ShardPublisherServices {
   /** The lowest events left in the shard, but for those at the given positions. */
   readonly read: (shard: number, except: readonly bigint[]) => Promise<Page>;
   /** Deletes events; false if the lease was not current. */
   readonly remove: (lease: Lease, positions: readonly bigint[]) => Promise<boolean>;
-  readonly outbox: Pick<Outbox, 'bury' | 'hold'>;
+  readonly outbox: Pick<Outbox, 'deadLetter' | 'hold'>;
   readonly publisher: EventPublisher;
   /** Whether the worker's leases still run, by a clock that also runs while the process is stopped. */
   readonly leasesRun: () => boolean;
@@ -38,9 +38,9 @@ const LAST_RETRY_MS = 5_000;
  * twice, by this worker or by one that held the lease before, no event is first
  * delivered before an earlier one of its key.
  */
-export class ShardLane {
+export class ShardPublisher {
   readonly lease: Lease;
-  readonly #services: LaneServices;
+  readonly #services: ShardPublisherServices;
   readonly #backoff = new Backoff(FIRST_RETRY_MS, LAST_RETRY_MS);
   /** Acknowledged by Kafka, and still in the outbox as far as is known. */
   readonly #acknowledged = new Set<bigint>();
@@ -50,7 +50,7 @@ export class ShardLane {
   #retryAtMs = 0;
   #stopped = false;
 
-  constructor(lease: Lease, services: LaneServices) {
+  constructor(lease: Lease, services: ShardPublisherServices) {
     this.lease = lease;
     this.#services = services;
   }
@@ -144,9 +144,9 @@ export class ShardLane {
     try {
       await publisher.publish(this.lease.shard, events);
     } catch (error) {
-      if (!(error instanceof EventRefused)) throw error;
+      if (!(error instanceof EventRejectedError)) throw error;
       if (events.length === 1) {
-        await this.#bury(events[0]!, error);
+        await this.#deadLetter(events[0]!, error);
         return false;
       }
       const middle = Math.ceil(events.length / 2);
@@ -158,9 +158,9 @@ export class ShardLane {
     return true;
   }
 
-  async #bury(event: PendingEvent, refusal: EventRefused): Promise<void> {
+  async #deadLetter(event: PendingEvent, refusal: EventRejectedError): Promise<void> {
     const { outbox, metrics, log } = this.#services;
-    if (!(await outbox.bury(this.lease, event, refusal.message))) this.#lost();
+    if (!(await outbox.deadLetter(this.lease, event, refusal.message))) this.#lost();
     metrics.deadLetters.inc();
     log.error(
       { err: refusal, shard: this.lease.shard, eventId: event.eventId, key: event.key },

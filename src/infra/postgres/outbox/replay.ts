@@ -3,7 +3,7 @@ import { encodeTime, ulidToUUID } from 'ulid';
 import type { LedgerEntry } from '../../../app/domain/ledger.ts';
 import { shardOf } from '../../../app/domain/shard.ts';
 import type { PaymentHistory, RecordedPayment, ReplayOutbox, ReplayRange } from '../../../app/replay.ts';
-import { PAYMENT_COLUMNS, toPayment } from '../repositories/payments.ts';
+import { PAYMENT_COLUMNS, toPayment } from '../payments/find-payments.ts';
 import type { PaymentRow } from '../tables.ts';
 import { countShards } from './shard-leases.ts';
 

@@ -1,5 +1,9 @@
 import type pg from 'pg';
-import type { IdempotencyKeys, LastReconciliation, ReconciliationHistory } from '../../app/housekeeping.ts';
+import type {
+  IdempotencyKeys,
+  LastReconciliation,
+  ReconciliationHistory,
+} from '../../../app/reconciliation/housekeeping.ts';
 
 const LAST = `
   select started_at as "startedAt", cardinality(problems) as problems,

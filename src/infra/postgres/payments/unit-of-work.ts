@@ -1,12 +1,12 @@
 import type pg from 'pg';
-import type { Balance } from '../../app/domain/account.ts';
-import { unavailable } from '../../app/errors.ts';
-import type { AuthorizeCommand, KeyHolder, LedgerChanges, LedgerTransaction, UnitOfWork } from '../../app/ports.ts';
-import { classify, isOutOfService } from './errors.ts';
-import { findLocked, lockBalances } from './repositories/balances.ts';
-import { writeChanges } from './repositories/changes.ts';
-import { claimKeys, findKeyHolders, TRANSACTION_MARK } from './repositories/idempotency.ts';
-import type { Connection } from './statement.ts';
+import type { Balance } from '../../../app/domain/account.ts';
+import { unavailable } from '../../../app/errors.ts';
+import type { AuthorizeCommand, KeyHolder, LedgerChanges, LedgerTransaction, UnitOfWork } from '../../../app/ports.ts';
+import { classify, isOutOfService } from '../errors.ts';
+import type { Connection } from '../statement.ts';
+import { claimKeys, findKeyHolders, TRANSACTION_MARK } from './claim-keys.ts';
+import { findLocked, lockBalances } from './lock-balances.ts';
+import { writeChanges } from './write-changes.ts';
 
 /**
  * READ COMMITTED, whatever the server's default: rows are locked before they are

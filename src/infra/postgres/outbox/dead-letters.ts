@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { ulidToUUID, uuidToULID } from 'ulid';
-import type { DeadLetter, DeadLetters } from '../../../app/relay-ports.ts';
+import type { DeadLetter, DeadLetters } from '../../../relay/ports.ts';
 
 /** The dead letters in Postgres. */
 export function postgresDeadLetters(pool: pg.Pool): DeadLetters {
@@ -14,7 +14,7 @@ export function postgresDeadLetters(pool: pg.Pool): DeadLetters {
 const SELECT = `
   select letter.id, letter.shard, letter.aggregateid as key, letter.type, letter.payload::text as payload,
          letter.reason, letter.created_at, letter.dead_at,
-         (select count(*) from outbox_held held
+         (select count(*) from outbox_blocked held
           where held.shard = letter.shard and held.aggregateid = letter.aggregateid)::int as held
   from outbox_dead_letters letter`;
 
@@ -42,7 +42,7 @@ const REDRIVE = `
   with letter as (
     delete from outbox_dead_letters where id = $1 returning *
   ), released as (
-    delete from outbox_held held using letter
+    delete from outbox_blocked held using letter
     where held.shard = letter.shard and held.aggregateid = letter.aggregateid
     returning held.*
   )
@@ -54,7 +54,7 @@ const DISCARD = `
   with letter as (
     delete from outbox_dead_letters where id = $1 returning *
   ), released as (
-    delete from outbox_held held using letter
+    delete from outbox_blocked held using letter
     where held.shard = letter.shard and held.aggregateid = letter.aggregateid
     returning held.*
   ), given_up as (

@@ -1,4 +1,4 @@
-import { type Books, type ReconciliationReport, reconcile } from './reconcile.ts';
+import { type Books, type ReconciliationReport, reconcile } from './books.ts';
 
 export interface LastReconciliation {
   readonly startedAt: Date;

@@ -1,15 +1,15 @@
 import { Redis } from 'ioredis';
-import { untilInterrupted } from '../tools/interrupt.ts';
-import { Environment } from './environment.ts';
-import { type BenchName, parseOptions } from './options.ts';
-import type { Produced, ProduceJob } from './relay/bare-producer.ts';
-import { Child } from './relay/child.ts';
-import { type Drained, drain, startWorkers, type Workers } from './relay/drain.ts';
-import { type Latency, measureLatency } from './relay/latency.ts';
-import { measureTableSize, type TableSize } from './relay/table-size.ts';
-import { circumstances, type Findings, publish } from './report.ts';
-import { ratioOf, rounded, spreadOf } from './statistics.ts';
-import type { Bench, Suite } from './suites/suite.ts';
+import { untilInterrupted } from '../../tools/interrupt.ts';
+import { Environment } from '../environment.ts';
+import { type BenchName, parseOptions } from '../options.ts';
+import type { Produced, ProduceJob } from '../relay/bare-producer.ts';
+import { Child } from '../relay/child.ts';
+import { type Drained, drain, startWorkers, type Workers } from '../relay/drain.ts';
+import { type Latency, measureLatency } from '../relay/latency.ts';
+import { measureTableSize, type TableSize } from '../relay/table-size.ts';
+import { circumstances, type Findings, publish } from '../report.ts';
+import { ratioOf, rounded, spreadOf } from '../statistics.ts';
+import type { Bench, Suite } from './suite.ts';
 
 /** The relay beside a kafkajs producer that does nothing else; backlog, latency, and the outbox's size. */
 export const relaySuite: Suite = { kafka: true, run };

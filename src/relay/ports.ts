@@ -1,8 +1,3 @@
-/** Redis pub/sub channel on which the API says that events were committed; the message is ignored. */
-export const OUTBOX_CHANNEL = 'payment-ledger:outbox';
-/** Redis pub/sub channel on which relay workers say that shards came free or workers joined. */
-export const SHARDS_CHANNEL = 'payment-ledger:shards';
-
 /** An event in the outbox that waits to be published. */
 export interface PendingEvent {
   readonly shard: number;
@@ -53,7 +48,7 @@ export interface Outbox {
   /** Deletes published events. Returns the shards whose lease was current. */
   remove(published: readonly Acknowledged[]): Promise<ReadonlySet<number>>;
   /** Moves an event that Kafka refuses for good to the dead letters. False if the lease was not current. */
-  bury(lease: Lease, event: PendingEvent, reason: string): Promise<boolean>;
+  deadLetter(lease: Lease, event: PendingEvent, reason: string): Promise<boolean>;
   /**
    * Moves events aside that come after a dead letter of their key. Those whose dead
    * letter was redriven or discarded meanwhile stay where they are.
@@ -90,6 +85,15 @@ export interface LeaseView {
   readonly unowned: number;
 }
 
+/** Hints between processes. All may be lost: they only make things happen sooner. */
+export interface Signals {
+  /** Events were committed. */
+  onCommitted(listener: () => void): void;
+  /** Shards came free, or the number of workers changed. */
+  onShardsChanged(listener: () => void): void;
+  shardsChanged(): void;
+}
+
 /** Sends events to Kafka. */
 export interface EventPublisher {
   /**
@@ -97,7 +101,7 @@ export interface EventPublisher {
    * batch: all of them are written or none. Resolves when all replicas that must
    * have it do.
    *
-   * Throws EventRefused if Kafka will never accept the batch; any other error means
+   * Throws EventRejectedError if Kafka will never accept the batch; any other error means
    * that it may be sent again, though it may already have been written.
    */
   publish(shard: number, events: readonly PendingEvent[]): Promise<void>;
@@ -149,8 +153,8 @@ export interface OutboxSample {
 }
 
 /** Kafka refuses the batch because of what is in it, and will do so every time. */
-export class EventRefused extends Error {
-  override readonly name = 'EventRefused';
+export class EventRejectedError extends Error {
+  override readonly name = 'EventRejectedError';
 }
 
 /** What the relay tells the log; pino's shape. */

@@ -4,7 +4,7 @@ import { ulidToUuid, uuidToUlid } from '../../ulid.ts';
 import { plainArray, textArray } from '../array.ts';
 import { type Connection, prepared } from '../statement.ts';
 import type { PaymentRow } from '../tables.ts';
-import { PAYMENT_COLUMNS, toPayment } from './payments.ts';
+import { PAYMENT_COLUMNS, toPayment } from './find-payments.ts';
 
 /** A setting that is there inside a transaction of PostgresUnitOfWork, and only there. */
 export const TRANSACTION_MARK = 'payment_ledger.transaction';

@@ -1,12 +1,12 @@
 // Reconciles the books in whole and, if asked, what is on Kafka with them.
 import { parseArgs } from 'node:util';
 import { Kafka, logLevel } from 'kafkajs';
-import { type AuditTotals, auditEvents } from '../src/app/audit-events.ts';
-import { reconcile } from '../src/app/reconcile.ts';
-import { kafkaEventLog } from '../src/infra/kafka/event-log.ts';
-import { createPool } from '../src/infra/postgres/pool.ts';
-import { postgresBooks } from '../src/infra/postgres/reconciliation.ts';
-import { postgresAuditedPayments } from '../src/infra/postgres/relay/event-audit.ts';
+import { type AuditTotals, auditEvents } from '../app/reconciliation/audit-events.ts';
+import { reconcile } from '../app/reconciliation/books.ts';
+import { kafkaEventLog } from '../infra/kafka/event-log.ts';
+import { createPool } from '../infra/postgres/pool.ts';
+import { postgresBooks } from '../infra/postgres/reconciliation/books.ts';
+import { postgresAuditedPayments } from '../infra/postgres/reconciliation/event-audit.ts';
 
 const HELP = `Proves that the books balance, or says where they do not. Safe while payments go on: nothing is locked.
 
@@ -89,14 +89,14 @@ async function reconcileEvents(pool: Pool, brokers: string, since: Date): Promis
   return report(totals);
 }
 
-function report({ paymentsAudited, waiting, missing, unproven, invented }: AuditTotals): boolean {
+function report({ paymentsAudited, waiting, missing, unverifiable, orphaned }: AuditTotals): boolean {
   console.log(`${paymentsAudited} payments looked for on Kafka; the events of ${waiting} still wait to be sent`);
-  if (unproven > 0) console.log(`${unproven} are from a time that the topic no longer holds: not proven`);
+  if (unverifiable > 0) console.log(`${unverifiable} are from a time that the topic no longer holds: not proven`);
   for (const paymentId of missing.slice(0, NAMED)) console.log(`WRONG: payment ${paymentId} has no event`);
   if (missing.length > NAMED) console.log(`WRONG: and so have ${missing.length - NAMED} more payments`);
-  for (const problem of invented.slice(0, NAMED)) console.log(`WRONG: ${problem}`);
-  if (invented.length > NAMED) console.log(`WRONG: and so do ${invented.length - NAMED} more records`);
-  const wrong = missing.length > 0 || invented.length > 0;
+  for (const problem of orphaned.slice(0, NAMED)) console.log(`WRONG: ${problem}`);
+  if (orphaned.length > NAMED) console.log(`WRONG: and so do ${orphaned.length - NAMED} more records`);
+  const wrong = missing.length > 0 || orphaned.length > 0;
   console.log(wrong ? 'the events do not agree with the books' : 'every payment has its event');
   return wrong;
 }

@@ -1,9 +1,9 @@
 // Lists, redrives and discards events that Kafka refused for good.
 import { parseArgs } from 'node:util';
 import { isValid } from 'ulid';
-import type { DeadLetter } from '../src/app/relay-ports.ts';
-import { createPool } from '../src/infra/postgres/pool.ts';
-import { postgresDeadLetters } from '../src/infra/postgres/relay/dead-letters.ts';
+import { postgresDeadLetters } from '../infra/postgres/outbox/dead-letters.ts';
+import { createPool } from '../infra/postgres/pool.ts';
+import type { DeadLetter } from '../relay/ports.ts';
 
 const HELP = `Events that Kafka refused for good, and the later events of their keys that wait behind them.
 

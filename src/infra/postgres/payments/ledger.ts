@@ -1,12 +1,12 @@
 import type pg from 'pg';
-import { TransientError, unavailable } from '../../app/errors.ts';
-import type { Ledger } from '../../app/ports.ts';
-import { ulidToUuid } from '../ulid.ts';
-import { kyselyOn } from './database.ts';
-import { classify } from './errors.ts';
-import { openAccount } from './repositories/accounts.ts';
-import { findBalances } from './repositories/balances.ts';
-import { findPayments } from './repositories/payments.ts';
+import { TransientError, unavailable } from '../../../app/errors.ts';
+import type { Ledger } from '../../../app/ports.ts';
+import { ulidToUuid } from '../../ulid.ts';
+import { kyselyOn } from '../database.ts';
+import { classify } from '../errors.ts';
+import { findPayments } from './find-payments.ts';
+import { findBalances } from './lock-balances.ts';
+import { openAccount } from './open-account.ts';
 import { SharedReads } from './shared-reads.ts';
 
 /** Reads, which share statements, and account opening; each statement is a transaction of its own. */

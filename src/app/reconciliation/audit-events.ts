@@ -1,3 +1,5 @@
+import { isPaymentId, lowestPaymentId, timeOfPaymentId } from '../domain/payment-id.ts';
+import { shardOf } from '../domain/shard.ts';
 import type {
   AuditedPayment,
   AuditedPayments,
@@ -6,9 +8,7 @@ import type {
   EventLog,
   LocatedPartition,
   SentEvent,
-} from './audit-ports.ts';
-import { isPaymentId, lowestPaymentId, timeOfPaymentId } from './domain/payment-id.ts';
-import { shardOf } from './domain/shard.ts';
+} from './ports.ts';
 
 export interface AuditSources {
   readonly payments: AuditedPayments;
@@ -25,8 +25,8 @@ const FIRST_SENT_WITHIN_MS = 60 * 60_000;
 /** Payments in memory at a time. */
 export const PAGE_SIZE = 20_000;
 /** So many ids are looked up or named at once. */
-const STRANGERS_AT_A_TIME = 5_000;
-const INVENTED_NAMED = 100;
+const UNMATCHED_AT_A_TIME = 5_000;
+const ORPHANED_NAMED = 100;
 
 /** Everything from a time on, or from where the topic has it. Throws if Postgres or Kafka cannot be had. */
 export async function positionAt({ payments, log }: AuditSources, timeMs: number): Promise<AuditPosition> {
@@ -40,7 +40,7 @@ export async function positionAt({ payments, log }: AuditSources, timeMs: number
     partitions: located.map((partition) => ({
       offset: partition.offset,
       // Nothing was ever removed, if the topic is the one that had the events from the first.
-      heldSinceMs: partition.begin === 0n && whole ? 0 : heldSince(partition, timeMs),
+      retainedSinceMs: partition.begin === 0n && whole ? 0 : retainedSince(partition, timeMs),
     })),
   };
 }
@@ -75,11 +75,11 @@ export async function auditPage(
   const until = more ? next : await log.locate(timeOfPaymentId(auditedTo) + CLOCK_SLACK_MS);
 
   const sought = new SoughtEvents(page, ([paymentId, payer]) => {
-    const sinceMs = position.partitions[shardOf(payer, position.partitions.length)]?.heldSinceMs;
+    const sinceMs = position.partitions[shardOf(payer, position.partitions.length)]?.retainedSinceMs;
     // The time itself allows for clocks: what is within that may yet be there.
     return sinceMs === undefined || timeOfPaymentId(paymentId) >= sinceMs - 2 * CLOCK_SLACK_MS;
   });
-  const strangers = new Strangers(page, auditedTo, payments);
+  const unmatched = new UnmatchedRecords(page, auditedTo, payments);
   const firstSentAtMs: (number | undefined)[] = [];
   const firstLater: (bigint | undefined)[] = [];
   const read = await log.read(
@@ -90,13 +90,13 @@ export async function auditPage(
         if (eventId > auditedTo) firstLater[partition] ??= offset;
       }
       sought.strikeOut(records);
-      await strangers.note(records);
+      await unmatched.note(records);
     },
     (reached) => sought.left.size === 0 && reached.every((offset, partition) => offset >= until[partition]!.offset),
     signal,
   );
-  const held = position.partitions.map(({ heldSinceMs }, partition) => {
-    if (read[partition]!.begin <= readFrom[partition]! && heldSinceMs !== undefined) return heldSinceMs;
+  const held = position.partitions.map(({ retainedSinceMs }, partition) => {
+    if (read[partition]!.begin <= readFrom[partition]! && retainedSinceMs !== undefined) return retainedSinceMs;
     // What is left of the partition begins with the first record that was read. Where
     // all was read and nothing was there, nothing is known of what was sent before.
     const sinceMs = firstSentAtMs[partition] ?? (sought.left.size > 0 ? takenAtMs : undefined);
@@ -111,15 +111,15 @@ export async function auditPage(
       auditedTo,
       partitions: next.map((located, partition) => ({
         offset: located.offset,
-        heldSinceMs:
-          held[partition] ?? (located.begin === 0n ? undefined : heldSince(located, timeOfPaymentId(auditedTo))),
+        retainedSinceMs:
+          held[partition] ?? (located.begin === 0n ? undefined : retainedSince(located, timeOfPaymentId(auditedTo))),
       })),
     },
     paymentsAudited: page.length,
     waiting: [...sought.waiting],
     missing,
-    unproven: sought.left.size - missing.length + sought.tooOld.size,
-    invented: await strangers.invented(),
+    unverifiable: sought.left.size - missing.length + sought.tooOld.size,
+    orphaned: await unmatched.orphaned(),
     more,
     // An id from the future, in a record that is none of ours, must not hold this back.
     readFrom: next.map(({ offset }, partition) => max(offset, firstLater[partition] ?? read[partition]!.reached)),
@@ -130,8 +130,8 @@ export interface AuditTotals {
   readonly paymentsAudited: number;
   readonly waiting: number;
   readonly missing: readonly string[];
-  readonly unproven: number;
-  readonly invented: readonly string[];
+  readonly unverifiable: number;
+  readonly orphaned: readonly string[];
 }
 
 /** Audits the events of a time, keeping no record. Throws if Postgres or Kafka cannot be had. */
@@ -144,7 +144,7 @@ export async function auditEvents(
 ): Promise<AuditTotals> {
   const toId = lowestPaymentId(to.getTime());
   let position = await positionAt(sources, from.getTime());
-  let totals: AuditTotals = { paymentsAudited: 0, waiting: 0, missing: [], unproven: 0, invented: [] };
+  let totals: AuditTotals = { paymentsAudited: 0, waiting: 0, missing: [], unverifiable: 0, orphaned: [] };
   let readFrom: readonly bigint[] | undefined;
   for (let more = position.auditedTo < toId; more; ) {
     const step = await auditPage(sources, position, toId, pageSize, new AbortController().signal, readFrom);
@@ -152,9 +152,9 @@ export async function auditEvents(
       paymentsAudited: totals.paymentsAudited + step.paymentsAudited,
       waiting: totals.waiting + step.waiting.length,
       missing: [...totals.missing, ...step.missing],
-      unproven: totals.unproven + step.unproven,
+      unverifiable: totals.unverifiable + step.unverifiable,
       // Pages overlap in what they read.
-      invented: [...new Set([...totals.invented, ...step.invented])],
+      orphaned: [...new Set([...totals.orphaned, ...step.orphaned])],
     };
     onProgress(totals);
     ({ position, more, readFrom } = step);
@@ -163,7 +163,7 @@ export async function auditEvents(
 }
 
 /** From when on a topic that has lost records holds everything; the partition was located at that time. */
-function heldSince({ begin, offset }: LocatedPartition, timeMs: number): number | undefined {
+function retainedSince({ begin, offset }: LocatedPartition, timeMs: number): number | undefined {
   // What is left begins with records from before that time.
   return offset > begin ? timeMs : undefined;
 }
@@ -201,12 +201,12 @@ export class SoughtEvents {
 }
 
 /** Records that belong to none of the payments at hand, until it is known whether they belong to any. */
-class Strangers {
+class UnmatchedRecords {
   readonly #ids: ReadonlySet<string>;
   readonly #auditedTo: string;
   readonly #payments: AuditedPayments;
   readonly #unknown = new Map<string, string>();
-  readonly #invented: string[] = [];
+  readonly #orphaned: string[] = [];
 
   constructor(page: readonly AuditedPayment[], auditedTo: string, payments: AuditedPayments) {
     this.#ids = new Set(page.map(({ paymentId }) => paymentId));
@@ -223,12 +223,12 @@ class Strangers {
       else if (eventId <= this.#auditedTo || timeOfPaymentId(eventId) > sentAtMs + CLOCK_SLACK_MS)
         this.#unknown.set(eventId, sentence);
     }
-    if (this.#unknown.size >= STRANGERS_AT_A_TIME) await this.#lookUp();
+    if (this.#unknown.size >= UNMATCHED_AT_A_TIME) await this.#lookUp();
   }
 
-  async invented(): Promise<string[]> {
+  async orphaned(): Promise<string[]> {
     await this.#lookUp();
-    return this.#invented;
+    return this.#orphaned;
   }
 
   /** After they were read from Kafka, so that a payment's commit came before. */
@@ -239,6 +239,6 @@ class Strangers {
   }
 
   #add(sentence: string): void {
-    if (this.#invented.length < INVENTED_NAMED) this.#invented.push(sentence);
+    if (this.#orphaned.length < ORPHANED_NAMED) this.#orphaned.push(sentence);
   }
 }

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { timeOfPaymentId } from '../../../app/domain/payment-id.ts';
 import type {
   AuditedPayment,
   AuditedPayments,
@@ -7,8 +8,7 @@ import type {
   AuditSample,
   AuditStep,
   RecordedStep,
-} from '../../../app/audit-ports.ts';
-import { timeOfPaymentId } from '../../../app/domain/payment-id.ts';
+} from '../../../app/reconciliation/ports.ts';
 import { ulidToUuid, uuidToUlid } from '../../ulid.ts';
 
 type PaymentRow = [paymentId: string, payerAccountId: string, event: AuditedPayment['event'], missing: boolean];
@@ -25,7 +25,7 @@ const WITH_EVENT = `
     page.missing
   from page
   left join (
-    select id from outbox union select id from outbox_held union select id from outbox_dead_letters
+    select id from outbox union select id from outbox_blocked union select id from outbox_dead_letters
   ) waiting on waiting.id = page.payment_id
   left join outbox_discarded discarded on discarded.id = page.payment_id
   order by page.payment_id`;
@@ -65,9 +65,9 @@ async function select(pool: pg.Pool, text: string, values: unknown[]): Promise<A
   }));
 }
 
-const UNSETTLED = `
+const UNCONFIRMED = `
   with page as materialized (
-    select payment_id, payer_account_id, missing from unsettled_events join payments using (payment_id)
+    select payment_id, payer_account_id, missing from unconfirmed_events join payments using (payment_id)
     where payment_id > $1 order by payment_id limit $2
   ) ${WITH_EVENT}`;
 
@@ -76,20 +76,20 @@ export function postgresAuditRecords(pool: pg.Pool): AuditRecords {
   return {
     last: () => last(pool),
     add: (step, previous) => add(pool, step, previous),
-    unsettled: (afterId, limit) => select(pool, UNSETTLED, [ulidToUuid(afterId), limit]),
+    unconfirmed: (afterId, limit) => select(pool, UNCONFIRMED, [ulidToUuid(afterId), limit]),
     async settle(settled, missing) {
       await pool.query(SETTLE, [settled.map(ulidToUuid), missing.map(ulidToUuid)]);
     },
-    async countUnsettled() {
+    async countUnconfirmed() {
       const { rows } = await pool.query<{ waiting: number; missing: number }>(
         `select (count(*) filter (where not missing))::int as waiting, (count(*) filter (where missing))::int as missing
-         from unsettled_events`,
+         from unconfirmed_events`,
       );
       return rows[0]!;
     },
     async missing(limit) {
       const { rows } = await pool.query<{ payment_id: string }>(
-        'select payment_id from unsettled_events where missing order by payment_id limit $1',
+        'select payment_id from unconfirmed_events where missing order by payment_id limit $1',
         [limit],
       );
       return rows.map(({ payment_id }) => uuidToUlid(payment_id));
@@ -99,8 +99,8 @@ export function postgresAuditRecords(pool: pg.Pool): AuditRecords {
 
 const LAST = `
   select audit_id, topic, audited_to, offsets::text[] as offsets,
-         array(select extract(epoch from since)::float8 * 1000 from unnest(held_since) with ordinality as held (since, n)
-               order by n) as held_since_ms
+         array(select extract(epoch from since)::float8 * 1000 from unnest(retained_since) with ordinality as held (since, n)
+               order by n) as retained_since_ms
   from event_audits
   order by audit_id desc
   limit 1`;
@@ -110,7 +110,7 @@ interface LastRow {
   topic: string;
   audited_to: string;
   offsets: string[];
-  held_since_ms: (number | null)[];
+  retained_since_ms: (number | null)[];
 }
 
 async function last(pool: pg.Pool): Promise<RecordedStep | undefined> {
@@ -122,27 +122,27 @@ async function last(pool: pg.Pool): Promise<RecordedStep | undefined> {
     auditedTo: uuidToUlid(row.audited_to),
     partitions: row.offsets.map((offset, partition) => ({
       offset: BigInt(offset),
-      heldSinceMs: row.held_since_ms[partition] ?? undefined,
+      retainedSinceMs: row.retained_since_ms[partition] ?? undefined,
     })),
   };
   return { auditId: row.audit_id, position };
 }
 
 const SETTLE = `
-  with settled as (delete from unsettled_events where payment_id = any ($1::uuid[]))
-  update unsettled_events set missing = true where payment_id = any ($2::uuid[]) and not missing`;
+  with settled as (delete from unconfirmed_events where payment_id = any ($1::uuid[]))
+  update unconfirmed_events set missing = true where payment_id = any ($2::uuid[]) and not missing`;
 
 // One statement, so that a step and what it found are recorded together or not at all.
 const ADD = `
   with forgotten as (
     delete from event_audits where audited_at < now() - interval '1 month'
   ), found as (
-    insert into unsettled_events (payment_id, missing)
+    insert into unconfirmed_events (payment_id, missing)
     select unnest($9::uuid[]), false union all select unnest($10::uuid[]), true
     on conflict (payment_id) do nothing
   )
   insert into event_audits
-    (previous_id, audited_at, topic, audited_to, offsets, held_since, payments_audited, payments_unproven, invented)
+    (previous_id, audited_at, topic, audited_to, offsets, retained_since, payments_audited, payments_unverifiable, orphaned)
   select $1::bigint, now(), $2::text, $3::uuid, $4::bigint[],
     array(select to_timestamp(ms / 1000) from unnest($5::float8[]) with ordinality as held (ms, n) order by n),
     $6::bigint, $7::bigint, $8::text[]
@@ -155,10 +155,10 @@ async function add(pool: pg.Pool, step: AuditStep, previous: RecordedStep | unde
     topic,
     ulidToUuid(auditedTo),
     partitions.map(({ offset }) => offset),
-    partitions.map(({ heldSinceMs }) => heldSinceMs ?? null),
+    partitions.map(({ retainedSinceMs }) => retainedSinceMs ?? null),
     step.paymentsAudited,
-    step.unproven,
-    step.invented,
+    step.unverifiable,
+    step.orphaned,
     step.waiting.map(ulidToUuid),
     step.missing.map(ulidToUuid),
   ]);
@@ -167,10 +167,10 @@ async function add(pool: pg.Pool, step: AuditStep, previous: RecordedStep | unde
 
 const SAMPLE = `
   select audited_to,
-    (select count(*) from unsettled_events where missing)::int as missing,
-    (select sum(payments_unproven) from event_audits where audited_at > now() - interval '1 day')::int as unproven,
-    (select count(distinct sentence) from event_audits, unnest(invented) as sentence
-     where audited_at > now() - interval '1 day')::int as invented
+    (select count(*) from unconfirmed_events where missing)::int as missing,
+    (select sum(payments_unverifiable) from event_audits where audited_at > now() - interval '1 day')::int as unverifiable,
+    (select count(distinct sentence) from event_audits, unnest(orphaned) as sentence
+     where audited_at > now() - interval '1 day')::int as orphaned
   from event_audits
   order by audit_id desc
   limit 1`;
@@ -178,8 +178,8 @@ const SAMPLE = `
 interface SampleRow {
   audited_to: string;
   missing: number;
-  unproven: number | null;
-  invented: number;
+  unverifiable: number | null;
+  orphaned: number;
 }
 
 /** Undefined before the first audit. */
@@ -187,6 +187,6 @@ export async function sampleAudits(pool: pg.Pool): Promise<AuditSample | undefin
   const { rows } = await pool.query<SampleRow>(SAMPLE);
   const [row] = rows;
   if (row === undefined) return undefined;
-  const { audited_to, missing, unproven, invented } = row;
-  return { auditedToMs: timeOfPaymentId(uuidToUlid(audited_to)), missing, unproven: unproven ?? 0, invented };
+  const { audited_to, missing, unverifiable, orphaned } = row;
+  return { auditedToMs: timeOfPaymentId(uuidToUlid(audited_to)), missing, unverifiable: unverifiable ?? 0, orphaned };
 }

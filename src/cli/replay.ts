@@ -1,8 +1,8 @@
 // Sends the events of past payments again.
 import { parseArgs } from 'node:util';
-import { type ReplayRange, replay } from '../src/app/replay.ts';
-import { createPool } from '../src/infra/postgres/pool.ts';
-import { postgresPaymentHistory, postgresReplayOutbox } from '../src/infra/postgres/relay/replay.ts';
+import { type ReplayRange, replay } from '../app/replay.ts';
+import { postgresPaymentHistory, postgresReplayOutbox } from '../infra/postgres/outbox/replay.ts';
+import { createPool } from '../infra/postgres/pool.ts';
 
 const HELP = `Sends the events of past payments again, made from the ledger, with their original ce_id and the header
 replayed: true. The relay publishes them behind what waits already.

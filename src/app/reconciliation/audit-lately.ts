@@ -1,14 +1,14 @@
+import { lowestPaymentId, timeOfPaymentId } from '../domain/payment-id.ts';
+import { shardOf } from '../domain/shard.ts';
 import { type AuditSources, auditPage, CLOCK_SLACK_MS, PAGE_SIZE, positionAt, SoughtEvents } from './audit-events.ts';
-import type { AuditPosition, AuditRecords, AuditStep } from './audit-ports.ts';
-import { lowestPaymentId, timeOfPaymentId } from './domain/payment-id.ts';
-import { shardOf } from './domain/shard.ts';
+import type { AuditPosition, AuditRecords, AuditStep } from './ports.ts';
 
 export interface AuditLimits {
   /** A payment's id has the time at which its call came in, by the clock of its replica; it commits later, but no later than this. */
   readonly settledAfterMs: number;
   /** Payments in memory. */
   readonly pageSize: number;
-  /** So that other chores have their turn. */
+  /** So that other jobs have their turn. */
   readonly mostPages: number;
   /** With more events than this that wait, audits wait for them. */
   readonly mostWaiting: number;
@@ -28,8 +28,8 @@ export interface AuditReport {
   /** Payments without an event, those of earlier audits too; a few are named. */
   readonly missing: number;
   readonly missingIds: readonly string[];
-  readonly unproven: number;
-  readonly invented: readonly string[];
+  readonly unverifiable: number;
+  readonly orphaned: readonly string[];
 }
 
 const MISSING_NAMED = 20;
@@ -52,10 +52,10 @@ export async function auditLately(
   let position = previous === undefined ? await positionAt(sources, 0) : await resumed(sources, previous.position);
   const intact = previous === undefined || position === previous.position;
   const steps: AuditStep[] = [];
-  const unprovenBefore = await followUp(sources, records, position, intact, limits.pageSize, signal);
+  const unverifiableBefore = await followUp(sources, records, position, intact, limits.pageSize, signal);
 
   while (position.auditedTo < toId && steps.length < limits.mostPages) {
-    if ((await records.countUnsettled()).waiting > limits.mostWaiting) break;
+    if ((await records.countUnconfirmed()).waiting > limits.mostWaiting) break;
     // Each page is compared with all that waits.
     if (await sources.payments.moreWait(limits.mostWaiting)) break;
     const step = await auditPage(sources, position, toId, limits.pageSize, signal, steps.at(-1)?.readFrom);
@@ -65,11 +65,11 @@ export async function auditLately(
     if (!step.more) break;
   }
   return {
-    ...(await records.countUnsettled()),
+    ...(await records.countUnconfirmed()),
     missingIds: await records.missing(MISSING_NAMED),
     paymentsAudited: steps.reduce((sum, { paymentsAudited }) => sum + paymentsAudited, 0),
-    unproven: steps.reduce((sum, { unproven }) => sum + unproven, unprovenBefore),
-    invented: [...new Set(steps.flatMap(({ invented }) => invented))],
+    unverifiable: steps.reduce((sum, { unverifiable }) => sum + unverifiable, unverifiableBefore),
+    orphaned: [...new Set(steps.flatMap(({ orphaned }) => orphaned))],
   };
 }
 
@@ -82,8 +82,8 @@ async function resumed({ log }: AuditSources, position: AuditPosition): Promise<
     position.partitions.every(({ offset }, partition) => offset <= located[partition]!.end);
   if (same) return position;
   // What was sent until now may have gone to the other topic.
-  const heldSinceMs = Date.now() + CLOCK_SLACK_MS;
-  const partitions = located.map(({ offset }) => ({ offset, heldSinceMs }));
+  const retainedSinceMs = Date.now() + CLOCK_SLACK_MS;
+  const partitions = located.map(({ offset }) => ({ offset, retainedSinceMs }));
   return { topic: log.topic, auditedTo: position.auditedTo, partitions };
 }
 
@@ -100,10 +100,10 @@ async function followUp(
   pageSize: number,
   signal: AbortSignal,
 ): Promise<number> {
-  let unproven = 0;
+  let unverifiable = 0;
   let after = lowestPaymentId(0);
   for (;;) {
-    const page = await records.unsettled(after, pageSize);
+    const page = await records.unconfirmed(after, pageSize);
     const sought = new SoughtEvents(page);
     const offsets = partitions.map(({ offset }) => offset);
     const read = await log.read(
@@ -120,14 +120,14 @@ async function followUp(
         return known || (intact && read[shard]!.begin <= offsets[shard]!);
       })
       .map(({ paymentId }) => paymentId);
-    unproven += sought.left.size - missing.length;
+    unverifiable += sought.left.size - missing.length;
     const open = new Set(missing);
     const settled = page.filter(({ paymentId, event }) => event !== 'WAITING' && !open.has(paymentId));
     await records.settle(
       settled.map(({ paymentId }) => paymentId),
       missing,
     );
-    if (page.length < pageSize) return unproven;
+    if (page.length < pageSize) return unverifiable;
     after = page.at(-1)!.paymentId;
   }
 }

@@ -1,8 +1,8 @@
 import type pg from 'pg';
 import { uuidToULID } from 'ulid';
-import { lowestPaymentId } from '../../app/domain/payment-id.ts';
-import type { Books, BooksExamination, BooksRule, CurrencySum, Finding } from '../../app/reconcile.ts';
-import { ulidToUuid } from '../ulid.ts';
+import { lowestPaymentId } from '../../../app/domain/payment-id.ts';
+import type { Books, BooksExamination, BooksRule, CurrencySum, Finding } from '../../../app/reconciliation/books.ts';
+import { ulidToUuid } from '../../ulid.ts';
 
 /** Of each rule that is broken, so many culprits are named. */
 const FINDINGS_PER_RULE = 5;
@@ -27,7 +27,7 @@ const WHOLE_RULES: Partial<Record<BooksRule, string>> = {
   EVENT_HAS_ITS_PAYMENT: `
     select waiting.id::text as culprit
     from (
-      select id from outbox union all select id from outbox_held union all select id from outbox_dead_letters
+      select id from outbox union all select id from outbox_blocked union all select id from outbox_dead_letters
     ) waiting
     left join payments on payments.payment_id = waiting.id
     where payments.payment_id is null`,

@@ -14,7 +14,7 @@ export interface PartitionPosition {
    * The topic still holds all events of payments from then on, in milliseconds since
    * 1970; undefined while that is not known.
    */
-  readonly heldSinceMs: number | undefined;
+  readonly retainedSinceMs: number | undefined;
 }
 
 export interface AuditedPayment {
@@ -85,10 +85,10 @@ export interface AuditRecords {
   /** Adds a step that follows another, in one transaction. Throws if that one was followed already. */
   add(step: AuditStep, previous: RecordedStep | undefined): Promise<RecordedStep>;
   /** The first payments after the id that wait or are missing, with what the outbox says of them now. */
-  unsettled(afterId: string, limit: number): Promise<AuditedPayment[]>;
+  unconfirmed(afterId: string, limit: number): Promise<AuditedPayment[]>;
   /** Events that were found or given up, and such as are nowhere. */
   settle(settled: readonly string[], missing: readonly string[]): Promise<void>;
-  countUnsettled(): Promise<{ waiting: number; missing: number }>;
+  countUnconfirmed(): Promise<{ waiting: number; missing: number }>;
   /** A few of those that are missing, the oldest first. */
   missing(limit: number): Promise<string[]>;
 }
@@ -108,9 +108,9 @@ export interface AuditStep {
   /** Their events are neither on Kafka nor waiting for it. */
   readonly missing: readonly string[];
   /** As missing, but the topic no longer holds all that was sent in their time. */
-  readonly unproven: number;
+  readonly unverifiable: number;
   /** Records that belong to no payment: a sentence each. */
-  readonly invented: readonly string[];
+  readonly orphaned: readonly string[];
   /** Whether there are further payments up to the limit that was given. */
   readonly more: boolean;
   /**
@@ -125,6 +125,6 @@ export interface AuditSample {
   readonly auditedToMs: number;
   readonly missing: number;
   /** In the last day. */
-  readonly unproven: number;
-  readonly invented: number;
+  readonly unverifiable: number;
+  readonly orphaned: number;
 }
