@@ -1,11 +1,24 @@
--- What reconciling the books found, each time: anyone can see when they were last
--- known to balance. Entries of a month are kept.
+-- What reconciling the books found, each time, and how far it has come: anyone can see
+-- when they were last known to balance. Entries of a month are kept.
 
 create table reconciliations (
-  started_at        timestamptz primary key,
-  -- Payments from then on were examined; null is all of them.
+  reconciliation_id bigint      generated always as identity primary key,
+  -- All payments, or those made lately.
+  whole             boolean     not null,
+  started_at        timestamptz not null default now(),
+  -- Payments from then on are examined; null is all of them.
   since             timestamptz,
-  payments_examined bigint      not null,
+  -- What is examined next and the last key that was; both null once it is finished.
+  stage             text,
+  after_key         text[],
+  finished_at       timestamptz,
+  payments_examined bigint      not null default 0,
   -- A sentence each; empty if the books balanced.
-  problems          text[]      not null
+  problems          text[]      not null default '{}',
+
+  check ((stage is null) = (finished_at is not null))
 );
+
+-- Expiry finds the old keys without reading the others. Keys come in order of time, so
+-- a few bytes for each 128 pages do; a b-tree would cost every payment an insertion.
+create index idempotency_keys_created_at on idempotency_keys using brin (created_at) with (autosummarize = on);

@@ -58,7 +58,7 @@ const relayVariables = z.object({
   /** How often the events of payments are looked for on Kafka; 0 is never. */
   AUDIT_EVENTS_EVERY_MS: z.coerce.number().int().min(0).max(86_400_000).default(900_000),
   /** How long a key stays taken; not set is for ever. */
-  IDEMPOTENCY_KEY_RETENTION_DAYS: z.coerce.number().int().min(1).optional(),
+  IDEMPOTENCY_KEY_RETENTION_DAYS: z.coerce.number().int().min(1).max(3_650).optional(),
   /** Prometheus metrics, /healthz and /readyz. 0 takes a free port. */
   METRICS_HOST: z.string().min(1).default('127.0.0.1'),
   METRICS_PORT: port.default(9_464),

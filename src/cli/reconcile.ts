@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { Kafka, logLevel } from 'kafkajs';
 import { type AuditTotals, auditEvents } from '../app/reconciliation/audit-events.ts';
-import { reconcile } from '../app/reconciliation/books.ts';
+import { RANGE_SIZE, reconcile } from '../app/reconciliation/books.ts';
 import { kafkaEventLog } from '../infra/kafka/event-log.ts';
 import { createPool } from '../infra/postgres/pool.ts';
 import { postgresBooks } from '../infra/postgres/reconciliation/books.ts';
@@ -20,6 +20,7 @@ time that the topic no longer holds are counted as not proven.
 
 Ends with 0 if all is well, with 1 if anything is wrong, with 2 if asked wrongly.
 `;
+const PROGRESS_EVERY_MS = 5_000;
 /** More are only counted. */
 const NAMED = 50;
 
@@ -66,9 +67,18 @@ function misuse(message: string): number {
 
 /** Whether anything is wrong. */
 async function reconcileBooks(pool: Pool): Promise<boolean> {
-  const { currencies, problems, paymentsExamined } = await reconcile(postgresBooks(pool));
+  const books = postgresBooks(pool);
+  let shownAt = performance.now();
+  const { problems, paymentsExamined } = await reconcile(books, (progress) => {
+    if (progress.stage === undefined || performance.now() - shownAt < PROGRESS_EVERY_MS) return;
+    shownAt = performance.now();
+    const { stage, after, paymentsExamined: examined } = progress;
+    console.log(`${examined} payments examined so far; at ${stage} ${after?.join(' ') ?? ''}`);
+  });
   console.log(`${paymentsExamined} payments examined`);
-  for (const { currency, sumCents } of currencies) console.log(`${currency}: all balances together are ${sumCents}`);
+  for (const { currency, sumCents } of await books.sumCurrencies(RANGE_SIZE)) {
+    console.log(`${currency}: all balances together are ${sumCents}`);
+  }
   for (const problem of problems) console.log(`WRONG: ${problem}`);
   console.log(problems.length === 0 ? 'the books balance' : 'the books do not balance');
   return problems.length > 0;

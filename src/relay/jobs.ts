@@ -1,13 +1,9 @@
 import type { AuditSources } from '../app/reconciliation/audit-events.ts';
 import { auditLately } from '../app/reconciliation/audit-lately.ts';
 import type { Books } from '../app/reconciliation/books.ts';
-import {
-  expireKeys,
-  type IdempotencyKeys,
-  type ReconciliationHistory,
-  reconcileLately,
-} from '../app/reconciliation/housekeeping.ts';
+import { expireKeys, type IdempotencyKeys } from '../app/reconciliation/expire-keys.ts';
 import type { AuditRecords } from '../app/reconciliation/ports.ts';
+import { type ReconciliationHistory, reconcileRecent, reconcileWhole } from '../app/reconciliation/reconcile-lately.ts';
 import type { Job } from './job-runner.ts';
 import type { Logger, OutboxSample } from './ports.ts';
 
@@ -39,17 +35,11 @@ export function jobs(
   services: JobServices,
   { reconcileEveryMs, auditEventsEveryMs, keyRetentionDays }: JobSettings,
 ): Job[] {
-  const { books, history, keys, log } = services;
+  const { keys, log } = services;
   const all: Job[] = [
-    {
-      name: 'reconcile',
-      everyMs: reconcileEveryMs,
-      async run() {
-        const { problems, paymentsExamined } = await reconcileLately(books, history, new Date());
-        for (const problem of problems) log.error({ problem }, 'the books do not balance');
-        return { problems: problems.length, paymentsExamined };
-      },
-    },
+    reconciliation(services, 'reconcile', reconcileEveryMs, reconcileRecent),
+    // It does a part of the work each time, and nothing while none is due.
+    reconciliation(services, 'reconcile-whole', MINUTE_MS, reconcileWhole),
     {
       name: 'sample-outbox',
       everyMs: MINUTE_MS,
@@ -67,10 +57,27 @@ export function jobs(
     all.push({
       name: 'expire-idempotency-keys',
       everyMs: 60 * MINUTE_MS,
-      run: async () => ({ expired: await expireKeys(keys, keyRetentionDays, new Date()) }),
+      run: async () => ({ expired: await expireKeys(keys, keyRetentionDays) }),
     });
   }
   return all;
+}
+
+function reconciliation(
+  { books, history, log }: JobServices,
+  name: string,
+  everyMs: number,
+  reconcile: typeof reconcileRecent,
+): Job {
+  return {
+    name,
+    everyMs,
+    async run(signal) {
+      const { problems, ...counts } = await reconcile(books, history, signal);
+      for (const problem of problems) log.error({ problem }, 'the books do not balance');
+      return { problems: problems.length, ...counts };
+    },
+  };
 }
 
 function auditEvents({ audit, log }: JobServices, everyMs: number): Job {

@@ -21,10 +21,8 @@ import {
   postgresAuditRecords,
   sampleAudits,
 } from '../infra/postgres/reconciliation/event-audit.ts';
-import {
-  postgresIdempotencyKeys,
-  postgresReconciliationHistory,
-} from '../infra/postgres/reconciliation/housekeeping.ts';
+import { postgresReconciliationHistory } from '../infra/postgres/reconciliation/history.ts';
+import { postgresIdempotencyKeys } from '../infra/postgres/reconciliation/idempotency-keys.ts';
 import { redisSignals } from '../infra/redis/signals.ts';
 import { Backoff } from './backoff.ts';
 import { Health } from './health.ts';
@@ -75,6 +73,15 @@ const pool = createPool({
   queryTimeoutMs: 10_000,
   onIdleError: (error) => log.warn({ err: error }, 'Postgres closed an idle connection'),
 });
+// What reads much has connections of its own, and no query of it outlives its client.
+const readerPool = createPool({
+  connectionString: config.DATABASE_URL,
+  max: 2,
+  applicationName: 'payment-ledger-relay-reader',
+  queryTimeoutMs: 20_000,
+  serverTimeouts: { statement: 15_000, lock: 1_000, idleInTransaction: 15_000 },
+  onIdleError: (error) => log.warn({ err: error }, 'Postgres closed an idle connection'),
+});
 const kafka = kafkaClient({ brokers: config.KAFKA_BROKERS, clientId: `payment-ledger-relay-${workerId}` }, log);
 const publisher = new KafkaPublisher(
   kafka,
@@ -106,9 +113,9 @@ auditGauges(registry, () => sampleAudits(pool), log);
 const housekeeping = new Housekeeping(
   jobs(
     {
-      books: postgresBooks(pool),
+      books: postgresBooks(readerPool),
       history,
-      keys: postgresIdempotencyKeys(pool),
+      keys: postgresIdempotencyKeys(readerPool),
       audit: {
         payments: postgresAuditedPayments(pool),
         log: kafkaEventLog(kafka, config.KAFKA_TOPIC),
@@ -145,7 +152,7 @@ if (await topicReady(pool)) {
 }
 health.stop();
 await Promise.allSettled([housekeeping.stop(), publisher.close(), signals.close(), metricsServer.close()]);
-await pool.end();
+await Promise.all([pool.end(), readerPool.end()]);
 log.info('relay stopped');
 // A job that was given up may still be waiting for Kafka.
 process.exit();

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { ReconciliationHistory } from '../app/reconciliation/housekeeping.ts';
 import type { AuditSample } from '../app/reconciliation/ports.ts';
+import type { ReconciliationHistory } from '../app/reconciliation/reconcile-lately.ts';
 import type { Logger, OutboxSample, PendingEvent } from './ports.ts';
 
 /** What one worker counts about itself. */

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
-import { expireKeys } from '../../src/app/reconciliation/housekeeping.ts';
-import { postgresIdempotencyKeys } from '../../src/infra/postgres/reconciliation/housekeeping.ts';
+import { expireKeys } from '../../src/app/reconciliation/expire-keys.ts';
+import { postgresIdempotencyKeys } from '../../src/infra/postgres/reconciliation/idempotency-keys.ts';
 import { Housekeeping, type HousekeepingSettings } from '../../src/relay/job-runner.ts';
 import { createDatabase } from '../support/database.ts';
 import { silent } from '../support/relay.ts';
@@ -73,7 +73,7 @@ describe('expiring idempotency keys', () => {
       `insert into idempotency_keys (caller, key, payment_id, created_at)
        select '', 'key-' || n, gen_random_uuid(), now() - n * interval '1 hour' from generate_series(1, 12000) as n`,
     );
-    const expired = await expireKeys(postgresIdempotencyKeys(database.pool), 10, new Date());
+    const expired = await expireKeys(postgresIdempotencyKeys(database.pool), 10);
     expect(expired).toBe(12_000 - 239);
     const left = await database.query<{ n: number }>('select count(*)::int as n from idempotency_keys');
     expect(left).toEqual([{ n: 239 }]);

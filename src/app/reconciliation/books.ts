@@ -1,12 +1,31 @@
 /** A rule of the books that Postgres can show to be broken. */
-export type BooksRule =
-  | 'BALANCE_IS_LAST_ENTRY'
-  | 'ENTRIES_FORM_A_CHAIN'
-  | 'PAYMENT_HAS_ITS_ENTRIES'
-  | 'ENTRY_HAS_ITS_PAYMENT'
-  | 'WITHIN_OVERDRAFT'
-  | 'KEY_HAS_ITS_PAYMENT'
-  | 'EVENT_HAS_ITS_PAYMENT';
+export type BooksRule = keyof typeof BROKEN;
+
+/** What is examined one after the other, each in ranges of its own key. */
+export type BooksStage =
+  | 'PAYMENTS'
+  | 'ACCOUNTS'
+  | 'BALANCES'
+  | 'ENTRIES'
+  | 'KEYS'
+  | 'OUTBOX'
+  | 'BLOCKED'
+  | 'DEAD_LETTERS'
+  | 'CURRENCIES';
+
+const WHOLE: readonly BooksStage[] = [
+  'PAYMENTS',
+  'ACCOUNTS',
+  'BALANCES',
+  'ENTRIES',
+  'KEYS',
+  'OUTBOX',
+  'BLOCKED',
+  'DEAD_LETTERS',
+  'CURRENCIES',
+];
+// The entries of a new payment are reached from the payment.
+const RECENT: readonly BooksStage[] = ['PAYMENTS', 'BALANCES', 'OUTBOX', 'BLOCKED', 'DEAD_LETTERS', 'CURRENCIES'];
 
 export interface CurrencySum {
   readonly currency: string;
@@ -16,50 +35,120 @@ export interface CurrencySum {
 
 export interface Finding {
   readonly rule: BooksRule;
-  /** The account, payment or key that breaks it. */
+  /** The account, payment, entry, key or event that breaks it. */
   readonly culprit: string;
 }
 
-/** The books at one moment. */
-export interface BooksExamination {
-  readonly currencies: readonly CurrencySum[];
+/** The columns of a primary key as text. */
+export type RangeKey = readonly string[];
+
+export interface ExaminedRange {
+  readonly rows: number;
+  /** Undefined if nothing is left. */
+  readonly last: RangeKey | undefined;
   /** A few for each rule that is broken. */
   readonly findings: readonly Finding[];
-  readonly paymentsExamined: number;
 }
 
 export interface Books {
+  /** The key after which payments of that time begin. */
+  paymentsFrom(time: Date): RangeKey;
   /**
-   * Examines the books in one snapshot, so that payments made meanwhile raise no
-   * alarm. With since, only payments from then on and their entries are examined,
-   * and balances and currencies as ever in whole. Writes and locks nothing.
+   * Examines the rows of a stage that follow the key, up to so many, in one statement:
+   * one snapshot, so that payments made meanwhile raise no alarm. Locks nothing.
    */
-  examine(since?: Date): Promise<BooksExamination>;
+  examine(stage: Exclude<BooksStage, 'CURRENCIES'>, after: RangeKey | undefined, limit: number): Promise<ExaminedRange>;
+  /** Sums all balances in ranges of so many, all of them in one snapshot. */
+  sumCurrencies(limit: number): Promise<CurrencySum[]>;
 }
 
-export interface ReconciliationReport {
-  readonly currencies: readonly CurrencySum[];
+/** How far an examination has come. */
+export interface BooksProgress {
+  /** Undefined once all is examined. */
+  readonly stage: BooksStage | undefined;
+  readonly after: RangeKey | undefined;
+  readonly paymentsExamined: number;
   /** What is wrong, a sentence each; empty if the books balance. */
   readonly problems: readonly string[];
-  readonly paymentsExamined: number;
 }
 
-const BROKEN: Record<BooksRule, string> = {
+/** Rows in one statement: tens of thousands of look-ups, well below a second. */
+export const RANGE_SIZE = 10_000;
+/** More are not named. */
+const MOST_PROBLEMS = 100;
+
+const BROKEN = {
   BALANCE_IS_LAST_ENTRY: 'the balance is not what the last ledger entry left, of account',
+  BALANCE_HAS_ITS_ACCOUNT: 'a balance belongs to no account:',
+  ACCOUNT_HAS_ITS_BALANCE: 'there is no balance of account',
+  BALANCE_HAS_TERMS_OF_ACCOUNT: 'the balance has another currency or overdraft limit than its account:',
   ENTRIES_FORM_A_CHAIN: 'a ledger entry does not follow from the one before, of account',
   PAYMENT_HAS_ITS_ENTRIES: 'the ledger entries are not one debit and one credit of the amount, of payment',
+  PAYMENT_HAS_CURRENCY_OF_ACCOUNTS: 'the currency is not that of payer and payee, of payment',
   ENTRY_HAS_ITS_PAYMENT: 'a ledger entry belongs to no authorized payment, of account',
+  ENTRY_HAS_ITS_ACCOUNT: 'a ledger entry belongs to no account:',
   WITHIN_OVERDRAFT: 'the balance is below the overdraft limit, of account',
   KEY_HAS_ITS_PAYMENT: 'the idempotency key leads to no payment:',
-  EVENT_HAS_ITS_PAYMENT: 'an event waits that belongs to no payment:',
-};
+  EVENT_HAS_ITS_PAYMENT: 'a pending event belongs to no payment:',
+  EVENT_HAS_KEY_OF_PAYMENT: 'the key of the pending event is not the payer, of payment',
+  EVENT_HAS_TYPE_OF_PAYMENT: 'the type of the pending event does not fit the status, of payment',
+  EVENT_HAS_AMOUNT_OF_PAYMENT: 'the amount or currency of the pending event is another, of payment',
+  EVENT_HAS_PAYLOAD_OF_PAYMENT: 'the payload of the pending event is not that of the payment, of payment',
+} as const;
 
-/** Whether the books balance. Throws if Postgres cannot be had. */
-export async function reconcile(books: Books, since?: Date): Promise<ReconciliationReport> {
-  const { currencies, findings, paymentsExamined } = await books.examine(since);
-  const unbalanced = currencies
+/** An examination that begins; with since, of payments from then on. */
+export function beginning(books: Books, since: Date | undefined): BooksProgress {
+  const after = since && books.paymentsFrom(since);
+  return { stage: 'PAYMENTS', after, paymentsExamined: 0, problems: [] };
+}
+
+/** Examines one range and says how far that goes. Throws if Postgres is unreachable. */
+export async function examineRange(
+  books: Books,
+  progress: BooksProgress,
+  whole: boolean,
+  rangeSize: number = RANGE_SIZE,
+): Promise<BooksProgress> {
+  const { stage, after, problems } = progress;
+  if (stage === undefined) return progress;
+  const stages = whole ? WHOLE : RECENT;
+  const next = { stage: stages[stages.indexOf(stage) + 1], after: undefined };
+  if (stage === 'CURRENCIES') {
+    const unbalanced = unbalancedCurrencies(await books.sumCurrencies(rangeSize));
+    return { ...progress, ...next, problems: withMore(problems, unbalanced) };
+  }
+  const { rows, last, findings } = await books.examine(stage, after, rangeSize);
+  return {
+    ...(rows < rangeSize ? next : { stage, after: last }),
+    paymentsExamined: progress.paymentsExamined + (stage === 'PAYMENTS' ? rows : 0),
+    problems: withMore(
+      problems,
+      findings.map(({ rule, culprit }) => `${BROKEN[rule]} ${culprit}`),
+    ),
+  };
+}
+
+/** Examines the whole books, range by range; onProgress hears of each. Throws if Postgres is unreachable. */
+export async function reconcile(
+  books: Books,
+  onProgress: (progress: BooksProgress) => void = () => undefined,
+  rangeSize: number = RANGE_SIZE,
+): Promise<BooksProgress> {
+  let progress = beginning(books, undefined);
+  while (progress.stage !== undefined) {
+    progress = await examineRange(books, progress, true, rangeSize);
+    onProgress(progress);
+  }
+  return progress;
+}
+
+function unbalancedCurrencies(sums: readonly CurrencySum[]): string[] {
+  return sums
     .filter(({ sumCents }) => sumCents !== 0n)
     .map(({ currency, sumCents }) => `all balances in ${currency} together are ${sumCents}, not 0`);
-  const broken = findings.map(({ rule, culprit }) => `${BROKEN[rule]} ${culprit}`);
-  return { currencies, problems: [...unbalanced, ...broken], paymentsExamined };
+}
+
+/** A payment of two sides may break a rule twice. */
+function withMore(problems: readonly string[], more: readonly string[]): string[] {
+  return [...new Set([...problems, ...more])].slice(0, MOST_PROBLEMS);
 }

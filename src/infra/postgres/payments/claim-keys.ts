@@ -16,7 +16,7 @@ const insert = prepared(
   // Sorted, so that two transactions claim common keys in the same order; among equal
   // keys of one batch the first to arrive wins.
   `insert into idempotency_keys (caller, key, payment_id, created_at)
-   select caller, key, payment_id, $4
+   select caller, key, payment_id, greatest($4::timestamptz, now())
    from unnest($1::text[], $2::text[], $3::uuid[]) with ordinality as claim (caller, key, payment_id, arrival)
    where current_setting('${TRANSACTION_MARK}', true) = 'open'
    order by caller collate "C", key collate "C", arrival
