@@ -11,8 +11,8 @@ create table outbox_discarded (
 -- of a month are kept.
 create table event_audits (
   audit_id           bigint      generated always as identity primary key,
-  -- The step before. Unique, so that of two audits that start from the same step only
-  -- one counts: the other's findings are of no use beside it.
+  -- The step before. Of two audits that start from the same step only one
+  -- counts: the other's findings are of no use beside it.
   previous_id        bigint,
   audited_at         timestamptz not null,
   topic              text        not null,
@@ -28,9 +28,11 @@ create table event_audits (
   payments_unverifiable  bigint      not null,
   -- Records that belong to no payment: a sentence each.
   orphaned           text[]      not null,
-
-  unique nulls not distinct (previous_id)
+  -- It goes further than the present: a clock was wrong. The step before it counts.
+  refused            boolean     not null default false
 );
+
+create unique index event_audits_one_follows on event_audits (previous_id) nulls not distinct where not refused;
 
 -- Payments that an audit has passed without finding their events: they still waited,
 -- or they were nowhere. Looked for again by each audit until they are found.

@@ -85,7 +85,9 @@ function auditEvents({ audit, log }: JobServices, everyMs: number): Job {
     name: 'audit-events',
     everyMs,
     async run(signal) {
-      const { missingIds, orphaned, ...counts } = await auditLately(audit, audit.records, new Date(), signal);
+      const { missingIds, orphaned, ...counts } = await auditLately(audit, audit.records, signal);
+      if (counts.refused > 0)
+        log.error({ refused: counts.refused }, 'audits went beyond the present and are repeated: a clock is wrong');
       for (const paymentId of missingIds)
         log.error({ paymentId }, 'the payment has no event, neither on Kafka nor waiting');
       for (const problem of orphaned) log.error({ problem }, 'Kafka has an event that the books do not');

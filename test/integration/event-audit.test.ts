@@ -26,7 +26,7 @@ import {
 import { createSystem } from '../support/system.ts';
 
 const TOO_LARGE = 20_000;
-const WELL = { waiting: 0, missing: 0, missingIds: [], unverifiable: 0, orphaned: [] };
+const WELL = { refused: 0, waiting: 0, missing: 0, missingIds: [], unverifiable: 0, orphaned: [] };
 const KEYS = Array.from({ length: 30 }, (_, index) => `acc-${index}`);
 
 describe('an audit of events', () => {
@@ -91,9 +91,9 @@ describe('an audit of events', () => {
   /** Of all payments until now. */
   function audit(limits: Partial<typeof AUDIT_LIMITS> = {}, of = topic): Promise<AuditReport> {
     const records = postgresAuditRecords(database.pool);
-    return auditLately(sources(of), records, new Date(Date.now() + 2), new AbortController().signal, {
+    return auditLately(sources(of), records, new AbortController().signal, {
       ...AUDIT_LIMITS,
-      settledAfterMs: 0,
+      settledAfterMs: -2,
       ...limits,
     });
   }
@@ -277,13 +277,27 @@ describe('an audit of events', () => {
     expect(counted.length).toBeGreaterThanOrEqual(1);
   });
 
+  it('refuses audits that went beyond the present, says so, and does their work again', async () => {
+    const payments = await pay(KEYS);
+    await lose(payments[7]!);
+    await send();
+    // By a clock that was a year ahead.
+    await audit({ settledAfterMs: -365 * 86_400_000 });
+    await database.query('truncate unconfirmed_events');
+    const found = { ...WELL, missing: 1, missingIds: [payments[7]!.eventId] };
+    expect(await audit()).toEqual({ ...found, refused: 1, paymentsAudited: 30 });
+    await database.query("update event_audits set audited_at = audited_at + interval '1 year' where not refused");
+    expect(await audit()).toEqual({ ...found, refused: 1, paymentsAudited: 30 });
+    expect(await audit()).toEqual({ ...found, paymentsAudited: 0 });
+  });
+
   it('stops when it is told to', async () => {
     await pay(KEYS);
     await send();
     const records = postgresAuditRecords(database.pool);
-    const stopped = auditLately(sources(), records, new Date(), AbortSignal.abort(new Error('stop')), {
+    const stopped = auditLately(sources(), records, AbortSignal.abort(new Error('stop')), {
       ...AUDIT_LIMITS,
-      settledAfterMs: 0,
+      settledAfterMs: -2,
     });
     await expect(stopped).rejects.toThrow('stop');
     expect(await records.last()).toBeUndefined();

@@ -27,12 +27,13 @@ export const PAGE_SIZE = 20_000;
 /** So many ids are looked up or named at once. */
 const UNMATCHED_AT_A_TIME = 5_000;
 const ORPHANED_NAMED = 100;
+const HIGHEST_PAYMENT_ID = '7ZZZZZZZZZZZZZZZZZZZZZZZZZ';
 
-/** Everything from a time on, or from where the topic has it. Throws if Postgres or Kafka cannot be had. */
+/** Everything from a time on, or from where the topic has it. Throws if Postgres or Kafka are unreachable. */
 export async function positionAt({ payments, log }: AuditSources, timeMs: number): Promise<AuditPosition> {
   const auditedTo = lowestPaymentId(timeMs);
   const located = await log.locate(timeMs - CLOCK_SLACK_MS);
-  const [first] = await payments.page(auditedTo, lowestPaymentId(Date.now() + CLOCK_SLACK_MS), 1);
+  const [first] = await payments.page(auditedTo, HIGHEST_PAYMENT_ID, 1);
   const whole = first === undefined || (await reachesBackTo(log, timeOfPaymentId(first.paymentId)));
   return {
     topic: log.topic,
@@ -66,7 +67,7 @@ export async function auditPage(
   signal: AbortSignal,
   readFrom: readonly bigint[] = position.partitions.map(({ offset }) => offset),
 ): Promise<AuditStep> {
-  const takenAtMs = Date.now();
+  const takenAtMs = (await payments.now()).getTime();
   const page = await payments.page(position.auditedTo, toId, limit);
   const more = page.length === limit;
   const auditedTo = more ? page.at(-1)!.paymentId : toId;
@@ -134,7 +135,7 @@ export interface AuditTotals {
   readonly orphaned: readonly string[];
 }
 
-/** Audits the events of a time, keeping no record. Throws if Postgres or Kafka cannot be had. */
+/** Audits the events of a time, keeping no record. Throws if Postgres or Kafka are unreachable. */
 export async function auditEvents(
   sources: AuditSources,
   from: Date,

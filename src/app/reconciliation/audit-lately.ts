@@ -23,6 +23,8 @@ export const AUDIT_LIMITS: AuditLimits = {
 
 export interface AuditReport {
   readonly paymentsAudited: number;
+  /** Steps of earlier audits that go further than the present: a clock was wrong. */
+  readonly refused: number;
   /** Events that were passed and are still in the outbox, held or with the dead letters. */
   readonly waiting: number;
   /** Payments without an event, those of earlier audits too; a few are named. */
@@ -36,20 +38,22 @@ const MISSING_NAMED = 20;
 
 /**
  * Audits the events of payments since the last audit, and looks again for those that
- * were not found then. Throws if Postgres or Kafka cannot be had, if the signal says
+ * were not found then. Throws if Postgres or Kafka are unreachable, if the signal says
  * stop, or if another audit goes on from the same place and was faster: what was
  * recorded stands, and the next audit goes on from there.
  */
 export async function auditLately(
   sources: AuditSources,
   records: AuditRecords,
-  now: Date,
   signal: AbortSignal,
   limits: AuditLimits = AUDIT_LIMITS,
 ): Promise<AuditReport> {
-  const toId = lowestPaymentId(now.getTime() - limits.settledAfterMs);
+  const nowMs = (await sources.payments.now()).getTime();
+  const toId = lowestPaymentId(nowMs - limits.settledAfterMs);
+  const refused = await records.refuseFuture(lowestPaymentId(nowMs + CLOCK_SLACK_MS));
   let previous = await records.last();
-  let position = previous === undefined ? await positionAt(sources, 0) : await resumed(sources, previous.position);
+  let position =
+    previous === undefined ? await positionAt(sources, 0) : await resumed(sources, previous.position, nowMs);
   const intact = previous === undefined || position === previous.position;
   const steps: AuditStep[] = [];
   const unverifiableBefore = await followUp(sources, records, position, intact, limits.pageSize, signal);
@@ -67,6 +71,7 @@ export async function auditLately(
   return {
     ...(await records.countUnconfirmed()),
     missingIds: await records.missing(MISSING_NAMED),
+    refused,
     paymentsAudited: steps.reduce((sum, { paymentsAudited }) => sum + paymentsAudited, 0),
     unverifiable: steps.reduce((sum, { unverifiable }) => sum + unverifiable, unverifiableBefore),
     orphaned: [...new Set(steps.flatMap(({ orphaned }) => orphaned))],
@@ -74,7 +79,7 @@ export async function auditLately(
 }
 
 /** The same position, or, if the topic is not the one it was, the same payments on what is there now. */
-async function resumed({ log }: AuditSources, position: AuditPosition): Promise<AuditPosition> {
+async function resumed({ log }: AuditSources, position: AuditPosition, nowMs: number): Promise<AuditPosition> {
   const located = await log.locate(timeOfPaymentId(position.auditedTo) - CLOCK_SLACK_MS);
   const same =
     position.topic === log.topic &&
@@ -82,7 +87,7 @@ async function resumed({ log }: AuditSources, position: AuditPosition): Promise<
     position.partitions.every(({ offset }, partition) => offset <= located[partition]!.end);
   if (same) return position;
   // What was sent until now may have gone to the other topic.
-  const retainedSinceMs = Date.now() + CLOCK_SLACK_MS;
+  const retainedSinceMs = nowMs + CLOCK_SLACK_MS;
   const partitions = located.map(({ offset }) => ({ offset, retainedSinceMs }));
   return { topic: log.topic, auditedTo: position.auditedTo, partitions };
 }

@@ -30,6 +30,8 @@ export interface AuditedPayment {
 export interface AuditedPayments {
   /** The first of the payments after one id and up to another, by id, as one snapshot shows them. */
   page(afterId: string, toId: string, limit: number): Promise<AuditedPayment[]>;
+  /** By the database's clock. */
+  now(): Promise<Date>;
   /** Whether more events than that wait to be sent. */
   moreWait(limit: number): Promise<boolean>;
   /** Those of the ids that belong to no payment. */
@@ -81,6 +83,8 @@ export interface LocatedPartition {
 
 /** What audits found, and where they go on. */
 export interface AuditRecords {
+  /** Sets aside for good the steps that were made in the future or go beyond the id. Returns how many. */
+  refuseFuture(latestId: string): Promise<number>;
   last(): Promise<RecordedStep | undefined>;
   /** Adds a step that follows another, in one transaction. Throws if that one was followed already. */
   add(step: AuditStep, previous: RecordedStep | undefined): Promise<RecordedStep>;

@@ -44,6 +44,10 @@ const WITHOUT_PAYMENT = `
 export function postgresAuditedPayments(pool: pg.Pool): AuditedPayments {
   return {
     page: (afterId, toId, limit) => select(pool, PAGE, [ulidToUuid(afterId), ulidToUuid(toId), limit]),
+    async now() {
+      const { rows } = await pool.query<{ now: Date }>('select clock_timestamp() as now');
+      return rows[0]!.now;
+    },
     async moreWait(limit) {
       const { rowCount } = await pool.query('select from outbox offset $1 limit 1', [limit]);
       return rowCount === 1;
@@ -74,6 +78,10 @@ const UNCONFIRMED = `
 /** What audits found, in Postgres. */
 export function postgresAuditRecords(pool: pg.Pool): AuditRecords {
   return {
+    async refuseFuture(latestId) {
+      const { rowCount } = await pool.query(REFUSE_FUTURE, [ulidToUuid(latestId)]);
+      return rowCount ?? 0;
+    },
     last: () => last(pool),
     add: (step, previous) => add(pool, step, previous),
     unconfirmed: (afterId, limit) => select(pool, UNCONFIRMED, [ulidToUuid(afterId), limit]),
@@ -97,11 +105,15 @@ export function postgresAuditRecords(pool: pg.Pool): AuditRecords {
   };
 }
 
+const REFUSE_FUTURE = `
+  update event_audits set refused = true where not refused and (audited_at > now() or audited_to > $1)`;
+
 const LAST = `
   select audit_id, topic, audited_to, offsets::text[] as offsets,
          array(select extract(epoch from since)::float8 * 1000 from unnest(retained_since) with ordinality as held (since, n)
                order by n) as retained_since_ms
   from event_audits
+  where not refused
   order by audit_id desc
   limit 1`;
 
@@ -172,6 +184,7 @@ const SAMPLE = `
     (select count(distinct sentence) from event_audits, unnest(orphaned) as sentence
      where audited_at > now() - interval '1 day')::int as orphaned
   from event_audits
+  where not refused
   order by audit_id desc
   limit 1`;
 
