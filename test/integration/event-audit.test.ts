@@ -50,6 +50,9 @@ describe('an audit of events', () => {
        from unnest($1::text[], $2::text[]) as event (id, payer)`,
       [events.map(({ eventId }) => ulidToUUID(eventId)), keys],
     );
+    await database.query("update outbox set type = 'payment.declined.v1' where id = any ($1::uuid[])", [
+      events.map(({ eventId }) => ulidToUUID(eventId)),
+    ]);
     return events;
   }
 
@@ -193,6 +196,29 @@ describe('an audit of events', () => {
     for (const id of [nobody, tomorrow, 'x', '']) expect(orphaned).toContainEqual(expect.stringContaining(`"${id}"`));
     expect(orphaned).toHaveLength(4);
     expect(await sampleAudits(database.pool)).toMatchObject({ orphaned: 4 });
+  });
+
+  it('reports records that are not what their payment calls for, and misses the event', async () => {
+    const [wrong] = await pay(['acc-1', 'acc-2']);
+    await lose(wrong!);
+    await send();
+    const producer = testKafka().producer({ allowAutoTopicCreation: false });
+    await producer.connect();
+    const headers = { ce_id: wrong!.eventId, ce_type: 'payment.declined.v1' };
+    const partition = shardOf('acc-1', SHARDS);
+    await producer.send({
+      topic,
+      messages: [
+        { key: 'acc-2', partition, value: '{}', headers },
+        { key: 'acc-1', partition: (partition + 1) % SHARDS, value: '{}', headers },
+        { key: 'acc-1', partition, value: '{}', headers: { ...headers, ce_type: 'payment.authorized.v1' } },
+      ],
+    });
+    await producer.disconnect();
+    const { orphaned, ...others } = await audit();
+    expect(others).toMatchObject({ missing: 1, missingIds: [wrong!.eventId] });
+    for (const what of ['has key', 'belongs in partition', 'has type'])
+      expect(orphaned).toContainEqual(expect.stringContaining(what));
   });
 
   it('does not blame a topic that was made after the payments', async () => {
@@ -345,7 +371,8 @@ describe('a relay', () => {
     const producer = testKafka().producer({ allowAutoTopicCreation: false, retry: { retries: 10 } });
     await producer.connect();
     const partition = shardOf('acc-1', SHARDS);
-    const message = { partition, timestamp: String(paidAtMs), value: '{}', headers: { ce_id: sent } };
+    const headers = { ce_id: sent, ce_type: 'payment.declined.v1' };
+    const message = { key: 'acc-1', partition, timestamp: String(paidAtMs), value: '{}', headers };
     await producer.send({ topic: system.topic, messages: [message] });
     await producer.disconnect();
     const relay = await system.startRelay({ REDIS_URL: redisUrl.href, AUDIT_EVENTS_EVERY_MS: '500' });

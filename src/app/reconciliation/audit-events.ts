@@ -1,5 +1,6 @@
 import { isPaymentId, lowestPaymentId, timeOfPaymentId } from '../domain/payment-id.ts';
 import { shardOf } from '../domain/shard.ts';
+import { SoughtEvents } from './match-events.ts';
 import type {
   AuditedPayment,
   AuditedPayments,
@@ -75,8 +76,8 @@ export async function auditPage(
   // Of the last page, or it would be chance which records that belong to nobody are seen.
   const until = more ? next : await log.locate(timeOfPaymentId(auditedTo) + CLOCK_SLACK_MS);
 
-  const sought = new SoughtEvents(page, ([paymentId, payer]) => {
-    const sinceMs = position.partitions[shardOf(payer, position.partitions.length)]?.retainedSinceMs;
+  const sought = new SoughtEvents(page, position.partitions.length, ({ paymentId, payerAccountId }) => {
+    const sinceMs = position.partitions[shardOf(payerAccountId, position.partitions.length)]?.retainedSinceMs;
     // The time itself allows for clocks: what is within that may yet be there.
     return sinceMs === undefined || timeOfPaymentId(paymentId) >= sinceMs - 2 * CLOCK_SLACK_MS;
   });
@@ -117,10 +118,10 @@ export async function auditPage(
       })),
     },
     paymentsAudited: page.length,
-    waiting: [...sought.waiting],
+    waiting: [...sought.pending],
     missing,
     unverifiable: sought.left.size - missing.length + sought.tooOld.size,
-    orphaned: await unmatched.orphaned(),
+    orphaned: [...(await unmatched.orphaned()), ...sought.mismatched],
     more,
     // An id from the future, in a record that is none of ours, must not hold this back.
     readFrom: next.map(({ offset }, partition) => max(offset, firstLater[partition] ?? read[partition]!.reached)),
@@ -171,34 +172,6 @@ function retainedSince({ begin, offset }: LocatedPartition, timeMs: number): num
 
 function max(a: bigint, b: bigint): bigint {
   return a > b ? a : b;
-}
-
-/** Events of payments, struck out as they are found on Kafka. */
-export class SoughtEvents {
-  /** Those that must be there: the payer by payment id. */
-  readonly left = new Map<string, string>();
-  /** Those from a time that the topic is known not to hold any more: nothing is read for their sake. */
-  readonly tooOld = new Set<string>();
-  /** Those that the outbox still has. They may be there all the same, sent and not yet deleted. */
-  readonly waiting = new Set<string>();
-
-  constructor(
-    payments: readonly AuditedPayment[],
-    mayBeThere: (payment: readonly [paymentId: string, payer: string]) => boolean = () => true,
-  ) {
-    for (const { paymentId, payerAccountId, event } of payments) {
-      if (event === 'WAITING') this.waiting.add(paymentId);
-      if (event !== 'SENT') continue;
-      if (mayBeThere([paymentId, payerAccountId])) this.left.set(paymentId, payerAccountId);
-      else this.tooOld.add(paymentId);
-    }
-  }
-
-  strikeOut(records: readonly SentEvent[]): void {
-    for (const { eventId } of records) {
-      this.left.delete(eventId) || this.tooOld.delete(eventId) || this.waiting.delete(eventId);
-    }
-  }
 }
 
 /** Records that belong to none of the payments at hand, until it is known whether they belong to any. */

@@ -1,6 +1,7 @@
 import { lowestPaymentId, timeOfPaymentId } from '../domain/payment-id.ts';
 import { shardOf } from '../domain/shard.ts';
-import { type AuditSources, auditPage, CLOCK_SLACK_MS, PAGE_SIZE, positionAt, SoughtEvents } from './audit-events.ts';
+import { type AuditSources, auditPage, CLOCK_SLACK_MS, PAGE_SIZE, positionAt } from './audit-events.ts';
+import { SoughtEvents } from './match-events.ts';
 import type { AuditPosition, AuditRecords, AuditStep } from './ports.ts';
 
 export interface AuditLimits {
@@ -109,7 +110,7 @@ async function followUp(
   let after = lowestPaymentId(0);
   for (;;) {
     const page = await records.unconfirmed(after, pageSize);
-    const sought = new SoughtEvents(page);
+    const sought = new SoughtEvents(page, partitions.length);
     const offsets = partitions.map(({ offset }) => offset);
     const read = await log.read(
       offsets,

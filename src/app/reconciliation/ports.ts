@@ -1,3 +1,5 @@
+import type { PaymentEventType } from '../domain/event.ts';
+
 /** Where an audit of events goes on. */
 export interface AuditPosition {
   readonly topic: string;
@@ -20,6 +22,7 @@ export interface PartitionPosition {
 export interface AuditedPayment {
   readonly paymentId: string;
   readonly payerAccountId: string;
+  readonly eventType: PaymentEventType;
   /** SENT: its event must be on Kafka. WAITING: in the outbox, held, or a dead letter. DISCARDED by an operator. */
   readonly event: 'SENT' | 'WAITING' | 'DISCARDED';
   /** An earlier audit has not found it. */
@@ -43,8 +46,10 @@ export interface SentEvent {
   readonly partition: number;
   readonly offset: bigint;
   readonly sentAtMs: number;
-  /** Empty if it has none. */
+  /** Empty if it has none; so are key and type. */
   readonly eventId: string;
+  readonly key: string;
+  readonly type: string;
 }
 
 /** The topic as it is read. */
@@ -113,7 +118,7 @@ export interface AuditStep {
   readonly missing: readonly string[];
   /** As missing, but the topic no longer holds all that was sent in their time. */
   readonly unverifiable: number;
-  /** Records that belong to no payment: a sentence each. */
+  /** Records that belong to no payment, or are not what their payment calls for: a sentence each. */
   readonly orphaned: readonly string[];
   /** Whether there are further payments up to the limit that was given. */
   readonly more: boolean;

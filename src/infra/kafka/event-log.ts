@@ -143,12 +143,13 @@ class Reading {
   }
 }
 
-function toSentEvent(partition: number, { offset, timestamp, headers }: KafkaMessage): SentEvent {
-  const eventId = headers?.['ce_id'];
+function toSentEvent(partition: number, { key, offset, timestamp, headers }: KafkaMessage): SentEvent {
   return {
     partition,
     offset: BigInt(offset),
     sentAtMs: Number(timestamp),
-    eventId: eventId === undefined ? '' : String(eventId),
+    eventId: String(headers?.['ce_id'] ?? ''),
+    key: String(key ?? ''),
+    type: String(headers?.['ce_type'] ?? ''),
   };
 }

@@ -11,12 +11,18 @@ import type {
 } from '../../../app/reconciliation/ports.ts';
 import { ulidToUuid, uuidToUlid } from '../../ulid.ts';
 
-type PaymentRow = [paymentId: string, payerAccountId: string, event: AuditedPayment['event'], missing: boolean];
+type PaymentRow = [
+  paymentId: string,
+  payerAccountId: string,
+  eventType: AuditedPayment['eventType'],
+  event: AuditedPayment['event'],
+  missing: boolean,
+];
 
 // What the outbox says of the payments of `page`. One statement is one snapshot: an
 // event that moves on meanwhile is seen in one place or in the other.
 const WITH_EVENT = `
-  select page.payment_id, page.payer_account_id,
+  select page.payment_id, page.payer_account_id, 'payment.' || lower(page.status::text) || '.v1' as event_type,
     case
       when waiting.id is not null then 'WAITING'
       when discarded.id is not null then 'DISCARDED'
@@ -32,7 +38,7 @@ const WITH_EVENT = `
 
 const PAGE = `
   with page as materialized (
-    select payment_id, payer_account_id, false as missing from payments
+    select payment_id, payer_account_id, status, false as missing from payments
     where payment_id > $1 and payment_id <= $2 order by payment_id limit $3
   ) ${WITH_EVENT}`;
 
@@ -61,9 +67,10 @@ export function postgresAuditedPayments(pool: pg.Pool): AuditedPayments {
 
 async function select(pool: pg.Pool, text: string, values: unknown[]): Promise<AuditedPayment[]> {
   const { rows } = await pool.query<PaymentRow>({ text, values, rowMode: 'array' });
-  return rows.map(([id, payerAccountId, event, missing]) => ({
+  return rows.map(([id, payerAccountId, eventType, event, missing]) => ({
     paymentId: uuidToUlid(id),
     payerAccountId,
+    eventType,
     event,
     missing,
   }));
@@ -71,7 +78,7 @@ async function select(pool: pg.Pool, text: string, values: unknown[]): Promise<A
 
 const UNCONFIRMED = `
   with page as materialized (
-    select payment_id, payer_account_id, missing from unconfirmed_events join payments using (payment_id)
+    select payment_id, payer_account_id, status, missing from unconfirmed_events join payments using (payment_id)
     where payment_id > $1 order by payment_id limit $2
   ) ${WITH_EVENT}`;
 

@@ -1,0 +1,63 @@
+import { shardOf } from '../domain/shard.ts';
+import type { AuditedPayment, SentEvent } from './ports.ts';
+
+const MISMATCHED_NAMED = 100;
+
+/**
+ * Events of payments, struck out as they are found on Kafka. A record with the id of a
+ * payment and another key, partition or type is not its event: consumers would take it
+ * for something else, or out of order.
+ */
+export class SoughtEvents {
+  /** Those that must be there: the payer by payment id. */
+  readonly left = new Map<string, string>();
+  /** Those from a time that the topic is known not to hold any more: nothing is read for their sake. */
+  readonly tooOld = new Set<string>();
+  /** Those that are still pending. They may be there all the same, sent and not yet deleted. */
+  readonly pending = new Set<string>();
+  /** Records that are not what their payment calls for: a sentence each. */
+  readonly mismatched: string[] = [];
+  readonly #payments: ReadonlyMap<string, AuditedPayment>;
+  readonly #partitions: number;
+
+  constructor(
+    payments: readonly AuditedPayment[],
+    partitions: number,
+    mayBeThere: (payment: AuditedPayment) => boolean = () => true,
+  ) {
+    this.#payments = new Map(payments.map((payment) => [payment.paymentId, payment]));
+    this.#partitions = partitions;
+    for (const payment of payments) {
+      if (payment.event === 'WAITING') this.pending.add(payment.paymentId);
+      if (payment.event !== 'SENT') continue;
+      if (mayBeThere(payment)) this.left.set(payment.paymentId, payment.payerAccountId);
+      else this.tooOld.add(payment.paymentId);
+    }
+  }
+
+  strikeOut(records: readonly SentEvent[]): void {
+    for (const record of records) {
+      const payment = this.#payments.get(record.eventId);
+      if (payment === undefined) continue;
+      const mismatch = mismatchOf(record, payment, this.#partitions);
+      if (mismatch === undefined) {
+        this.left.delete(record.eventId) || this.tooOld.delete(record.eventId) || this.pending.delete(record.eventId);
+      } else if (this.mismatched.length < MISMATCHED_NAMED) {
+        const { eventId, offset, partition } = record;
+        this.mismatched.push(`ce_id "${eventId}" at offset ${offset} of partition ${partition} ${mismatch}`);
+      }
+    }
+  }
+}
+
+/** What a record is that the event of the payment is not. */
+function mismatchOf(
+  { key, type, partition }: SentEvent,
+  { payerAccountId, eventType }: AuditedPayment,
+  partitions: number,
+): string | undefined {
+  if (key !== payerAccountId) return `has key ${JSON.stringify(key)}, its payer is ${JSON.stringify(payerAccountId)}`;
+  if (type !== eventType) return `has type ${JSON.stringify(type)}, its payment calls for ${eventType}`;
+  const expected = shardOf(payerAccountId, partitions);
+  return partition === expected ? undefined : `belongs in partition ${expected} by its key`;
+}

@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest';
+import { shardOf } from '../../../../src/app/domain/shard.ts';
+import { SoughtEvents } from '../../../../src/app/reconciliation/match-events.ts';
+import type { AuditedPayment, SentEvent } from '../../../../src/app/reconciliation/ports.ts';
+
+const PARTITIONS = 16;
+const ID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
+
+function payment(event: AuditedPayment['event'] = 'SENT'): AuditedPayment {
+  return { paymentId: ID, payerAccountId: 'alice', eventType: 'payment.authorized.v1', event, missing: false };
+}
+
+function record(change: Partial<SentEvent> = {}): SentEvent {
+  return {
+    partition: shardOf('alice', PARTITIONS),
+    offset: 7n,
+    sentAtMs: 0,
+    eventId: ID,
+    key: 'alice',
+    type: 'payment.authorized.v1',
+    ...change,
+  };
+}
+
+describe('matching events with payments', () => {
+  it('finds an event, and leaves what is not there', () => {
+    const sought = new SoughtEvents([payment(), { ...payment(), paymentId: ID.replace('V', 'W') }], PARTITIONS);
+    sought.strikeOut([record(), record()]);
+    expect([...sought.left.keys()]).toEqual([ID.replace('V', 'W')]);
+    expect(sought.mismatched).toEqual([]);
+  });
+
+  it.each([
+    ['key', { key: 'bob' }, 'has key "bob", its payer is "alice"'],
+    ['type', { type: 'payment.declined.v1' }, 'has type "payment.declined.v1"'],
+    ['partition', { partition: (shardOf('alice', PARTITIONS) + 1) % PARTITIONS }, 'belongs in partition'],
+  ])('does not take a record with another %s for it', (_, change, sentence) => {
+    const sought = new SoughtEvents([payment()], PARTITIONS);
+    sought.strikeOut([record(change)]);
+    expect(sought.left.size).toBe(1);
+    expect(sought.mismatched).toEqual([expect.stringContaining(sentence)]);
+    sought.strikeOut([record()]);
+    expect(sought.left.size).toBe(0);
+  });
+
+  it('tells pending, discarded and too old events apart', () => {
+    const pending = new SoughtEvents([payment('WAITING')], PARTITIONS);
+    expect([pending.left.size, pending.pending.size]).toEqual([0, 1]);
+    const discarded = new SoughtEvents([payment('DISCARDED')], PARTITIONS);
+    expect([discarded.left.size, discarded.pending.size, discarded.tooOld.size]).toEqual([0, 0, 0]);
+    const old = new SoughtEvents([payment()], PARTITIONS, () => false);
+    expect([old.left.size, old.tooOld.size]).toEqual([0, 1]);
+    old.strikeOut([record()]);
+    expect(old.tooOld.size).toBe(0);
+  });
+});
