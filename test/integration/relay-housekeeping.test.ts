@@ -79,4 +79,25 @@ describe('expiring idempotency keys', () => {
     expect(left).toEqual([{ n: 239 }]);
     await database.close();
   });
+
+  it('goes by the index to those pages that may have old keys', async () => {
+    const database = await createDatabase();
+    await database.query(
+      `insert into idempotency_keys (caller, key, payment_id, created_at)
+       select '', 'key-' || n, gen_random_uuid(), now() from generate_series(1, 100000) as n`,
+    );
+    await database.query('vacuum analyze idempotency_keys');
+    const read = async () => {
+      await database.query('select pg_stat_force_next_flush()');
+      const [table] = await database.query<{ seq_scan: bigint }>(
+        "select seq_scan from pg_stat_user_tables where relname = 'idempotency_keys'",
+      );
+      return table!.seq_scan;
+    };
+    const before = await read();
+    expect(await expireKeys(postgresIdempotencyKeys(database.pool), 10)).toBe(0);
+    await new Promise((resume) => setTimeout(resume, 1_500));
+    expect(await read()).toBe(before);
+    await database.close();
+  });
 });

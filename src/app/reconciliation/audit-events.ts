@@ -1,33 +1,19 @@
-import { isPaymentId, lowestPaymentId, timeOfPaymentId } from '../domain/payment-id.ts';
+import { lowestPaymentId, timeOfPaymentId } from '../domain/payment-id.ts';
 import { shardOf } from '../domain/shard.ts';
 import { SoughtEvents } from './match-events.ts';
-import type {
-  AuditedPayment,
-  AuditedPayments,
-  AuditPosition,
-  AuditStep,
-  EventLog,
-  LocatedPartition,
-  SentEvent,
-} from './ports.ts';
+import type { AuditedPayments, AuditPosition, AuditStep, EventLog } from './ports.ts';
+import { CLOCK_SLACK_MS, isProvable, retainedSince, retainedWhileRead } from './retention.ts';
+import { UnmatchedRecords } from './unmatched-records.ts';
 
 export interface AuditSources {
   readonly payments: AuditedPayments;
   readonly log: EventLog;
 }
 
-/**
- * How far the clocks of API, relay and auditor may be apart. An event is never sent
- * before its payment is made, so it is looked for from then on, less this.
- */
-export const CLOCK_SLACK_MS = 5 * 60_000;
 /** How long the very first event may have waited for Kafka. */
 const FIRST_SENT_WITHIN_MS = 60 * 60_000;
 /** Payments in memory at a time. */
 export const PAGE_SIZE = 20_000;
-/** So many ids are looked up or named at once. */
-const UNMATCHED_AT_A_TIME = 5_000;
-const ORPHANED_NAMED = 100;
 const HIGHEST_PAYMENT_ID = '7ZZZZZZZZZZZZZZZZZZZZZZZZZ';
 
 /** Everything from a time on, or from where the topic has it. Throws if Postgres or Kafka are unreachable. */
@@ -97,16 +83,16 @@ export async function auditPage(
     (reached) => sought.left.size === 0 && reached.every((offset, partition) => offset >= until[partition]!.offset),
     signal,
   );
-  const held = position.partitions.map(({ retainedSinceMs }, partition) => {
-    if (read[partition]!.begin <= readFrom[partition]! && retainedSinceMs !== undefined) return retainedSinceMs;
-    // What is left of the partition begins with the first record that was read. Where
-    // all was read and nothing was there, nothing is known of what was sent before.
-    const sinceMs = firstSentAtMs[partition] ?? (sought.left.size > 0 ? takenAtMs : undefined);
-    return sinceMs === undefined ? undefined : sinceMs + CLOCK_SLACK_MS;
-  });
-  const provable = ([paymentId, payer]: readonly [string, string]) =>
-    timeOfPaymentId(paymentId) >= (held[shardOf(payer, held.length)] ?? Number.POSITIVE_INFINITY);
-  const missing = [...sought.left].filter(provable).map(([paymentId]) => paymentId);
+  const retained = position.partitions.map(({ retainedSinceMs }, partition) =>
+    retainedWhileRead({
+      retainedSinceMs,
+      readFrom: readFrom[partition]!,
+      begin: read[partition]!.begin,
+      firstSentAtMs: firstSentAtMs[partition],
+      notFoundAtMs: sought.left.size > 0 ? takenAtMs : undefined,
+    }),
+  );
+  const missing = [...sought.left.keys()].filter((id) => isProvable(id, sought.left.get(id)!, retained));
   return {
     position: {
       topic: log.topic,
@@ -114,7 +100,8 @@ export async function auditPage(
       partitions: next.map((located, partition) => ({
         offset: located.offset,
         retainedSinceMs:
-          held[partition] ?? (located.begin === 0n ? undefined : retainedSince(located, timeOfPaymentId(auditedTo))),
+          retained[partition] ??
+          (located.begin === 0n ? undefined : retainedSince(located, timeOfPaymentId(auditedTo))),
       })),
     },
     paymentsAudited: page.length,
@@ -164,55 +151,6 @@ export async function auditEvents(
   return totals;
 }
 
-/** From when on a topic that has lost records holds everything; the partition was located at that time. */
-function retainedSince({ begin, offset }: LocatedPartition, timeMs: number): number | undefined {
-  // What is left begins with records from before that time.
-  return offset > begin ? timeMs : undefined;
-}
-
 function max(a: bigint, b: bigint): bigint {
   return a > b ? a : b;
-}
-
-/** Records that belong to none of the payments at hand, until it is known whether they belong to any. */
-class UnmatchedRecords {
-  readonly #ids: ReadonlySet<string>;
-  readonly #auditedTo: string;
-  readonly #payments: AuditedPayments;
-  readonly #unknown = new Map<string, string>();
-  readonly #orphaned: string[] = [];
-
-  constructor(page: readonly AuditedPayment[], auditedTo: string, payments: AuditedPayments) {
-    this.#ids = new Set(page.map(({ paymentId }) => paymentId));
-    this.#auditedTo = auditedTo;
-    this.#payments = payments;
-  }
-
-  async note(records: readonly SentEvent[]): Promise<void> {
-    for (const { eventId, partition, offset, sentAtMs } of records) {
-      if (this.#ids.has(eventId)) continue;
-      const sentence = `ce_id ${JSON.stringify(eventId)} at offset ${offset} of partition ${partition} belongs to no payment`;
-      if (!isPaymentId(eventId)) this.#add(sentence);
-      // Later payments come with later pages, unless their time has not come at all.
-      else if (eventId <= this.#auditedTo || timeOfPaymentId(eventId) > sentAtMs + CLOCK_SLACK_MS)
-        this.#unknown.set(eventId, sentence);
-    }
-    if (this.#unknown.size >= UNMATCHED_AT_A_TIME) await this.#lookUp();
-  }
-
-  async orphaned(): Promise<string[]> {
-    await this.#lookUp();
-    return this.#orphaned;
-  }
-
-  /** After they were read from Kafka, so that a payment's commit came before. */
-  async #lookUp(): Promise<void> {
-    if (this.#unknown.size === 0) return;
-    for (const id of await this.#payments.withoutPayment([...this.#unknown.keys()])) this.#add(this.#unknown.get(id)!);
-    this.#unknown.clear();
-  }
-
-  #add(sentence: string): void {
-    if (this.#orphaned.length < ORPHANED_NAMED) this.#orphaned.push(sentence);
-  }
 }

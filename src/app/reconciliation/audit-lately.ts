@@ -1,8 +1,9 @@
 import { lowestPaymentId, timeOfPaymentId } from '../domain/payment-id.ts';
 import { shardOf } from '../domain/shard.ts';
-import { type AuditSources, auditPage, CLOCK_SLACK_MS, PAGE_SIZE, positionAt } from './audit-events.ts';
+import { type AuditSources, auditPage, PAGE_SIZE, positionAt } from './audit-events.ts';
 import { SoughtEvents } from './match-events.ts';
 import type { AuditPosition, AuditRecords, AuditStep } from './ports.ts';
+import { CLOCK_SLACK_MS } from './retention.ts';
 
 export interface AuditLimits {
   /** A payment's id has the time at which its call came in, by the clock of its replica; it commits later, but no later than this. */

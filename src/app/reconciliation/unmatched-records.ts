@@ -1,0 +1,50 @@
+import { isPaymentId, timeOfPaymentId } from '../domain/payment-id.ts';
+import type { AuditedPayment, AuditedPayments, SentEvent } from './ports.ts';
+import { CLOCK_SLACK_MS } from './retention.ts';
+
+/** So many ids are looked up or named at once. */
+const UNMATCHED_AT_A_TIME = 5_000;
+const ORPHANED_NAMED = 100;
+
+/** Records that belong to none of the payments at hand, until it is known whether they belong to any. */
+export class UnmatchedRecords {
+  readonly #ids: ReadonlySet<string>;
+  readonly #auditedTo: string;
+  readonly #payments: AuditedPayments;
+  readonly #unknown = new Map<string, string>();
+  readonly #orphaned: string[] = [];
+
+  constructor(page: readonly AuditedPayment[], auditedTo: string, payments: AuditedPayments) {
+    this.#ids = new Set(page.map(({ paymentId }) => paymentId));
+    this.#auditedTo = auditedTo;
+    this.#payments = payments;
+  }
+
+  async note(records: readonly SentEvent[]): Promise<void> {
+    for (const { eventId, partition, offset, sentAtMs } of records) {
+      if (this.#ids.has(eventId)) continue;
+      const sentence = `ce_id ${JSON.stringify(eventId)} at offset ${offset} of partition ${partition} belongs to no payment`;
+      if (!isPaymentId(eventId)) this.#add(sentence);
+      // Later payments come with later pages, unless their time has not come at all.
+      else if (eventId <= this.#auditedTo || timeOfPaymentId(eventId) > sentAtMs + CLOCK_SLACK_MS)
+        this.#unknown.set(eventId, sentence);
+    }
+    if (this.#unknown.size >= UNMATCHED_AT_A_TIME) await this.#lookUp();
+  }
+
+  async orphaned(): Promise<string[]> {
+    await this.#lookUp();
+    return this.#orphaned;
+  }
+
+  /** After they were read from Kafka, so that a payment's commit came before. */
+  async #lookUp(): Promise<void> {
+    if (this.#unknown.size === 0) return;
+    for (const id of await this.#payments.withoutPayment([...this.#unknown.keys()])) this.#add(this.#unknown.get(id)!);
+    this.#unknown.clear();
+  }
+
+  #add(sentence: string): void {
+    if (this.#orphaned.length < ORPHANED_NAMED) this.#orphaned.push(sentence);
+  }
+}
