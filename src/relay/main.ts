@@ -15,6 +15,7 @@ import { postgresOutbox } from '../infra/postgres/outbox/outbox.ts';
 import { sampleOutbox } from '../infra/postgres/outbox/sample.ts';
 import { countShards, postgresShardLeases } from '../infra/postgres/outbox/shard-leases.ts';
 import { createPool } from '../infra/postgres/pool.ts';
+import { excessPrivileges } from '../infra/postgres/privileges.ts';
 import { postgresBooks } from '../infra/postgres/reconciliation/books.ts';
 import {
   postgresAuditedPayments,
@@ -155,6 +156,12 @@ async function topicReady(database: pg.Pool): Promise<boolean> {
   const wait = new Backoff(250, 5_000);
   while (!stopping.signal.aborted) {
     try {
+      const excess = await excessPrivileges(database);
+      if (excess !== undefined && config.REQUIRE_LEAST_PRIVILEGE === '1') {
+        log.fatal(excess);
+        process.exit(1);
+      }
+      if (excess !== undefined) log.warn(excess);
       await ensureTopic(kafka, {
         topic: config.KAFKA_TOPIC,
         partitions: await countShards(database),
