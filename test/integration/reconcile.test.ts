@@ -57,7 +57,7 @@ describe('reconciling the books', () => {
   }
 
   it('finds nothing in books that balance', async () => {
-    expect(await reconcile(postgresBooks(database.pool))).toEqual({
+    expect(await reconcile(postgresBooks(database.application))).toEqual({
       currencies: [{ currency: 'RUB', sumCents: 0n }],
       problems: [],
       paymentsExamined: 4,
@@ -86,13 +86,13 @@ describe('reconciling the books', () => {
     ],
   ])('finds %s', async (damage, problem) => {
     await corrupt(damage);
-    const { problems } = await reconcile(postgresBooks(database.pool));
+    const { problems } = await reconcile(postgresBooks(database.application));
     expect(problems).toContainEqual(expect.stringMatching(problem));
   });
 
   it('examines the whole books once a day and what is new in between, until a problem shows', async () => {
-    const books = postgresBooks(database.pool);
-    const history = postgresReconciliationHistory(database.pool);
+    const books = postgresBooks(database.application);
+    const history = postgresReconciliationHistory(database.application);
     const at = (hours: number) => new Date(now.getTime() + hours * HOUR_MS);
     expect((await reconcileLately(books, history, at(0))).paymentsExamined).toBe(4);
     expect((await reconcileLately(books, history, at(0.5))).paymentsExamined).toBe(2);
