@@ -119,19 +119,28 @@ test('a superuser can get round the rules, a member of the application role cann
 describe.each([
   ['API', startApi],
   ['relay', startRelay],
-])('REQUIRE_LEAST_PRIVILEGE: the %s', (_name, start) => {
+])('the %s', (_name, start) => {
   const env = (url: string) => ({
     DATABASE_URL: url,
     REDIS_URL: inject('redisUrl'),
     KAFKA_BROKERS: inject('kafkaBrokers'),
     KAFKA_TOPIC: `payment.events.${randomUUID()}`,
-    REQUIRE_LEAST_PRIVILEGE: '1',
   });
-  test('does not start as superuser', async () => {
-    await expect(start(env(owner.url))).rejects.toThrow('is a superuser');
+
+  test('warns when it starts as superuser', async () => {
+    const service = await start(env(owner.url));
+    await service.stop();
+    expect(service.log.filter((line) => line.includes('is a superuser') && line.includes('"level":40'))).toHaveLength(
+      1,
+    );
   });
-  test('starts as the application role', async () => {
-    const service = await start(env(application.url));
+
+  test('does not start as superuser if least privilege is required', async () => {
+    await expect(start({ ...env(owner.url), REQUIRE_LEAST_PRIVILEGE: '1' })).rejects.toThrow('is a superuser');
+  });
+
+  test('starts as the application role if least privilege is required', async () => {
+    const service = await start({ ...env(application.url), REQUIRE_LEAST_PRIVILEGE: '1' });
     await service.stop();
   });
 });
