@@ -38,10 +38,13 @@ with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_
 
 -- A balance has the terms of its account, whatever an insert or update says. Payments
 -- do not name these columns, so the trigger does not run for them.
-create function copy_account_terms() returns trigger language plpgsql as $$
+-- Every function here qualifies its tables and puts pg_temp last: unless the path names
+-- it, Postgres looks there first, and a temporary table would stand in for the books.
+create function copy_account_terms() returns trigger language plpgsql
+set search_path = pg_catalog, public, pg_temp as $$
 begin
   select currency, overdraft_limit_cents into new.currency, new.overdraft_limit_cents
-  from accounts where account_id = new.account_id;
+  from public.accounts where account_id = new.account_id;
   return new;
 end $$;
 
@@ -50,7 +53,8 @@ create trigger copy_account_terms
   for each row execute function copy_account_terms();
 
 -- What is in the books stays there.
-create function reject_change() returns trigger language plpgsql as $$
+create function reject_change() returns trigger language plpgsql
+set search_path = pg_catalog, public, pg_temp as $$
 begin
   raise exception '% is append-only: % refused', tg_table_name, tg_op
     using errcode = 'integrity_constraint_violation', constraint = tg_table_name || '_append_only';

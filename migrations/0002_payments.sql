@@ -65,7 +65,8 @@ create table idempotency_keys (
 --    key, and yields null, which differs from everything, where there is a gap.
 -- A connection plans these queries once. Planned while the ledger is small, the second
 -- would scan it for each entry, and go on to do so when it is large.
-create function check_ledger_entries() returns trigger language plpgsql set enable_seqscan = off as $$
+create function check_ledger_entries() returns trigger language plpgsql
+set search_path = pg_catalog, public, pg_temp set enable_seqscan = off as $$
 declare
   culprit record;
 begin
@@ -87,7 +88,7 @@ begin
         when 1 then 0
         else (
           select previous.balance_after_cents
-          from ledger_entries previous
+          from public.ledger_entries previous
           where previous.account_id = entry.account_id and previous.version = entry.version - 1
         )
       end

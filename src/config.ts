@@ -11,6 +11,8 @@ const shared = {
   DATABASE_URL: url('postgres:', 'postgresql:'),
   REDIS_URL: url('redis:', 'rediss:'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  /** 1 refuses to start with a database role that can get round the rules of the books. */
+  REQUIRE_LEAST_PRIVILEGE: z.enum(['0', '1']).default('0'),
   /** On SIGTERM, how long calls and sends in flight may take to finish. */
   SHUTDOWN_GRACE_MS: count(10_000, 600_000),
 };

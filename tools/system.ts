@@ -3,6 +3,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { migrate } from '../src/cli/migrate.ts';
 import { GuardedProcess } from './stack/guarded-process.ts';
+import { applicationAddress, createApplicationLogin } from './stack/postgres.ts';
 import { type Stack, startStack } from './stack/stack.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -48,7 +49,8 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   };
   const settings = {
     ...env,
-    DATABASE_URL: stack.postgres.address,
+    // On a server of somebody else's, the role is theirs to choose.
+    DATABASE_URL: env['DATABASE_URL'] || applicationAddress(stack.postgres.address),
     REDIS_URL: stack.redis.address,
     KAFKA_BROKERS: stack.kafka.address,
     // Their logs go to files, and one line of them says that they are ready.
@@ -75,6 +77,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   };
   try {
     await migrate(stack.postgres.address, onProgress);
+    if (!env['DATABASE_URL']) await createApplicationLogin(stack.postgres.address);
     if (relay) await start('relay', 'src/relay/main.ts');
     const { address } = await start('api', 'src/api/main.ts', portBeside(env['METRICS_PORT']));
     return {

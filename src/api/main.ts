@@ -11,6 +11,7 @@ import { shardCount } from '../infra/postgres/outbox/shard-count.ts';
 import { postgresLedger } from '../infra/postgres/payments/ledger.ts';
 import { PostgresUnitOfWork } from '../infra/postgres/payments/unit-of-work.ts';
 import { createPool } from '../infra/postgres/pool.ts';
+import { excessPrivileges } from '../infra/postgres/privileges.ts';
 import { probeWritable } from '../infra/postgres/probe.ts';
 import { connectRedis } from '../infra/redis/connection.ts';
 import { RedisOutboxHint } from '../infra/redis/outbox-hint.ts';
@@ -46,6 +47,7 @@ const pool = createPool({
 });
 // A connection of its own for health: a pool that is busy is not a database that is gone.
 const probePool = createPool({ ...postgres, max: 1, queryTimeoutMs: 1_000 });
+await checkPrivileges();
 const redis = connectRedis(config.REDIS_URL, log);
 
 const unitOfWork = new PostgresUnitOfWork(pool, shardCount(pool));
@@ -91,6 +93,28 @@ function loadConfig(): ApiConfig {
     console.error(error.message);
     process.exit(1);
   }
+}
+
+/** Warns of a database role that can get round the rules of the books; leaves if that is not allowed. */
+async function checkPrivileges(): Promise<void> {
+  const required = config.REQUIRE_LEAST_PRIVILEGE === '1';
+  let excess: string | undefined;
+  try {
+    excess = await excessPrivileges(probePool);
+  } catch (error) {
+    if (required) {
+      log.fatal(
+        { err: error },
+        'what the database role may do cannot be looked up, and REQUIRE_LEAST_PRIVILEGE is set',
+      );
+      process.exit(1);
+    }
+    log.warn({ err: error }, 'what the database role may do cannot be looked up');
+  }
+  if (excess === undefined) return;
+  if (!required) return log.warn(excess);
+  log.fatal(excess);
+  process.exit(1);
 }
 
 function onSignal(signal: NodeJS.Signals): void {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import pg from 'pg';
+import { DEFAULT_ROLES, grantRoles, type RoleNames } from '../infra/postgres/roles.ts';
 
 const FOLDER = new URL('../../migrations/', import.meta.url);
 
@@ -16,7 +17,8 @@ interface Migration {
 /**
  * Brings the database's schema up to date and returns the names of the migrations
  * it applied. Each commits on its own, so a run that broke off resumes where it
- * stopped; a session lock makes replicas that start together take turns.
+ * stopped; a session lock makes replicas that start together take turns. At the end,
+ * the application's and the reader's role are given their rights, whatever was applied.
  *
  * Throws if a migration that was applied has since been edited, renamed or removed,
  * or a new one sorts before it: the schema would not be what the files say.
@@ -25,6 +27,7 @@ export async function migrate(
   databaseUrl: string,
   onProgress: (message: string) => void = () => undefined,
   folder: URL = FOLDER,
+  roles: RoleNames = DEFAULT_ROLES,
 ): Promise<string[]> {
   const client = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 10_000 });
   await client.connect();
@@ -40,6 +43,12 @@ export async function migrate(
     for (const migration of pending) {
       onProgress(`applying ${migration.name}`);
       await apply(client, migration);
+    }
+    const left = await grantRoles(client, roles);
+    if (left.length > 0) {
+      onProgress(
+        `The role that migrates may not do this; let an administrator do it, then migrate again:\n${left.map((each) => `  ${each};`).join('\n')}`,
+      );
     }
     return pending.map(({ name }) => name);
   } finally {
@@ -100,7 +109,10 @@ if (import.meta.main) {
     process.exit(1);
   }
   try {
-    const applied = await migrate(databaseUrl, console.log);
+    const applied = await migrate(databaseUrl, console.log, FOLDER, {
+      application: process.env['LEDGER_APPLICATION_ROLE'] || DEFAULT_ROLES.application,
+      reader: process.env['LEDGER_READER_ROLE'] || DEFAULT_ROLES.reader,
+    });
     console.log(applied.length === 0 ? 'The schema is up to date.' : `Applied ${applied.length} migrations.`);
   } catch (error) {
     console.error((error as Error).message);

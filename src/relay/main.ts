@@ -15,6 +15,7 @@ import { postgresOutbox } from '../infra/postgres/outbox/outbox.ts';
 import { sampleOutbox } from '../infra/postgres/outbox/sample.ts';
 import { countShards, postgresShardLeases } from '../infra/postgres/outbox/shard-leases.ts';
 import { createPool } from '../infra/postgres/pool.ts';
+import { excessPrivileges } from '../infra/postgres/privileges.ts';
 import { postgresBooks } from '../infra/postgres/reconciliation/books.ts';
 import {
   postgresAuditedPayments,
@@ -157,11 +158,23 @@ log.info('relay stopped');
 // A job that was given up may still be waiting for Kafka.
 process.exit();
 
+/** Warns of a database role that can get round the rules of the books; leaves if that is not allowed. */
+async function checkPrivileges(database: pg.Pool): Promise<void> {
+  const excess = await excessPrivileges(database);
+  if (excess === undefined) return;
+  if (config.REQUIRE_LEAST_PRIVILEGE === '0') return log.warn(excess);
+  log.fatal(excess);
+  process.exit(1);
+}
+
 /** Waits until the topic is there and fits; false if the process is to stop before. */
 async function topicReady(database: pg.Pool): Promise<boolean> {
   const wait = new Backoff(250, 5_000);
+  let privilegesChecked = false;
   while (!stopping.signal.aborted) {
     try {
+      if (!privilegesChecked) await checkPrivileges(database);
+      privilegesChecked = true;
       await ensureTopic(kafka, {
         topic: config.KAFKA_TOPIC,
         partitions: await countShards(database),

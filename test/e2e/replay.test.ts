@@ -36,8 +36,8 @@ describe('replaying events from the ledger', () => {
 
   const run = (range: Parameters<typeof replay>[2]) =>
     replay(
-      postgresPaymentHistory(system.database.pool),
-      postgresReplayOutbox(system.database.pool),
+      postgresPaymentHistory(system.database.application),
+      postgresReplayOutbox(system.database.application),
       range,
       () => undefined,
     );

@@ -9,6 +9,7 @@ import { claimKeys } from '../../src/infra/postgres/payments/claim-keys.ts';
 import { PostgresUnitOfWork } from '../../src/infra/postgres/payments/unit-of-work.ts';
 import { createPool } from '../../src/infra/postgres/pool.ts';
 import { probeWritable } from '../../src/infra/postgres/probe.ts';
+import { applicationAddress } from '../../tools/stack/postgres.ts';
 import { auditBooks } from '../support/books.ts';
 import { type CuttingProxy, startCuttingProxy } from '../support/cutting-proxy.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
@@ -21,7 +22,7 @@ let unitOfWork: PostgresUnitOfWork;
 
 beforeAll(async () => {
   database = await createDatabase();
-  proxy = await startCuttingProxy(database.url);
+  proxy = await startCuttingProxy(applicationAddress(database.url));
   pool = createPool({
     connectionString: proxy.url,
     max: 4,

@@ -153,6 +153,60 @@ describe('ledger entries', () => {
   });
 });
 
+describe('temporary tables do not stand in for', () => {
+  const role = `dml_${randomUUID().replaceAll('-', '')}`;
+  beforeAll(async () => {
+    await database.query(`create role ${role}`);
+    await database.query(`grant select, insert, update, delete on all tables in schema public to ${role}`);
+    await database.query(`grant temporary on database ${new URL(database.url).pathname.slice(1)} to ${role}`);
+  });
+  afterAll(async () => {
+    await database.query(`drop owned by ${role}`);
+    await database.query(`drop role ${role}`);
+  });
+
+  /** Runs statements in one transaction of a role that may do no more than read and write rows. */
+  async function attack(statements: string[]): Promise<void> {
+    const client = await database.pool.connect();
+    try {
+      await client.query('begin');
+      await client.query(`set local role ${role}`);
+      for (const statement of statements) await client.query(statement);
+    } finally {
+      await client.query('rollback');
+      client.release();
+    }
+  }
+
+  test('accounts, to overdraw without a limit', async () => {
+    const overdraw = attack([
+      `create temporary table accounts (account_id text, currency text, overdraft_limit_cents bigint)`,
+      `insert into pg_temp.accounts values ('${payer}', 'RUB', null)`,
+      `update public.account_balances set overdraft_limit_cents = null, available_cents = -1000000 where account_id = '${payer}'`,
+    ]);
+    await expect(overdraw).rejects.toThrow('no_overdraft_beyond_limit');
+  });
+
+  test('ledger_entries, to begin an account at any version', async () => {
+    const [debtor, creditor, payment] = [randomUUID(), randomUUID(), randomUUID()];
+    const invent = attack([
+      `create temporary table ledger_entries (account_id text, version bigint, balance_after_cents bigint)`,
+      `insert into pg_temp.ledger_entries values ('${debtor}', 41, 0), ('${creditor}', 6, 0)`,
+      `insert into public.ledger_entries values
+         ('${debtor}', 42, '${payment}', 'DEBIT', 5, -5, now()), ('${creditor}', 7, '${payment}', 'CREDIT', 5, 5, now())`,
+    ]);
+    await expect(invent).rejects.toThrow('does not follow');
+  });
+
+  test('new_entries, to hide entries from the rules', async () => {
+    const hide = attack([
+      `create temporary table new_entries (like public.ledger_entries)`,
+      `insert into public.ledger_entries values ('${payer}', 2, '${randomUUID()}', 'CREDIT', 5, -95, now())`,
+    ]);
+    await expect(hide).rejects.toThrow('sum to zero');
+  });
+});
+
 test('one key makes one payment', async () => {
   const claim = `insert into idempotency_keys values ('', '${randomUUID()}', '${randomUUID()}', now())`;
   await database.query(claim);

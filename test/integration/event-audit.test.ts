@@ -87,13 +87,13 @@ describe('an audit of events', () => {
   }
 
   const sources = (of = topic) => ({
-    payments: postgresAuditedPayments(database.pool),
+    payments: postgresAuditedPayments(database.application),
     log: kafkaEventLog(testKafka(), of),
   });
 
   /** Of all payments until now. */
   function audit(limits: Partial<typeof AUDIT_LIMITS> = {}, of = topic): Promise<AuditReport> {
-    const records = postgresAuditRecords(database.pool);
+    const records = postgresAuditRecords(database.application);
     return auditLately(sources(of), records, new AbortController().signal, {
       ...AUDIT_LIMITS,
       settledAfterMs: -2,
@@ -107,7 +107,7 @@ describe('an audit of events', () => {
     await sendAgain(first!);
     await sendAgain(first!);
     expect(await audit()).toEqual({ ...WELL, paymentsAudited: 30 });
-    expect(await sampleAudits(database.pool)).toMatchObject({ missing: 0, orphaned: 0, unverifiable: 0 });
+    expect(await sampleAudits(database.application)).toMatchObject({ missing: 0, orphaned: 0, unverifiable: 0 });
     const { groups } = await withAdmin(testKafka(), (admin) => admin.listGroups());
     expect(groups.filter(({ groupId }) => groupId.includes(topic))).toEqual([]);
   });
@@ -123,10 +123,10 @@ describe('an audit of events', () => {
     await pay(KEYS);
     await send();
     expect(await audit()).toEqual({ ...found, paymentsAudited: 30 });
-    expect(await sampleAudits(database.pool)).toMatchObject({ missing: 1 });
+    expect(await sampleAudits(database.application)).toMatchObject({ missing: 1 });
     await sendAgain(lost);
     expect(await audit()).toEqual({ ...WELL, paymentsAudited: 0 });
-    expect(await sampleAudits(database.pool)).toMatchObject({ missing: 0 });
+    expect(await sampleAudits(database.application)).toMatchObject({ missing: 0 });
   });
 
   it('raises no alarm for events that wait, are held, are dead letters or were discarded', async () => {
@@ -134,7 +134,7 @@ describe('an audit of events', () => {
     const [discarded] = await pay(['acc-2'], { padding: TOO_LARGE });
     await pay(['acc-1', 'acc-3']);
     await send();
-    const deadLetters = postgresDeadLetters(database.pool);
+    const deadLetters = postgresDeadLetters(database.application);
     await deadLetters.discard(discarded!.eventId);
     await pay(['acc-3']);
     expect(await database.query('select from outbox_blocked')).toHaveLength(1);
@@ -195,7 +195,7 @@ describe('an audit of events', () => {
     expect(others).toMatchObject({ missing: 0, paymentsAudited: 60 });
     for (const id of [nobody, tomorrow, 'x', '']) expect(orphaned).toContainEqual(expect.stringContaining(`"${id}"`));
     expect(orphaned).toHaveLength(4);
-    expect(await sampleAudits(database.pool)).toMatchObject({ orphaned: 4 });
+    expect(await sampleAudits(database.application)).toMatchObject({ orphaned: 4 });
   });
 
   it('reports records that are not what their payment calls for, and misses the event', async () => {
@@ -254,7 +254,7 @@ describe('an audit of events', () => {
     await lose(lost!);
     await send();
     expect(await audit()).toMatchObject({ unverifiable: 10, missing: 1, missingIds: [lost!.eventId] });
-    expect(await sampleAudits(database.pool)).toMatchObject({ unverifiable: 10 });
+    expect(await sampleAudits(database.application)).toMatchObject({ unverifiable: 10 });
     // What was lost before retention came stays known.
     await removeRecords(shardOf(lost!.key, SHARDS));
     expect(await audit()).toMatchObject({ missing: 1 });
@@ -320,7 +320,7 @@ describe('an audit of events', () => {
   it('stops when it is told to', async () => {
     await pay(KEYS);
     await send();
-    const records = postgresAuditRecords(database.pool);
+    const records = postgresAuditRecords(database.application);
     const stopped = auditLately(sources(), records, AbortSignal.abort(new Error('stop')), {
       ...AUDIT_LIMITS,
       settledAfterMs: -2,

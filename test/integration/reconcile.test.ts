@@ -16,7 +16,7 @@ describe('reconciling the books', () => {
 
   beforeEach(async () => {
     database = await createDatabase();
-    books = postgresBooks(database.pool);
+    books = postgresBooks(database.application);
     await database.query(`
       insert into accounts values
         ('bank', 'RUB', 'EXTERNAL', null, now()), ('alice', 'RUB', 'CUSTOMER', 0, now()), ('bob', 'RUB', 'CUSTOMER', 0, now());
@@ -232,12 +232,12 @@ describe('reconciling the books', () => {
 
   it('goes on where an interrupted examination of the whole books ended', async () => {
     await payOften(20);
-    const history = postgresReconciliationHistory(database.pool);
+    const history = postgresReconciliationHistory(database.application);
     const examined: (number | string)[] = [];
     let finished = false;
     while (!finished) {
       // As a process of its own each time: nothing but the database knows how far it came.
-      const report = await reconcileWhole(postgresBooks(database.pool), history, signal, one);
+      const report = await reconcileWhole(postgresBooks(database.application), history, signal, one);
       finished = report.finished;
       examined.push(report.paymentsExamined);
       expect(report.problems).toEqual([]);
@@ -265,7 +265,7 @@ describe('reconciling the books', () => {
   });
 
   it('lets only one of two workers go on with a range', async () => {
-    const history = postgresReconciliationHistory(database.pool);
+    const history = postgresReconciliationHistory(database.application);
     await reconcileWhole(books, history, signal, one);
     const current = (await history.latest(true))!;
     await history.advance(current, { ...current.progress, stage: 'KEYS', after: undefined });
@@ -275,7 +275,7 @@ describe('reconciling the books', () => {
   });
 
   it('examines what is recent while the whole is unfinished, again from there until a problem is gone', async () => {
-    const history = postgresReconciliationHistory(database.pool);
+    const history = postgresReconciliationHistory(database.application);
     await reconcileWhole(books, history, signal, one);
     expect(await reconcileRecent(books, history, signal)).toMatchObject({ paymentsExamined: 2, finished: true });
     await corrupt("update account_balances set available_cents = 51 where account_id = 'bob'");
@@ -288,7 +288,7 @@ describe('reconciling the books', () => {
   });
 
   it('examines the whole books once a day, and at once again after a problem', async () => {
-    const history = postgresReconciliationHistory(database.pool);
+    const history = postgresReconciliationHistory(database.application);
     expect(await reconcileWhole(books, history, signal)).toMatchObject({ paymentsExamined: 4 });
     expect(await reconcileWhole(books, history, signal)).toMatchObject({ paymentsExamined: 0 });
     await database.query("update reconciliations set started_at = started_at - interval '1 day'");
@@ -298,7 +298,7 @@ describe('reconciling the books', () => {
   });
 
   it('ignores reconciliations from the future, and says so', async () => {
-    const history = postgresReconciliationHistory(database.pool);
+    const history = postgresReconciliationHistory(database.application);
     await reconcileWhole(books, history, signal);
     await reconcileRecent(books, history, signal);
     await database.query("update reconciliations set started_at = started_at + interval '1 year'");

@@ -40,7 +40,7 @@ describe('an event that Kafka refuses for good', () => {
     topic = await createTopic({ 'max.message.bytes': '10000' });
     writer = new OutboxWriter(database);
     worker = createRelay(database, topic);
-    deadLetters = postgresDeadLetters(database.pool);
+    deadLetters = postgresDeadLetters(database.application);
   });
   afterEach(async () => {
     await worker.relay.stop(1_000);

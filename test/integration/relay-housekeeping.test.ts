@@ -73,7 +73,7 @@ describe('expiring idempotency keys', () => {
       `insert into idempotency_keys (caller, key, payment_id, created_at)
        select '', 'key-' || n, gen_random_uuid(), now() - n * interval '1 hour' from generate_series(1, 12000) as n`,
     );
-    const expired = await expireKeys(postgresIdempotencyKeys(database.pool), 10);
+    const expired = await expireKeys(postgresIdempotencyKeys(database.application), 10);
     expect(expired).toBe(12_000 - 239);
     const left = await database.query<{ n: number }>('select count(*)::int as n from idempotency_keys');
     expect(left).toEqual([{ n: 239 }]);
@@ -95,7 +95,7 @@ describe('expiring idempotency keys', () => {
       return table!.seq_scan;
     };
     const before = await read();
-    expect(await expireKeys(postgresIdempotencyKeys(database.pool), 10)).toBe(0);
+    expect(await expireKeys(postgresIdempotencyKeys(database.application), 10)).toBe(0);
     await new Promise((resume) => setTimeout(resume, 1_500));
     expect(await read()).toBe(before);
     await database.close();

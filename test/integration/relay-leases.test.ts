@@ -16,8 +16,8 @@ describe('shard leases', () => {
   let outbox: Outbox;
   beforeEach(async () => {
     database = await createDatabase();
-    leases = postgresShardLeases(database.pool);
-    outbox = postgresOutbox(database.pool);
+    leases = postgresShardLeases(database.application);
+    outbox = postgresOutbox(database.application);
   });
   afterEach(() => database.close());
 

@@ -32,7 +32,7 @@ describe.skipIf(typeof installed === 'string')('the relay behind PgBouncer in tr
         onIdleError: () => undefined,
       }),
     );
-    const workers = pools.map((pool) => createRelay({ pool }, topic));
+    const workers = pools.map((pool) => createRelay({ application: pool }, topic));
     for (const { relay } of workers) relay.start();
 
     const writer = new OutboxWriter(database);

@@ -72,7 +72,7 @@ describe('the relay', () => {
   });
 
   it('reads an event that commits late although it has read beyond it', async () => {
-    const outbox = postgresOutbox(database.pool);
+    const outbox = postgresOutbox(database.application);
     const limits = { maxEvents: 10, maxBytes: 1_000_000 };
     const shard = shardOf('acc-late', SHARDS);
     const late = await database.pool.connect();
@@ -97,7 +97,7 @@ describe('the relay', () => {
     const writer = new OutboxWriter(database);
     await writer.write(['acc-large', 'acc-large', 'acc-large'], { padding: 5_000 });
     const page = [{ shard: shardOf('acc-large', SHARDS), except: [] }];
-    const outbox = postgresOutbox(database.pool);
+    const outbox = postgresOutbox(database.application);
     expect(await outbox.read(page, { maxEvents: 10, maxBytes: 1 })).toHaveLength(1);
     expect(await outbox.read(page, { maxEvents: 10, maxBytes: 15_000 })).toHaveLength(2);
     await database.query('delete from outbox');

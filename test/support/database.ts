@@ -2,12 +2,16 @@ import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { inject } from 'vitest';
 import { createPool } from '../../src/infra/postgres/pool.ts';
+import { applicationAddress } from '../../tools/stack/postgres.ts';
 import { createEmptyDatabase, execute } from './empty-database.ts';
 
 export interface TestDatabase {
   readonly url: string;
+  /** Connections of the tables' owner, to prepare and to damage. */
   readonly pool: pg.Pool;
-  /** Runs SQL and returns its rows. */
+  /** Connections of the application role, for the code under test. */
+  readonly application: pg.Pool;
+  /** Runs SQL as the owner and returns its rows. */
   query<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]>;
   /** Closes the connections; drops the database if it was created here. */
   close(): Promise<void>;
@@ -29,17 +33,17 @@ export async function createDatabase(): Promise<TestDatabase> {
 
 /** A database that is there. */
 export function openDatabase(url: string): TestDatabase {
-  const pool = createPool({
-    connectionString: url,
-    max: 5,
-    applicationName: 'test',
-    queryTimeoutMs: 0,
-    onIdleError: () => undefined,
-  });
+  const connect = (connectionString: string) =>
+    createPool({ connectionString, max: 5, applicationName: 'test', queryTimeoutMs: 0, onIdleError: () => undefined });
+  const pool = connect(url);
+  const application = connect(applicationAddress(url));
   return {
     url,
     pool,
+    application,
     query: async (text, values) => (await pool.query(text, values)).rows,
-    close: () => pool.end(),
+    async close() {
+      await Promise.all([pool.end(), application.end()]);
+    },
   };
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { migrate } from '../../src/cli/migrate.ts';
+import { createApplicationLogin } from '../../tools/stack/postgres.ts';
 import { removeData, startStack } from '../../tools/stack/stack.ts';
 import { createEmptyDatabase, execute } from './empty-database.ts';
 
@@ -60,6 +61,7 @@ async function start(): Promise<Servers> {
   };
   try {
     await migrate(await createEmptyDatabase(servers.databaseUrl, TEMPLATE));
+    await createApplicationLogin(servers.databaseUrl);
     return servers;
   } catch (error) {
     await servers.stop();

@@ -39,7 +39,7 @@ export interface TestRelay {
 
 /** A relay worker in this process, with polling instead of hints unless it is given signals. */
 export function createRelay(
-  database: Pick<TestDatabase, 'pool'>,
+  database: Pick<TestDatabase, 'application'>,
   topic: string,
   overrides: Partial<RelaySettings> & { signals?: Signals } = {},
 ): TestRelay {
@@ -49,8 +49,8 @@ export function createRelay(
   const relay = new Relay(
     { workerId, leaseMs: 10_000, batchSize: 500, batchBytes: 524_288, pollMs: 50, ...settings },
     {
-      outbox: postgresOutbox(database.pool),
-      leases: postgresShardLeases(database.pool),
+      outbox: postgresOutbox(database.application),
+      leases: postgresShardLeases(database.application),
       publisher,
       signals,
       metrics: relayMetrics(new Registry()),

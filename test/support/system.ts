@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { inject } from 'vitest';
 import { LedgerClient } from '../../tools/client.ts';
+import { applicationAddress } from '../../tools/stack/postgres.ts';
 import { createDatabase, openDatabase, type TestDatabase } from './database.ts';
 import { type Service, startApi, startRelay } from './processes.ts';
 
@@ -28,11 +29,11 @@ export interface Addresses {
 /** Limits that never bite, for tests of other things. */
 const UNLIMITED = { RATE_LIMIT_CAPACITY: '1000000', RATE_LIMIT_REFILL_PER_SECOND: '1000000' };
 
-/** A system on a new database of the shared servers, which goes when it is closed. */
+/** A system on a new database of the shared servers, which goes when it is closed; its processes run as the application role. */
 export async function createSystem(): Promise<System> {
   const database = await createDatabase();
   const servers = { redisUrl: inject('redisUrl'), kafkaBrokers: inject('kafkaBrokers') };
-  return buildSystem({ databaseUrl: database.url, ...servers }, database);
+  return buildSystem({ databaseUrl: applicationAddress(database.url), ...servers }, database);
 }
 
 /** A system on servers that the test has to itself, with a database that is migrated. */

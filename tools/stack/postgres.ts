@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import { DEFAULT_ROLES } from '../../src/infra/postgres/roles.ts';
 import { GuardedProcess } from './guarded-process.ts';
 import { type Server, startServer } from './server.ts';
 import { forServerUser, primaryGroup, serverUser } from './server-user.ts';
@@ -24,6 +25,28 @@ const SETTINGS = {
   fsync: 'on',
   synchronous_commit: 'on',
 };
+
+const APPLICATION = 'ledger_application';
+
+/** The address for a login role that is no more than a member of the application role. */
+export function applicationAddress(address: string): string {
+  const url = new URL(address);
+  url.username = APPLICATION;
+  url.password = PASSWORD;
+  return url.href;
+}
+
+/** Creates that login role on a server that was migrated, unless it is there. */
+export async function createApplicationLogin(address: string): Promise<void> {
+  await query(
+    address,
+    `do $$ begin
+       if not exists (select from pg_roles where rolname = '${APPLICATION}') then
+         create role ${APPLICATION} login password '${PASSWORD}' in role ${DEFAULT_ROLES.application};
+       end if;
+     end $$`,
+  );
+}
 
 /** Why Postgres cannot be started here, or undefined if it can. */
 export function postgresMissing(): string | undefined {
