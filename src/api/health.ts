@@ -1,4 +1,4 @@
-import type { Server, ServerWritableStream } from '@grpc/grpc-js';
+import { type Server, type ServerWritableStream, status } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import type { Logger } from 'pino';
 
@@ -8,7 +8,10 @@ const PROBE_LIMIT_MS = 1_000;
 /** One failed probe may be one lost connection, and turning all traffic away for that would do harm. */
 const FAILURES_BEFORE_NOT_SERVING = 2;
 
-type WatchCall = ServerWritableStream<unknown, unknown>;
+/** Each open Watch costs memory, and anyone may open one. */
+export const MAX_WATCH_CALLS = 1_000;
+
+type WatchCall = ServerWritableStream<{ service: string }, unknown>;
 
 export interface HealthOptions {
   /** Full names, such as payment.v1.PaymentService. They all have the health of the whole server. */
@@ -45,10 +48,16 @@ export class Health {
       addService: (service, implementation) => {
         const watch = implementation['watch'] as (call: WatchCall) => void;
         const tracked = (call: WatchCall) => {
+          if (this.#watchCalls.size >= MAX_WATCH_CALLS) {
+            call.emit('error', { code: status.RESOURCE_EXHAUSTED, details: 'too many Watch calls are open' });
+            return;
+          }
           this.#watchCalls.add(call);
           // Emitted however the call ends.
           call.on('cancelled', () => this.#watchCalls.delete(call));
-          watch(call);
+          // The package keeps an entry for each name that was ever watched, so it only gets names that we have.
+          if (this.#isKnown(call.request.service)) watch(call);
+          else call.write({ status: 'SERVICE_UNKNOWN' });
         };
         server.addService(service, { ...implementation, watch: tracked });
       },
@@ -72,6 +81,10 @@ export class Health {
   /** Ends the Watch calls: they last as long as their callers please, and the server's shutdown waits for them. */
   endWatchCalls(): void {
     for (const call of this.#watchCalls) call.end();
+  }
+
+  #isKnown(service: string): boolean {
+    return service === '' || this.#options.services.includes(service);
   }
 
   async #check(): Promise<void> {

@@ -1,10 +1,21 @@
 import { readFileSync } from 'node:fs';
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
-import type { Server } from '@grpc/grpc-js';
+import { type Server, type ServerDuplexStream, status } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 
 /** A google.protobuf.FileDescriptorSet of all our proto files and those they import; `npm run generate` writes it. */
 const DESCRIPTORS = new URL('../gen/descriptors.binpb', import.meta.url);
+
+const MAX_NAME_LENGTH = 255;
+const NAME_TOO_LONG = {
+  messageResponse: 'errorResponse',
+  errorResponse: {
+    errorCode: status.INVALID_ARGUMENT,
+    errorMessage: `a name has at most ${MAX_NAME_LENGTH} characters`,
+  },
+};
+
+type ReflectionStream = ServerDuplexStream<unknown, unknown>;
 
 /** Lets grpcurl and others ask the server for its services: grpc.reflection.v1 and v1alpha. */
 export function addReflection(server: Server): void {
@@ -13,7 +24,34 @@ export function addReflection(server: Server): void {
   // it than this. Going through proto-loader would merge our files and lose the comments.
   type PackageDefinition = ConstructorParameters<typeof ReflectionService>[0];
   const definition = { all: { fileDescriptorProtos } } as unknown as PackageDefinition;
-  new ReflectionService(definition).addToServer(server);
+  const guarded: Pick<Server, 'addService'> = {
+    addService: (service, handlers) => {
+      const inner = handlers['ServerReflectionInfo'] as unknown as (stream: ReflectionStream) => void;
+      server.addService(service, { ServerReflectionInfo: (stream: ReflectionStream) => inner(guard(stream)) });
+    },
+  };
+  new ReflectionService(definition).addToServer(guarded as Server);
+}
+
+/** Rejects long names, whose look-up stalls the process, and reads no further while the caller leaves answers unread. */
+export function guard(stream: ReflectionStream): ReflectionStream {
+  const write = (answer: unknown) => {
+    const room = stream.write(answer);
+    if (!room) {
+      stream.pause();
+      stream.once('drain', () => stream.resume());
+    }
+    return room;
+  };
+  const on = (event: string, listener: (message?: unknown) => void) =>
+    stream.on(event, event !== 'data' ? listener : (m) => (hasLongName(m) ? write(NAME_TOO_LONG) : listener(m)));
+  return { on, write, end: () => stream.end() } as unknown as ReflectionStream;
+}
+
+function hasLongName(message: unknown): boolean {
+  return Object.values(message ?? {}).some((v) =>
+    typeof v === 'string' ? v.length > MAX_NAME_LENGTH : typeof v === 'object' && hasLongName(v),
+  );
 }
 
 /** The descriptors of the set, each still encoded. Its one field is `repeated FileDescriptorProto file = 1`. */
