@@ -10,6 +10,8 @@ const ROOT = join(import.meta.dirname, '..');
 const checks: Record<string, () => boolean> = {
   'generated code matches proto/ (npm run generate)': generatedCodeIsCurrent,
   'protobuf style (buf lint)': () => run('buf', 'lint'),
+  'the contract only grows since its last release (buf breaking)': () =>
+    run('buf', 'breaking', '--against', 'proto/released.binpb'),
   'types (tsc)': () => run('tsc'),
   'lint, format and import directions (biome)': () => run('biome', 'check', '--error-on-warnings'),
   'no dead code or unused dependencies (knip)': () => run('knip'),

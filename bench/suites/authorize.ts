@@ -61,7 +61,7 @@ interface Servers {
   readonly service: ServiceProcess;
   /** The same with one payment in each transaction. */
   readonly single: ServiceProcess;
-  /** The same with its rate limiter in its own memory, for want of a Redis. */
+  /** The same with its rate limiter in its own memory, as it is given no Redis. */
   readonly localLimiter: ServiceProcess;
   readonly noop: ServiceProcess;
 }

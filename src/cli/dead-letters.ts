@@ -1,20 +1,20 @@
-// Lists, redrives and discards events that Kafka refused for good.
+// Lists, redrives and discards events that Kafka rejected for good.
 import { parseArgs } from 'node:util';
 import { isValid } from 'ulid';
 import { postgresDeadLetters } from '../infra/postgres/outbox/dead-letters.ts';
 import { createPool } from '../infra/postgres/pool.ts';
 import type { DeadLetter } from '../relay/ports.ts';
 
-const HELP = `Events that Kafka refused for good, and the later events of their keys that wait behind them.
+const HELP = `Events that Kafka rejected for good, and the later events of their keys that wait behind them.
 
   npm run dead-letters -- list               shows them, oldest first
   npm run dead-letters -- redrive EVENT_ID   publishes the event again, then those behind it, in order
   npm run dead-letters -- discard EVENT_ID   gives the event up, and publishes those behind it
 
-Redrive once what Kafka refused is put right, such as max.message.bytes of the topic. After a discard
+Redrive once what Kafka rejected is put right, such as max.message.bytes of the topic. After a discard
 consumers see a gap in the versions of both accounts; the discarded event is printed.
 
-DATABASE_URL names the database. Ends with 1 if there is no such dead letter, with 2 if asked wrongly.
+DATABASE_URL names the database. Ends with 1 if there is no such dead letter, with 2 on a usage error.
 `;
 
 /** More at once are not for people to read. */
@@ -63,7 +63,7 @@ function show(letters: readonly DeadLetter[]): number {
   if (letters.length === 0) console.log('no dead letters');
   for (const letter of letters) {
     console.log(`${letter.eventId}  ${letter.type}  key ${letter.key}  partition ${letter.shard}`);
-    console.log(`  refused ${letter.deadAt.toISOString()}: ${letter.reason}`);
+    console.log(`  rejected ${letter.deadAt.toISOString()}: ${letter.reason}`);
     console.log(`  ${letter.held} later events of the key are held`);
   }
   if (letters.length === LIST_LIMIT) console.log(`these are the oldest ${LIST_LIMIT}`);

@@ -20,11 +20,11 @@ export interface Server {
 
 /** A server whose address came from the environment: ours to use, not to stop. */
 export function foreignServer(name: string, address: string): Server {
-  const refuse = () => Promise.reject(new Error(`${name} at ${address} was not started here`));
+  const reject = () => Promise.reject(new Error(`${name} at ${address} was not started here`));
   return {
     address,
-    start: refuse,
-    kill: refuse,
+    start: reject,
+    kill: reject,
     stop: async () => undefined,
     get pid(): number {
       throw new Error(`${name} at ${address} was not started here`);
