@@ -86,8 +86,7 @@ function authorizeTogether(
       return replay(command, holder.payment ?? decided.get(holder.paymentId));
     });
 
-    if (claimed > 0) await transaction.record(draft.changes());
-    return outcomes;
+    return { result: outcomes, changes: claimed > 0 ? draft.changes() : undefined };
   });
 }
 

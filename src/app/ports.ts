@@ -17,14 +17,16 @@ export interface AuthorizeCommand extends PaymentRequest {
 /** One transaction over the whole ledger: everything in it commits together or not at all. */
 export interface UnitOfWork {
   /**
-   * Runs work in a transaction and commits it.
+   * Runs work in a transaction, writes the changes it returns and commits. Changes are
+   * payments, ledger entries, balances and outbox; work must have locked the balances.
+   * Returns work's result.
    *
    * Throws TransientError if the transaction may be run again (serialization
    * failure, deadlock, connection lost, also after COMMIT was sent: the commands'
    * payment ids tell whether it took hold); ContendedError if a lock could not be
    * had in time; and ServiceError UNAVAILABLE if Postgres cannot be had.
    */
-  run<T>(work: (transaction: LedgerTransaction) => Promise<T>): Promise<T>;
+  run<T>(work: (transaction: LedgerTransaction) => Promise<Decision<T>>): Promise<T>;
   /**
    * Those of the accounts that another transaction keeps locked at this moment.
    * Throws ServiceError UNAVAILABLE.
@@ -32,8 +34,15 @@ export interface UnitOfWork {
   lockedAccounts(accountIds: readonly string[]): Promise<ReadonlySet<string>>;
 }
 
+/** What the work of a transaction comes to. */
+export interface Decision<T> {
+  readonly result: T;
+  /** Undefined if there is nothing to write. */
+  readonly changes: LedgerChanges | undefined;
+}
+
 /**
- * The steps of a payment transaction. Calls may be made without awaiting the one
+ * What a payment transaction locks and reads before anything is written. Calls may be made without awaiting the one
  * before: they run in the order they were made.
  */
 export interface LedgerTransaction {
@@ -47,8 +56,6 @@ export interface LedgerTransaction {
   lockBalances(accountIds: readonly string[]): Promise<Balance[]>;
   /** Who holds the commands' keys, by keyOf(command). */
   findKeyHolders(commands: readonly AuthorizeCommand[]): Promise<ReadonlyMap<string, KeyHolder>>;
-  /** Writes payments, ledger entries, balances and outbox. Nothing is locked that was not before. */
-  record(changes: LedgerChanges): Promise<void>;
 }
 
 /** What an idempotency key leads to. */

@@ -1,7 +1,14 @@
 import type pg from 'pg';
 import type { Balance } from '../../../app/domain/account.ts';
 import { unavailable } from '../../../app/errors.ts';
-import type { AuthorizeCommand, KeyHolder, LedgerChanges, LedgerTransaction, UnitOfWork } from '../../../app/ports.ts';
+import type {
+  AuthorizeCommand,
+  Decision,
+  KeyHolder,
+  LedgerChanges,
+  LedgerTransaction,
+  UnitOfWork,
+} from '../../../app/ports.ts';
 import { classify, isOutOfService } from '../errors.ts';
 import type { Connection } from '../statement.ts';
 import { claimKeys, findKeyHolders, TRANSACTION_MARK } from './claim-keys.ts';
@@ -34,7 +41,7 @@ export class PostgresUnitOfWork implements UnitOfWork {
     this.#shards = shards;
   }
 
-  async run<T>(work: (transaction: LedgerTransaction) => Promise<T>): Promise<T> {
+  async run<T>(work: (transaction: LedgerTransaction) => Promise<Decision<T>>): Promise<T> {
     const { client, shards } = await this.#connect();
     let broken: Error | undefined;
     // Without a listener a connection that breaks between two queries would end the process.
@@ -43,9 +50,15 @@ export class PostgresUnitOfWork implements UnitOfWork {
     };
     client.on('error', onError);
     try {
-      const transaction = new PostgresTransaction(client, shards);
-      const result = await work(transaction);
-      await transaction.commit();
+      // Not awaited: it travels together with the statements that follow.
+      const begun = client.query(BEGIN);
+      begun.catch(() => {
+        // Awaited below. Should it fail alone, claimKeys finds no mark and claims nothing.
+      });
+      const { result, changes } = await work(new PostgresTransaction(client));
+      // Nothing is written unless there is a transaction to write it in.
+      await begun;
+      await writeAndCommit(client, changes, shards);
       return result;
     } catch (error) {
       if (isOutOfService(error)) broken = error as Error;
@@ -80,18 +93,9 @@ export class PostgresUnitOfWork implements UnitOfWork {
 
 class PostgresTransaction implements LedgerTransaction {
   readonly #client: Connection;
-  readonly #shards: number;
-  readonly #begun: Promise<unknown>;
-  #committed: Promise<pg.QueryResult> | undefined;
 
-  constructor(client: Connection, shards: number) {
+  constructor(client: Connection) {
     this.#client = client;
-    this.#shards = shards;
-    // Not awaited: it travels together with the statements that follow.
-    this.#begun = client.query(BEGIN);
-    this.#begun.catch(() => {
-      // record() awaits it. Should it fail alone, claimKeys finds no mark and claims nothing.
-    });
   }
 
   claimKeys(commands: readonly AuthorizeCommand[], now: Date): Promise<number> {
@@ -105,28 +109,20 @@ class PostgresTransaction implements LedgerTransaction {
   findKeyHolders(commands: readonly AuthorizeCommand[]): Promise<ReadonlyMap<string, KeyHolder>> {
     return findKeyHolders(this.#client, commands);
   }
+}
 
-  async record(changes: LedgerChanges): Promise<void> {
-    // Nothing is written unless there is a transaction to write it in.
-    await this.#begun;
-    const written = writeChanges(this.#client, changes, this.#shards);
-    // COMMIT travels right behind, so that the locks are not held while this process, which
-    // may be busy, takes note of the answer. It comes to nothing if the writing fails.
-    void this.#sendCommit();
-    await written;
-  }
-
-  async commit(): Promise<void> {
-    const { command } = await (this.#committed ?? this.#sendCommit());
-    // Postgres answers COMMIT with ROLLBACK if the transaction had failed.
-    if (command !== 'COMMIT') throw new Error(`Bug! COMMIT was answered by ${command}`);
-  }
-
-  #sendCommit(): Promise<pg.QueryResult> {
-    this.#committed = this.#client.query('commit');
-    this.#committed.catch(() => {
-      // commit() awaits it, unless record() has failed already.
-    });
-    return this.#committed;
-  }
+/**
+ * COMMIT travels right behind the write, so that the locks are not held while this process,
+ * which may be busy, takes note of the answer. It comes to nothing if the writing fails.
+ */
+async function writeAndCommit(client: Connection, changes: LedgerChanges | undefined, shards: number): Promise<void> {
+  const written = changes && writeChanges(client, changes, shards);
+  const committed = client.query('commit');
+  committed.catch(() => {
+    // Awaited below, unless the writing has failed already.
+  });
+  await written;
+  const { command } = await committed;
+  // Postgres answers COMMIT with ROLLBACK if the transaction had failed.
+  if (command !== 'COMMIT') throw new Error(`Bug! COMMIT was answered by ${command}`);
 }
