@@ -114,3 +114,14 @@ create trigger append_only
 create trigger append_only
   before update or delete or truncate on payments
   for each statement execute function reject_change();
+
+-- The last step of writing payments: every balance that was to change was there to be
+-- changed. Anything else is a bug of the caller, and fails its transaction.
+create function assert_balances_written(written bigint, expected int) returns void language plpgsql
+set search_path = pg_catalog, public, pg_temp as $$
+begin
+  if written <> expected then
+    raise exception 'Bug! % balances were written, not %', written, expected
+      using errcode = 'integrity_constraint_violation', constraint = 'all_balances_written';
+  end if;
+end $$;

@@ -3,6 +3,11 @@ import type pg from 'pg';
 /** What runs a statement: a client inside a transaction, or a pool outside one. */
 export type Connection = Pick<pg.ClientBase, 'query'>;
 
+declare const begun: unique symbol;
+
+/** A connection on which BEGIN was sent. Only the unit of work makes one, so a pool does not pass for it. */
+export type Transaction = Connection & { readonly [begun]: true };
+
 /**
  * A statement that Postgres parses once for each connection, under its name, and
  * from then on only binds and executes. kysely does not name its statements, so
@@ -11,4 +16,10 @@ export type Connection = Pick<pg.ClientBase, 'query'>;
 export function prepared<Row extends pg.QueryResultRow = never>(name: string, text: string) {
   return async (connection: Connection, values: unknown[]): Promise<pg.QueryResult<Row>> =>
     connection.query<Row>({ name, text, values });
+}
+
+/** The same, whose rows come as arrays of their columns: cheaper where there are many rows. */
+export function preparedRows<Row extends unknown[]>(name: string, text: string) {
+  return async (connection: Connection, values: unknown[]): Promise<Row[]> =>
+    (await connection.query<Row>({ name, text, values, rowMode: 'array' })).rows;
 }

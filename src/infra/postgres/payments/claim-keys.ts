@@ -2,7 +2,7 @@ import { keyOf } from '../../../app/ledger-draft.ts';
 import type { AuthorizeCommand, KeyHolder } from '../../../app/ports.ts';
 import { ulidToUuid, uuidToUlid } from '../../ulid.ts';
 import { plainArray, textArray } from '../array.ts';
-import { type Connection, prepared } from '../statement.ts';
+import { prepared, type Transaction } from '../statement.ts';
 import type { PaymentRow } from '../tables.ts';
 import { PAYMENT_COLUMNS, toPayment } from './find-payments.ts';
 
@@ -35,11 +35,11 @@ const select = prepared<HolderRow>(
 
 /** See LedgerTransaction.claimKeys. */
 export async function claimKeys(
-  connection: Connection,
+  transaction: Transaction,
   commands: readonly AuthorizeCommand[],
   now: Date,
 ): Promise<number> {
-  const { rowCount } = await insert(connection, [
+  const { rowCount } = await insert(transaction, [
     textArray(commands.map(({ caller }) => caller)),
     textArray(commands.map(({ idempotencyKey }) => idempotencyKey)),
     plainArray(commands.map(({ paymentId }) => ulidToUuid(paymentId))),
@@ -50,10 +50,10 @@ export async function claimKeys(
 
 /** See LedgerTransaction.findKeyHolders. */
 export async function findKeyHolders(
-  connection: Connection,
+  transaction: Transaction,
   commands: readonly AuthorizeCommand[],
 ): Promise<ReadonlyMap<string, KeyHolder>> {
-  const { rows } = await select(connection, [
+  const { rows } = await select(transaction, [
     textArray(commands.map(({ caller }) => caller)),
     textArray(commands.map(({ idempotencyKey }) => idempotencyKey)),
   ]);

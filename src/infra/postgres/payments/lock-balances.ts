@@ -1,38 +1,30 @@
 import type { Balance } from '../../../app/domain/account.ts';
 import { textArray } from '../array.ts';
-import { type Connection, prepared } from '../statement.ts';
+import { type Connection, prepared, preparedRows, type Transaction } from '../statement.ts';
 import type { BalanceRow } from '../tables.ts';
 
 const COLUMNS = 'account_id, currency, overdraft_limit_cents, available_cents, pending_cents, version';
 
-interface LockedRow {
-  /** Which of the accounts asked for, counted from 1; one text of all, and so the rest. */
-  arrivals: string;
-  currencies: string;
-  /** Empty is without limit. */
-  overdraft_limits: string;
-  available: string;
-  versions: string;
-}
+type LockedRow = [
+  /** Which of the accounts asked for, counted from 1. */
+  arrival: number,
+  currency: string,
+  overdraftLimitCents: bigint | null,
+  availableCents: bigint,
+  pendingCents: bigint,
+  version: bigint,
+];
 
-const lock = prepared<LockedRow>(
+const lock = preparedRows<LockedRow>(
   'lock_balances',
   // The rows are locked in the order in which they leave the sort, so two transactions
   // lock common accounts in the same order. Foreign keys need only KEY SHARE, which
-  // this leaves free. They come as one row of lists: pg spends more on a row's fields
-  // than Postgres does on joining them.
-  `select coalesce(string_agg(arrival::text, ','), '') as arrivals,
-     coalesce(string_agg(currency, ','), '') as currencies,
-     coalesce(string_agg(coalesce(overdraft_limit_cents::text, ''), ','), '') as overdraft_limits,
-     coalesce(string_agg(available_cents::text, ','), '') as available,
-     coalesce(string_agg(version::text, ','), '') as versions
-   from (
-     select arrival, balance.*
-     from unnest($1::text[]) with ordinality as wanted (account_id, arrival)
-     join account_balances balance using (account_id)
-     order by account_id collate "C"
-     for no key update of balance
-   ) locked`,
+  // this leaves free.
+  `select arrival::int, currency, overdraft_limit_cents, available_cents, pending_cents, version
+   from unnest($1::text[]) with ordinality as wanted (account_id, arrival)
+   join account_balances balance using (account_id)
+   order by account_id collate "C"
+   for no key update of balance`,
 );
 
 const lockable = prepared<{ account_id: string }>(
@@ -54,21 +46,15 @@ const select = prepared<BalanceRow>(
 );
 
 /** See LedgerTransaction.lockBalances. */
-export async function lockBalances(connection: Connection, accountIds: readonly string[]): Promise<Balance[]> {
-  const { rows } = await lock(connection, [textArray(accountIds)]);
-  const { arrivals, currencies, overdraft_limits, available, versions } = rows[0]!;
-  if (arrivals === '') return [];
-  const [currencyOf, limitOf, availableOf, versionOf] = [currencies, overdraft_limits, available, versions].map(
-    (list) => list.split(','),
-  ) as [string[], string[], string[], string[]];
-  return arrivals.split(',').map((arrival, n) => ({
-    accountId: accountIds[Number(arrival) - 1]!,
-    currency: currencyOf[n]!,
-    overdraftLimitCents: limitOf[n] === '' ? null : BigInt(limitOf[n]!),
-    availableCents: BigInt(availableOf[n]!),
-    // A CHECK holds it at zero.
-    pendingCents: 0n,
-    version: BigInt(versionOf[n]!),
+export async function lockBalances(transaction: Transaction, accountIds: readonly string[]): Promise<Balance[]> {
+  const rows = await lock(transaction, [textArray(accountIds)]);
+  return rows.map(([arrival, currency, overdraftLimitCents, availableCents, pendingCents, version]) => ({
+    accountId: accountIds[arrival - 1]!,
+    currency,
+    overdraftLimitCents,
+    availableCents,
+    pendingCents,
+    version,
   }));
 }
 

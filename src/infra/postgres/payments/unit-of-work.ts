@@ -10,7 +10,7 @@ import type {
   UnitOfWork,
 } from '../../../app/ports.ts';
 import { classify, isOutOfService } from '../errors.ts';
-import type { Connection } from '../statement.ts';
+import type { Transaction } from '../statement.ts';
 import { claimKeys, findKeyHolders, TRANSACTION_MARK } from './claim-keys.ts';
 import { findLocked, lockBalances } from './lock-balances.ts';
 import { writeChanges } from './write-changes.ts';
@@ -55,10 +55,11 @@ export class PostgresUnitOfWork implements UnitOfWork {
       begun.catch(() => {
         // Awaited below. Should it fail alone, claimKeys finds no mark and claims nothing.
       });
-      const { result, changes } = await work(new PostgresTransaction(client));
+      const transaction = client as pg.PoolClient & Transaction;
+      const { result, changes } = await work(new PostgresTransaction(transaction));
       // Nothing is written unless there is a transaction to write it in.
       await begun;
-      await writeAndCommit(client, changes, shards);
+      await writeAndCommit(transaction, changes, shards);
       return result;
     } catch (error) {
       if (isOutOfService(error)) broken = error as Error;
@@ -92,22 +93,22 @@ export class PostgresUnitOfWork implements UnitOfWork {
 }
 
 class PostgresTransaction implements LedgerTransaction {
-  readonly #client: Connection;
+  readonly #transaction: Transaction;
 
-  constructor(client: Connection) {
-    this.#client = client;
+  constructor(transaction: Transaction) {
+    this.#transaction = transaction;
   }
 
   claimKeys(commands: readonly AuthorizeCommand[], now: Date): Promise<number> {
-    return claimKeys(this.#client, commands, now);
+    return claimKeys(this.#transaction, commands, now);
   }
 
   lockBalances(accountIds: readonly string[]): Promise<Balance[]> {
-    return lockBalances(this.#client, accountIds);
+    return lockBalances(this.#transaction, accountIds);
   }
 
   findKeyHolders(commands: readonly AuthorizeCommand[]): Promise<ReadonlyMap<string, KeyHolder>> {
-    return findKeyHolders(this.#client, commands);
+    return findKeyHolders(this.#transaction, commands);
   }
 }
 
@@ -115,9 +116,13 @@ class PostgresTransaction implements LedgerTransaction {
  * COMMIT travels right behind the write, so that the locks are not held while this process,
  * which may be busy, takes note of the answer. It comes to nothing if the writing fails.
  */
-async function writeAndCommit(client: Connection, changes: LedgerChanges | undefined, shards: number): Promise<void> {
-  const written = changes && writeChanges(client, changes, shards);
-  const committed = client.query('commit');
+async function writeAndCommit(
+  transaction: Transaction,
+  changes: LedgerChanges | undefined,
+  shards: number,
+): Promise<void> {
+  const written = changes && writeChanges(transaction, changes, shards);
+  const committed = transaction.query('commit');
   committed.catch(() => {
     // Awaited below, unless the writing has failed already.
   });

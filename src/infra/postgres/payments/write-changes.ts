@@ -1,8 +1,72 @@
+import type { Balance } from '../../../app/domain/account.ts';
 import { shardOf } from '../../../app/domain/shard.ts';
-import type { LedgerChanges } from '../../../app/ports.ts';
+import type { DecidedPayment, LedgerChanges } from '../../../app/ports.ts';
 import { ulidToUuid } from '../../ulid.ts';
 import { jsonArray, plainArray, textArray } from '../array.ts';
-import { type Connection, prepared } from '../statement.ts';
+import { prepared, type Transaction } from '../statement.ts';
+
+/** A column of the rows that are given to the statement: one array of all its values. */
+interface Column<Item> {
+  readonly name: string;
+  readonly type: string;
+  readonly array: (items: readonly Item[]) => string;
+}
+
+function plain<Item>(
+  name: string,
+  type: string,
+  value: (item: Item) => string | number | bigint | undefined,
+): Column<Item> {
+  return { name, type, array: (items) => plainArray(items.map(value)) };
+}
+
+function text<Item>(name: string, value: (item: Item) => string | undefined): Column<Item> {
+  return { name, type: 'text', array: (items) => textArray(items.map(value)) };
+}
+
+function json<Item>(name: string, value: (item: Item) => object): Column<Item> {
+  return { name, type: 'jsonb', array: (items) => jsonArray(items.map(value)) };
+}
+
+type Decided = DecidedPayment & { readonly shard: number };
+
+const PAYMENT_COLUMNS: readonly Column<Decided>[] = [
+  plain('payment_id', 'uuid', ({ payment }) => ulidToUuid(payment.paymentId)),
+  text('payer_account_id', ({ payment }) => payment.payerAccountId),
+  text('payee_account_id', ({ payment }) => payment.payeeAccountId),
+  plain('amount_cents', 'bigint', ({ payment }) => payment.amountCents),
+  text('currency', ({ payment }) => payment.currency),
+  plain('status', 'payment_status', ({ payment }) => payment.verdict.status),
+  text('description', ({ payment }) => payment.description),
+  text('decline_code', ({ payment }) => declineOf(payment)?.code),
+  text('decline_message', ({ payment }) => declineOf(payment)?.message),
+  plain('payer_version', 'bigint', ({ entries }) => entries?.debit.version),
+  plain('payee_version', 'bigint', ({ entries }) => entries?.credit.version),
+  plain('payer_after_cents', 'bigint', ({ entries }) => entries?.debit.balanceAfterCents),
+  plain('payee_after_cents', 'bigint', ({ entries }) => entries?.credit.balanceAfterCents),
+  plain('shard', 'smallint', ({ shard }) => shard),
+  text('event_type', ({ event }) => event.type),
+  json('payload', ({ event }) => event.payload),
+  json('headers', ({ traceparent }) => ({ traceparent })),
+];
+
+const BALANCE_COLUMNS: readonly Column<Balance>[] = [
+  text('account_id', ({ accountId }) => accountId),
+  plain('available_cents', 'bigint', ({ availableCents }) => availableCents),
+  plain('version', 'bigint', ({ version }) => version),
+];
+
+/** The parameters come in this order: $1 is the time, then the columns of payments, then those of balances. */
+const FIRST_PAYMENT = 2;
+const FIRST_BALANCE = FIRST_PAYMENT + PAYMENT_COLUMNS.length;
+
+function unnest(columns: readonly Column<never>[], first: number): string {
+  return `unnest(${columns.map(({ type }, n) => `$${first + n}::${type}[]`).join(', ')})`;
+}
+
+function names(columns: readonly Column<never>[]): string {
+  return columns.map(({ name }) => name).join(', ');
+}
 
 const write = prepared(
   'write_changes',
@@ -11,22 +75,18 @@ const write = prepared(
   // outbox are drawn in the order of the payments.
   `with payment as materialized (
      select *
-     from unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::payment_status[], $7::text[],
-       $8::text[], $9::text[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[],
-       $14::smallint[], $15::text[], $16::jsonb[], $17::jsonb[])
-     with ordinality as payment (payment_id, payer_account_id, payee_account_id, amount_cents, currency, status,
-       description, decline_code, decline_message, payer_version, payee_version, payer_after_cents, payee_after_cents,
-       shard, event_type, payload, headers, arrival)
+     from ${unnest(PAYMENT_COLUMNS, FIRST_PAYMENT)} with ordinality
+       as payment (${names(PAYMENT_COLUMNS)}, arrival)
    ), payments_written as (
      insert into payments (payment_id, payer_account_id, payee_account_id, amount_cents, currency, status, description,
        decline_code, decline_message, payer_version, payee_version, created_at)
      select payment_id, payer_account_id, payee_account_id, amount_cents, currency, status, description,
-       decline_code, decline_message, payer_version, payee_version, $18::timestamptz
+       decline_code, decline_message, payer_version, payee_version, $1::timestamptz
      from payment
    ), entries_written as (
      insert into ledger_entries
        (account_id, version, payment_id, direction, amount_cents, balance_after_cents, created_at)
-     select account_id, version, payment_id, direction, amount_cents, balance_after_cents, $18::timestamptz
+     select account_id, version, payment_id, direction, amount_cents, balance_after_cents, $1::timestamptz
      from payment
      cross join lateral (
        values (payer_account_id, payer_version, 'DEBIT'::entry_direction, payer_after_cents),
@@ -35,18 +95,17 @@ const write = prepared(
      where status = 'AUTHORIZED'
    ), events_written as (
      insert into outbox (shard, id, aggregatetype, aggregateid, type, payload, headers, created_at)
-     select shard, payment_id, 'payment', payer_account_id, event_type, payload, headers, $18::timestamptz
+     select shard, payment_id, 'payment', payer_account_id, event_type, payload, headers, $1::timestamptz
      from payment
      order by arrival
    ), balances_written as (
      update account_balances as balance
      set available_cents = after.available_cents, version = after.version
-     from unnest($19::text[], $20::bigint[], $21::bigint[]) as after (account_id, available_cents, version)
+     from ${unnest(BALANCE_COLUMNS, FIRST_BALANCE)} as after (${names(BALANCE_COLUMNS)})
      where balance.account_id = after.account_id
      returning 1
    )
-   -- A division by zero, which fails the transaction, if a balance was not there to be updated.
-   select 1 / (count(*) = cardinality($19::text[]))::int from balances_written`,
+   select assert_balances_written(count(*), cardinality($${FIRST_BALANCE}::text[])) from balances_written`,
 );
 
 /**
@@ -57,33 +116,18 @@ const write = prepared(
  * a failure is one of Postgres', which fails the transaction: COMMIT may be sent.
  */
 export function writeChanges(
-  connection: Connection,
+  transaction: Transaction,
   { decided, balances, at }: LedgerChanges,
   shards: number,
 ): Promise<unknown> {
-  return write(connection, [
-    plainArray(decided.map(({ payment }) => ulidToUuid(payment.paymentId))),
-    textArray(decided.map(({ payment }) => payment.payerAccountId)),
-    textArray(decided.map(({ payment }) => payment.payeeAccountId)),
-    plainArray(decided.map(({ payment }) => payment.amountCents)),
-    textArray(decided.map(({ payment }) => payment.currency)),
-    plainArray(decided.map(({ payment }) => payment.verdict.status)),
-    textArray(decided.map(({ payment }) => payment.description)),
-    textArray(decided.map(({ payment: { verdict } }) => (verdict.status === 'DECLINED' ? verdict.decline.code : null))),
-    textArray(
-      decided.map(({ payment: { verdict } }) => (verdict.status === 'DECLINED' ? verdict.decline.message : null)),
-    ),
-    plainArray(decided.map(({ entries }) => entries?.debit.version)),
-    plainArray(decided.map(({ entries }) => entries?.credit.version)),
-    plainArray(decided.map(({ entries }) => entries?.debit.balanceAfterCents)),
-    plainArray(decided.map(({ entries }) => entries?.credit.balanceAfterCents)),
-    plainArray(decided.map(({ payment }) => shardOf(payment.payerAccountId, shards))),
-    textArray(decided.map(({ event }) => event.type)),
-    jsonArray(decided.map(({ event }) => event.payload)),
-    jsonArray(decided.map(({ traceparent }) => ({ traceparent }))),
+  const payments = decided.map((one): Decided => ({ ...one, shard: shardOf(one.payment.payerAccountId, shards) }));
+  return write(transaction, [
     at.toISOString(),
-    textArray(balances.map(({ accountId }) => accountId)),
-    plainArray(balances.map(({ availableCents }) => availableCents)),
-    plainArray(balances.map(({ version }) => version)),
+    ...PAYMENT_COLUMNS.map(({ array }) => array(payments)),
+    ...BALANCE_COLUMNS.map(({ array }) => array(balances)),
   ]);
+}
+
+function declineOf({ verdict }: DecidedPayment['payment']) {
+  return verdict.status === 'DECLINED' ? verdict.decline : undefined;
 }
