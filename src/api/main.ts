@@ -1,11 +1,11 @@
 import '../heap.ts';
-import { pino } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { authorizePayments } from '../app/authorize-payments.ts';
 import { GroupCommit } from '../app/group-commit.ts';
 import { Accounts, Payments } from '../app/payment-service.ts';
 import type { AuthorizeCommand } from '../app/ports.ts';
 import { type ApiConfig, ConfigError, loadApiConfig } from '../config.ts';
+import { createLog } from '../infra/log.ts';
 import { startMetricsServer } from '../infra/metrics-server.ts';
 import { shardCount } from '../infra/postgres/outbox/shard-count.ts';
 import { postgresLedger } from '../infra/postgres/payments/ledger.ts';
@@ -23,7 +23,7 @@ import { createServer, listen, SERVICES } from './server.ts';
 import { stopServing } from './shutdown.ts';
 
 const config = loadConfig();
-const log = pino({ level: config.LOG_LEVEL, base: { process: 'api', pid: process.pid } });
+const log = createLog(config.LOG_LEVEL, { process: 'api', pid: process.pid });
 process.on('uncaughtException', (error, origin) => {
   log.fatal({ err: error, origin }, 'an error that nobody handled');
   process.exit(1);

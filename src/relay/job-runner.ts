@@ -1,5 +1,5 @@
 import { Queue, Worker } from 'bullmq';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import type { Logger } from './ports.ts';
 
 /** A job that is done now and then by one of the workers. */
@@ -11,7 +11,8 @@ export interface Job {
 }
 
 export interface HousekeepingSettings {
-  readonly redisUrl: string;
+  /** A connection of its own, whose commands wait for Redis; closed by stop. */
+  readonly redis: Redis;
   readonly queue: string;
   /** How often the schedules are written again, so that they survive a Redis that lost them. */
   readonly rescheduleMs: number;
@@ -19,7 +20,7 @@ export interface HousekeepingSettings {
 
 /**
  * Runs jobs on BullMQ: each of them once in its time, however many workers there
- * are. It carries no event and no payment; while Redis is away jobs wait.
+ * are. It carries no event and no payment; while Redis is unreachable jobs wait.
  */
 export class Housekeeping {
   readonly #jobs: ReadonlyMap<string, Job>;
@@ -35,18 +36,17 @@ export class Housekeeping {
     this.#jobs = new Map(jobs.map((job) => [job.name, job]));
     this.#settings = settings;
     this.#log = log;
-    // BullMQ wants commands to wait for Redis, for ever.
-    this.#redis = new Redis(settings.redisUrl, { maxRetriesPerRequest: null, lazyConnect: true });
+    this.#redis = settings.redis;
     this.#queue = new Queue(settings.queue, { connection: this.#redis, skipVersionCheck: true });
     this.#worker = new Worker(settings.queue, (job) => this.#run(job.name), {
       connection: this.#redis,
       autorun: false,
       skipVersionCheck: true,
     });
-    const away = (error: Error) => log.debug({ err: error }, 'housekeeping: Redis is away');
-    this.#redis.on('error', away);
-    this.#queue.on('error', away);
-    this.#worker.on('error', away);
+    // The connection logs once that Redis is unreachable; BullMQ repeats it for each attempt.
+    const repeated = (error: Error) => log.debug({ err: error }, 'jobs wait for Redis');
+    this.#queue.on('error', repeated);
+    this.#worker.on('error', repeated);
     this.#worker.on('failed', (job, error) => {
       if (this.#stopping.signal.aborted) log.info({ job: job?.name }, 'a job was given up');
       else log.error({ err: error, job: job?.name }, 'a job failed');

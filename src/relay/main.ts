@@ -3,13 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import { pino } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { ConfigError, loadRelayConfig, type RelayConfig } from '../config.ts';
 import { kafkaClient } from '../infra/kafka/client.ts';
 import { kafkaEventLog } from '../infra/kafka/event-log.ts';
 import { KafkaPublisher } from '../infra/kafka/publisher.ts';
 import { ensureTopic, TopicMismatchError } from '../infra/kafka/topic.ts';
+import { createLog } from '../infra/log.ts';
 import { startMetricsServer } from '../infra/metrics-server.ts';
 import { postgresOutbox } from '../infra/postgres/outbox/outbox.ts';
 import { sampleOutbox } from '../infra/postgres/outbox/sample.ts';
@@ -24,6 +24,7 @@ import {
 } from '../infra/postgres/reconciliation/event-audit.ts';
 import { postgresReconciliationHistory } from '../infra/postgres/reconciliation/history.ts';
 import { postgresIdempotencyKeys } from '../infra/postgres/reconciliation/idempotency-keys.ts';
+import { connectRedisForJobs } from '../infra/redis/connection.ts';
 import { redisSignals } from '../infra/redis/signals.ts';
 import { Backoff } from './backoff.ts';
 import { Health } from './health.ts';
@@ -41,7 +42,7 @@ try {
   process.exit(1);
 }
 
-const log = pino({ level: config.LOG_LEVEL, base: { process: 'relay', pid: process.pid } });
+const log = createLog(config.LOG_LEVEL, { process: 'relay', pid: process.pid });
 process.on('unhandledRejection', (error) => {
   log.fatal({ err: error }, 'Bug! A rejection nobody handles');
   process.exit(1);
@@ -131,7 +132,7 @@ const housekeeping = new Housekeeping(
       keyRetentionDays: config.IDEMPOTENCY_KEY_RETENTION_DAYS,
     },
   ),
-  { redisUrl: config.REDIS_URL, queue: 'payment-ledger-housekeeping', rescheduleMs: 60_000 },
+  { redis: connectRedisForJobs(config.REDIS_URL, log), queue: 'payment-ledger-housekeeping', rescheduleMs: 60_000 },
   log,
 );
 const health = new Health({ relay, publisher, leaseMs: config.RELAY_LEASE_MS });

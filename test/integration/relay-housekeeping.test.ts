@@ -2,6 +2,7 @@ import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { expireKeys } from '../../src/app/reconciliation/expire-keys.ts';
 import { postgresIdempotencyKeys } from '../../src/infra/postgres/reconciliation/idempotency-keys.ts';
+import { connectRedisForJobs } from '../../src/infra/redis/connection.ts';
 import { Housekeeping, type HousekeepingSettings } from '../../src/relay/job-runner.ts';
 import { createDatabase } from '../support/database.ts';
 import { silent } from '../support/relay.ts';
@@ -11,7 +12,7 @@ const EVERY_MS = 500;
 describe('housekeeping', () => {
   let redis: Redis;
   let workers: Housekeeping[];
-  let settings: HousekeepingSettings;
+  let settings: () => HousekeepingSettings;
   const runs: number[] = [];
 
   beforeEach(() => {
@@ -25,8 +26,9 @@ describe('housekeeping', () => {
       everyMs: EVERY_MS,
       run: async () => ({ total: runs.push(Date.now()) }),
     };
-    settings = { redisUrl: url.href, queue: `housekeeping-${crypto.randomUUID()}`, rescheduleMs: 200 };
-    workers = [1, 2, 3].map(() => new Housekeeping([job], settings, silent));
+    const queue = `housekeeping-${crypto.randomUUID()}`;
+    settings = () => ({ redis: connectRedisForJobs(url.href, silent), queue, rescheduleMs: 200 });
+    workers = [1, 2, 3].map(() => new Housekeeping([job], settings(), silent));
   });
   afterEach(async () => {
     await Promise.all(workers.map((worker) => worker.stop()));
@@ -58,7 +60,8 @@ describe('housekeeping', () => {
         return new Promise<object>(() => undefined);
       },
     };
-    const worker = new Housekeeping([endless], { ...settings, queue: `${settings.queue}-endless` }, silent);
+    const own = settings();
+    const worker = new Housekeeping([endless], { ...own, queue: `${own.queue}-endless` }, silent);
     worker.start();
     const signal = await begun.promise;
     await worker.stop();

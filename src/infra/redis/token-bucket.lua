@@ -19,22 +19,28 @@ local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 
 local function take(key)
   -- A bucket without a key is full: it has expired, or was never used.
-  local tokens, at = capacity, now
+  local tokens, ahead = capacity, false
   local bucket = redis.call('HMGET', key, 'tokens', 'at')
   if bucket[1] then
-    -- A clock that was set back refills nothing until it has caught up.
-    at = math.max(tonumber(bucket[2]), now)
-    tokens = math.min(capacity, tonumber(bucket[1]) + (at - tonumber(bucket[2])) * refill)
+    -- A time in the future means that the clock was set back: the bucket refills from now on.
+    local since = math.min(tonumber(bucket[2]), now)
+    tokens = math.min(capacity, tonumber(bucket[1]) + (now - since) * refill)
+    ahead = tonumber(bucket[2]) > now
   end
 
-  -- Refusals write nothing, so they cost replicas and the append-only file nothing.
+  -- Refusals write nothing, so they cost replicas and the append-only file nothing;
+  -- except after the clock was set back, once for each bucket.
   if tokens < TOKEN then
+    if ahead then
+      redis.call('HSET', key, 'at', string.format('%.0f', now))
+      redis.call('PEXPIRE', key, math.ceil((capacity - tokens) / refill / 1000))
+    end
     return math.ceil((TOKEN - tokens) / refill / 1000)
   end
 
   tokens = tokens - TOKEN
   -- %.0f, because Lua would write large numbers as 1.7e+15.
-  redis.call('HSET', key, 'tokens', string.format('%.0f', tokens), 'at', string.format('%.0f', at))
+  redis.call('HSET', key, 'tokens', string.format('%.0f', tokens), 'at', string.format('%.0f', now))
   -- Full again is as good as gone: idle payers take no memory.
   redis.call('PEXPIRE', key, math.ceil((capacity - tokens) / refill / 1000))
   return 0

@@ -1,0 +1,59 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { expect, inject, test } from 'vitest';
+import { connectRedis } from '../../src/infra/redis/connection.ts';
+import { cacheFolder } from '../../tools/stack/cache.ts';
+import { freePorts } from '../../tools/stack/free-port.ts';
+import { redisProgram, startRedis } from '../../tools/stack/redis.ts';
+import { silent } from '../support/relay.ts';
+
+test('a server that was demoted to a replica is left, and its address is connected to again', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'payment-ledger-redis-'));
+  const [port] = (await freePorts(1)) as [number];
+  const program = await redisProgram(cacheFolder(process.env), () => undefined);
+  const server = await startRedis(folder, port, program);
+  const operator = new Redis(server.address);
+  const redis = connectRedis(server.address, silent);
+  try {
+    await new Promise((resolve) => redis.once('ready', resolve));
+    const before = await redis.client('ID');
+    await operator.replicaof('127.0.0.1', 1);
+    // It fails, as the connection is given up.
+    await expect(redis.set('key', 'value')).rejects.toThrow();
+    await operator.replicaof('NO', 'ONE');
+    await expect.poll(() => redis.client('ID').catch(() => before), { timeout: 10_000 }).not.toBe(before);
+    expect(await redis.set('key', 'value')).toBe('OK');
+  } finally {
+    redis.disconnect();
+    operator.disconnect();
+    await server.stop();
+    await rm(folder, { recursive: true });
+  }
+});
+
+test.each(['src/api/main.ts', 'src/relay/main.ts'])('%s logs no password that is wrong', async (program) => {
+  const withPassword = (url: string, password: string) => Object.assign(new URL(url), { username: 'nobody', password }).href;
+  const child = spawn(process.execPath, [program], {
+    env: {
+      PATH: process.env['PATH'],
+      DATABASE_URL: withPassword('postgres://nobody@127.0.0.1:1/none', 'planted-postgres'),
+      REDIS_URL: withPassword(inject('redisUrl'), 'planted-redis'),
+      KAFKA_BROKERS: '127.0.0.1:1',
+      GRPC_PORT: '0',
+      METRICS_PORT: '0',
+      LOG_LEVEL: 'trace',
+    },
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
+  try {
+    await expect.poll(() => output, { timeout: 30_000 }).toContain('Redis is unreachable');
+    await expect.poll(() => output, { timeout: 30_000 }).toMatch(/ECONNREFUSED/);
+    expect(output).not.toContain('planted');
+  } finally {
+    child.kill('SIGKILL');
+  }
+});

@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest';
+import { loggedError } from '../../../src/infra/log.ts';
+
+test('the log shows of an error and its causes neither what clients add to them nor credentials', () => {
+  const cause = Object.assign(new Error('WRONGPASS invalid username-password pair'), {
+    command: { name: 'auth', args: ['planted-secret'] },
+    config: { password: 'planted-secret' },
+  });
+  const error = Object.assign(new Error('No answer from redis://:planted-secret@cache:6379/0', { cause }), {
+    code: 'ECONNREFUSED',
+  });
+  const logged = loggedError(error);
+  expect(JSON.stringify(logged)).not.toContain('planted-secret');
+  expect(logged).toMatchObject({
+    type: 'Error',
+    message: 'No answer from redis://***@cache:6379/0',
+    code: 'ECONNREFUSED',
+    cause: { message: 'WRONGPASS invalid username-password pair' },
+  });
+});
