@@ -63,3 +63,8 @@ end $$;
 create trigger append_only
   before update or delete or truncate on accounts
   for each statement execute function reject_change();
+
+-- A balance changes with every payment, but it does not go.
+create trigger append_only
+  before delete or truncate on account_balances
+  for each statement execute function reject_change();

@@ -96,6 +96,8 @@ describe('ledger entries', () => {
     `truncate payments`,
     `update accounts set overdraft_limit_cents = 1000`,
     `delete from accounts`,
+    `delete from account_balances`,
+    `truncate account_balances`,
   ])('%s is refused', async (statement) => {
     await expect(database.query(statement)).rejects.toThrow('append-only');
   });
