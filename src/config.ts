@@ -42,7 +42,7 @@ const relayVariables = z.object({
   ...shared,
   KAFKA_BROKERS: z
     .string()
-    .regex(/^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$/, 'must be host:port, more of them with commas between')
+    .regex(/^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$/, 'must be host:port, comma-separated')
     .transform((text) => text.split(',')),
   KAFKA_TOPIC: z.string().min(1).max(249).default('payment.events.v1'),
   /** For the topic, where the relay has to create it. */

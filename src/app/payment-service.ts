@@ -57,7 +57,7 @@ export class Payments {
           'The idempotency key was used before, for another payment.',
         );
       case 'LOCKED':
-        throw new ContendedError(`Account ${outcome.accountId} is held by a transaction that does not end.`);
+        throw new ContendedError(`Account ${outcome.accountId} is locked by another transaction.`);
     }
   }
 

@@ -64,7 +64,7 @@ function show(letters: readonly DeadLetter[]): number {
   for (const letter of letters) {
     console.log(`${letter.eventId}  ${letter.type}  key ${letter.key}  partition ${letter.shard}`);
     console.log(`  rejected ${letter.deadAt.toISOString()}: ${letter.reason}`);
-    console.log(`  ${letter.held} later events of the key are held`);
+    console.log(`  ${letter.blocked} later events of the key are blocked`);
   }
   if (letters.length === LIST_LIMIT) console.log(`these are the oldest ${LIST_LIMIT}`);
   return 0;
@@ -75,7 +75,7 @@ function settled(action: 'redrive' | 'discard', eventId: string, letter: DeadLet
     console.error(`there is no dead letter ${eventId}`);
     return 1;
   }
-  const behind = `${letter.held} held events of key ${letter.key} go on`;
+  const behind = `${letter.blocked} blocked events of key ${letter.key} go on`;
   if (action === 'redrive') console.log(`${eventId} will be published again, and ${behind}`);
   else console.log(`${eventId} is given up, and ${behind}. It was:\n${letter.payload}`);
   return 0;

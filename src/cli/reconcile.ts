@@ -15,10 +15,10 @@ const HELP = `Proves that the books balance, or says where they do not. Safe whi
   npm run reconcile -- --events --since 2026-11-01T00:00:00Z ... those since then only
 
 --events reads the topic KAFKA_TOPIC (payment.events.v1) from KAFKA_BROKERS and compares it with all payments made
-until now. Payments whose events wait in the outbox, are held, or were discarded need none on Kafka; those from a
+until now. Payments whose events wait in the outbox, are blocked, or were discarded need none on Kafka; those from a
 time that the topic no longer holds are counted as not proven.
 
-Ends with 0 if all is well, with 1 if anything is wrong, with 2 if asked wrongly.
+Ends with 0 if all is well, with 1 if anything is wrong, with 2 if there was a usage error.
 `;
 const PROGRESS_EVERY_MS = 5_000;
 /** More are only counted. */
@@ -39,7 +39,7 @@ async function main(): Promise<number> {
   const { DATABASE_URL: connectionString, KAFKA_BROKERS: brokers } = process.env;
   const since = new Date(values.since ?? 0);
   if (!connectionString) return misuse('DATABASE_URL is not set: postgres://user:password@host:port/database');
-  if (values.events && !brokers) return misuse('KAFKA_BROKERS is not set: host:port, more of them with commas between');
+  if (values.events && !brokers) return misuse('KAFKA_BROKERS is not set: host:port, comma-separated');
   if (Number.isNaN(since.getTime())) return misuse('--since is a time as RFC 3339.');
   if (values.since !== undefined && !values.events) return misuse('--since goes with --events.');
 

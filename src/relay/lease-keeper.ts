@@ -21,8 +21,8 @@ export class LeaseKeeper {
   readonly #announce: () => void;
   readonly #metrics: RelayMetrics;
   readonly #log: Logger;
-  readonly #lanes = new Map<number, ShardPublisher>();
-  /** Shards that finish what is in flight, to be given back or because they were lost; no second lane may start beside them. */
+  readonly #publishers = new Map<number, ShardPublisher>();
+  /** Shards that finish what is in flight, to be given back or because they were lost; no second one may start beside them. */
   readonly #leaving = new Map<number, Promise<void>>();
   /** Until when the leases run at least, by this process's clock. */
   #leasedUntilMs = 0;
@@ -44,8 +44,8 @@ export class LeaseKeeper {
     this.#log = log;
   }
 
-  get lanes(): Iterable<ShardPublisher> {
-    return this.#lanes.values();
+  get publishers(): Iterable<ShardPublisher> {
+    return this.#publishers.values();
   }
 
   /**
@@ -68,14 +68,14 @@ export class LeaseKeeper {
       if (view.workers.length > 1) this.#announce();
     }
     this.#dropLost(view);
-    this.#adopt(view.held);
+    this.#adopt(view.owned);
 
     const share = fairShare(view, workerId);
-    const surplus = [...this.#lanes.values()].slice(share);
-    for (const lane of surplus) this.#giveBack(lane);
-    const missing = share - this.#lanes.size;
+    const surplus = [...this.#publishers.values()].slice(share);
+    for (const publisher of surplus) this.#giveBack(publisher);
+    const missing = share - this.#publishers.size;
     if (missing > 0 && view.unowned > 0) this.#adopt(await this.#leases.claim(workerId, leaseMs, missing));
-    this.#metrics.shardsOwned.set(this.#lanes.size);
+    this.#metrics.shardsOwned.set(this.#publishers.size);
     this.#metrics.shardsUnowned.set(view.unowned);
   }
 
@@ -90,8 +90,8 @@ export class LeaseKeeper {
     await this.#leases
       .leave(workerId)
       .catch((error: unknown) => this.#log.warn({ err: error }, 'the worker could not sign off'));
-    const leases = [...this.#lanes.values()].map(({ lease }) => lease);
-    for (const lane of this.#lanes.values()) this.#giveBack(lane);
+    const leases = [...this.#publishers.values()].map(({ lease }) => lease);
+    for (const publisher of this.#publishers.values()) this.#giveBack(publisher);
     let timer: NodeJS.Timeout | undefined;
     const graceIsOver = new Promise<'late'>((resolve) => {
       timer = setTimeout(() => resolve('late'), graceMs);
@@ -109,37 +109,37 @@ export class LeaseKeeper {
     this.#announce();
   }
 
-  #dropLost({ held }: LeaseView): void {
-    const epochs = new Map(held.map(({ shard, epoch }) => [shard, epoch]));
-    for (const [shard, lane] of this.#lanes) {
-      if (epochs.get(shard) === lane.lease.epoch) continue;
-      this.#lanes.delete(shard);
+  #dropLost({ owned }: LeaseView): void {
+    const epochs = new Map(owned.map(({ shard, epoch }) => [shard, epoch]));
+    for (const [shard, publisher] of this.#publishers) {
+      if (epochs.get(shard) === publisher.lease.epoch) continue;
+      this.#publishers.delete(shard);
       this.#leaving.set(
         shard,
-        lane.stop().finally(() => this.#leaving.delete(shard)),
+        publisher.stop().finally(() => this.#leaving.delete(shard)),
       );
       this.#metrics.leaseLosses.inc();
       this.#log.warn({ shard }, 'another worker has claimed this shard');
     }
   }
 
-  /** Starts lanes for leases that have none: those just claimed, and those whose claim was not answered. */
+  /** Starts publishers for leases that have none: those just claimed, and those whose claim was not answered. */
   #adopt(leases: readonly Lease[]): void {
     for (const lease of leases) {
-      if (this.#lanes.has(lease.shard) || this.#leaving.has(lease.shard)) continue;
-      const lane = this.#startPublisher(lease);
-      this.#lanes.set(lease.shard, lane);
+      if (this.#publishers.has(lease.shard) || this.#leaving.has(lease.shard)) continue;
+      const publisher = this.#startPublisher(lease);
+      this.#publishers.set(lease.shard, publisher);
       this.#log.info({ shard: lease.shard, epoch: lease.epoch.toString() }, 'shard claimed');
-      lane.wake();
+      publisher.wake();
     }
   }
 
-  #giveBack(lane: ShardPublisher): void {
-    const { shard } = lane.lease;
-    this.#lanes.delete(shard);
-    const released = lane
+  #giveBack(publisher: ShardPublisher): void {
+    const { shard } = publisher.lease;
+    this.#publishers.delete(shard);
+    const released = publisher
       .stop()
-      .then(() => this.#leases.release(this.#settings.workerId, [lane.lease]))
+      .then(() => this.#leases.release(this.#settings.workerId, [publisher.lease]))
       .then(
         () => {
           this.#log.info({ shard }, 'shard given back');

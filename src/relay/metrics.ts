@@ -56,7 +56,7 @@ export function relayMetrics(registry: Registry): RelayMetrics {
     }),
     shardsUnowned: new Gauge({
       name: 'payment_ledger_relay_shards_unowned',
-      help: 'Shards no worker held when this one last looked; the same in every worker.',
+      help: 'Shards no worker owned when this one last looked; the same in every worker.',
       registers,
     }),
   };
@@ -75,10 +75,13 @@ export function outboxGauges(registry: Registry, sample: () => Promise<OutboxSam
       ({ oldestPendingSeconds }) => oldestPendingSeconds,
     ],
     payment_ledger_outbox_blocked_keys: [
-      'Keys held by an event that Kafka refused: dead letters.',
+      'Keys blocked by an event that Kafka rejected: dead letters.',
       ({ deadLetters }) => deadLetters,
     ],
-    payment_ledger_outbox_blocked_events: ['Events that wait behind a dead letter of their key.', ({ held }) => held],
+    payment_ledger_outbox_blocked_events: [
+      'Events blocked behind a dead letter of their key.',
+      ({ blocked }) => blocked,
+    ],
     payment_ledger_postgres_oldest_transaction_seconds: [
       'Age of the longest open transaction.',
       ({ oldestTransactionSeconds }) => oldestTransactionSeconds,

@@ -14,7 +14,7 @@ export interface PendingEvent {
   readonly headers: Readonly<Record<string, string>>;
   readonly createdAt: Date;
   /** Whether its key has a dead letter, so that it must not be sent. */
-  readonly held: boolean;
+  readonly blocked: boolean;
 }
 
 /** A shard that a worker may publish, until someone else claims it and so changes the epoch. */
@@ -47,13 +47,13 @@ export interface Outbox {
   read(pages: readonly ShardPage[], limits: PageLimits): Promise<PendingEvent[]>;
   /** Deletes published events. Returns the shards whose lease was current. */
   remove(published: readonly Acknowledged[]): Promise<ReadonlySet<number>>;
-  /** Moves an event that Kafka refuses for good to the dead letters. False if the lease was not current. */
+  /** Moves an event that Kafka rejects for good to the dead letters. False if the lease was not current. */
   deadLetter(lease: Lease, event: PendingEvent, reason: string): Promise<boolean>;
   /**
    * Moves events aside that come after a dead letter of their key. Those whose dead
    * letter was redriven or discarded meanwhile stay where they are.
    */
-  hold(lease: Lease, events: readonly PendingEvent[]): Promise<void>;
+  block(lease: Lease, events: readonly PendingEvent[]): Promise<void>;
   /** Makes the room of deleted events free for new ones. Does nothing while someone else is at it. */
   vacuum(): Promise<void>;
 }
@@ -68,7 +68,7 @@ export interface PageLimits {
 export interface ShardLeases {
   /** Says that the worker is alive and prolongs its leases, those that have lapsed but were not taken too. */
   renew(workerId: string, leaseMs: number): Promise<LeaseView>;
-  /** Claims up to count shards that nobody holds, each with a new epoch. */
+  /** Claims up to count shards that nobody owns, each with a new epoch. */
   claim(workerId: string, leaseMs: number, count: number): Promise<Lease[]>;
   /** Gives shards back at once; those taken by others are left alone. */
   release(workerId: string, leases: readonly Lease[]): Promise<void>;
@@ -77,11 +77,11 @@ export interface ShardLeases {
 }
 
 export interface LeaseView {
-  readonly held: readonly Lease[];
+  readonly owned: readonly Lease[];
   /** All workers alive, this one included, in the same order for everyone. */
   readonly workers: readonly string[];
   readonly shards: number;
-  /** Shards that nobody holds. */
+  /** Shards that nobody owns. */
   readonly unowned: number;
 }
 
@@ -110,7 +110,7 @@ export interface EventPublisher {
   close(): Promise<void>;
 }
 
-/** An event that Kafka refused for good, and what waits behind it. */
+/** An event that Kafka rejected for good, and what waits behind it. */
 export interface DeadLetter {
   readonly eventId: string;
   readonly shard: number;
@@ -122,7 +122,7 @@ export interface DeadLetter {
   readonly createdAt: Date;
   readonly deadAt: Date;
   /** Later events of its key that the relay has met so far. */
-  readonly held: number;
+  readonly blocked: number;
 }
 
 /** What an operator can do about dead letters. Each method is one transaction. */
@@ -130,29 +130,29 @@ export interface DeadLetters {
   /** Oldest first. */
   list(limit: number): Promise<DeadLetter[]>;
   /**
-   * Puts the event back where it was in the outbox, and behind it those that it held:
+   * Puts the event back where it was in the outbox, and behind it those that it blocked:
    * they are published in their order. Undefined if there is no such dead letter.
    */
   redrive(eventId: string): Promise<DeadLetter | undefined>;
-  /** Deletes the event, which is then never published, remembers that, and lets those that it held go on. */
+  /** Deletes the event, which is then never published, remembers that, and lets those that it blocked go on. */
   discard(eventId: string): Promise<DeadLetter | undefined>;
 }
 
 /** How far behind the relay is, as one snapshot of the database shows it. */
 export interface OutboxSample {
-  /** Events that wait to be published, held ones not among them. */
+  /** Events that wait to be published, blocked ones not among them. */
   readonly pending: number;
   /** Age of the oldest of them; 0 if there is none. */
   readonly oldestPendingSeconds: number;
-  /** Events Kafka refused. Each holds its key. */
+  /** Events Kafka rejected. Each blocks its key. */
   readonly deadLetters: number;
   /** Events that wait behind a dead letter. */
-  readonly held: number;
+  readonly blocked: number;
   /** Age of the longest open transaction: vacuum cannot clean up behind it, and the outbox slows down. */
   readonly oldestTransactionSeconds: number;
 }
 
-/** Kafka refuses the batch because of what is in it, and will do so every time. */
+/** Kafka rejects the batch because of what is in it, and will do so every time. */
 export class EventRejectedError extends Error {
   override readonly name = 'EventRejectedError';
 }

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Backoff } from './backoff.ts';
-import { coalesce } from './coalesce.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import type { RelayMetrics } from './metrics.ts';
-import type { Acknowledged, EventPublisher, Lease, Logger, Outbox, ShardLeases, ShardPage, Signals } from './ports.ts';
-import { type Page, ShardPublisher } from './shard-publisher.ts';
+import type { EventPublisher, Lease, Logger, Outbox, ShardLeases, Signals } from './ports.ts';
+import { ShardPublisher } from './shard-publisher.ts';
+import { SharedStatements } from './shared-statements.ts';
 import { OutboxVacuum } from './vacuum.ts';
 
 export interface RelaySettings {
@@ -30,18 +30,14 @@ export interface RelayServices {
 
 /** The first wait after something was found by polling; without hints it is most of the latency. */
 const FIRST_POLL_MS = 10;
-/**
- * The most events in one read. Shards that are read together share them: with many
- * shards batches are smaller, and what is in memory does not grow with their number.
- */
-const MOST_READ = 1_000;
 /** Rebalancing takes about two of these where hints are lost. */
 const KEEP_EVERY_MS = 1_000;
 
-/** One worker: publishes the outbox rows of the shards it holds, and holds its share of them. */
+/** One worker: publishes the outbox rows of the shards it owns, and owns its share of them. */
 export class Relay {
   readonly #settings: RelaySettings;
   readonly #services: RelayServices;
+  readonly #statements: SharedStatements;
   readonly #keeper: LeaseKeeper;
   readonly #stopping = new AbortController();
   #keepNow = new AbortController();
@@ -52,12 +48,19 @@ export class Relay {
   constructor(settings: RelaySettings, services: RelayServices) {
     this.#settings = settings;
     this.#services = services;
-    const { leases, signals, metrics, log } = services;
-    const startPublisher = this.#laneFactory();
-    this.#keeper = new LeaseKeeper(leases, settings, startPublisher, () => signals.shardsChanged(), metrics, log);
+    const { outbox, leases, signals, metrics, log } = services;
+    this.#statements = new SharedStatements(outbox, new OutboxVacuum(() => outbox.vacuum(), log), settings);
+    this.#keeper = new LeaseKeeper(
+      leases,
+      settings,
+      (lease) => this.#startPublisher(lease),
+      () => signals.shardsChanged(),
+      metrics,
+      log,
+    );
   }
 
-  /** Claims a fair share of the shards and publishes what they hold. Returns how many events that were. */
+  /** Claims a fair share of the shards and publishes their events. Returns how many events that were. */
   async runOnce(): Promise<number> {
     await this.#keep();
     return this.#drain();
@@ -68,7 +71,7 @@ export class Relay {
     const { signals } = this.#services;
     signals.onCommitted(() => {
       if (this.#stopping.signal.aborted) return;
-      for (const lane of this.#keeper.lanes) lane.wake();
+      for (const publisher of this.#keeper.publishers) publisher.wake();
     });
     signals.onShardsChanged(() => this.#keepNow.abort());
     this.#loops = Promise.all([this.#keepLoop(), this.#pollLoop()]);
@@ -127,43 +130,20 @@ export class Relay {
   }
 
   async #drain(): Promise<number> {
-    const counts = await Promise.all([...this.#keeper.lanes].map((lane) => lane.drain()));
+    const counts = await Promise.all([...this.#keeper.publishers].map((publisher) => publisher.drain()));
     return counts.reduce((sum, count) => sum + count, 0);
   }
 
-  /** Lanes share their statements: however many shards are busy, one read and one delete run at a time. */
-  #laneFactory(): (lease: Lease) => ShardPublisher {
+  #startPublisher(lease: Lease): ShardPublisher {
     const { outbox, publisher, metrics, log } = this.#services;
-    const { batchSize, batchBytes } = this.#settings;
-
-    const read = coalesce(async (pages: readonly ShardPage[]): Promise<Page[]> => {
-      // One read's exceptions count for all pages, and a row would come once for each.
-      if (new Set(pages.map(({ shard }) => shard)).size < pages.length) throw new Error('Bug! A shard is read twice');
-      const maxEvents = Math.min(batchSize, Math.ceil(MOST_READ / pages.length));
-      const events = await outbox.read(pages, { maxEvents, maxBytes: batchBytes });
-      const byShard = Map.groupBy(events, ({ shard }) => shard);
-      return pages.map(({ shard }) => {
-        const events = byShard.get(shard) ?? [];
-        const bytes = events.reduce((sum, { payload }) => sum + Buffer.byteLength(payload), 0);
-        return { events, full: events.length >= maxEvents || bytes >= batchBytes };
-      });
+    return new ShardPublisher(lease, {
+      statements: this.#statements,
+      outbox,
+      publisher,
+      leasesRun: () => this.#keeper.leasesRun(),
+      metrics,
+      log,
     });
-    const vacuum = new OutboxVacuum(() => outbox.vacuum(), log);
-    const remove = coalesce(async (published: readonly Acknowledged[]) => {
-      const current = await outbox.remove(published);
-      vacuum.removed(published.reduce((sum, { positions }) => sum + positions.length, 0));
-      return published.map(({ lease }) => current.has(lease.shard));
-    });
-    return (lease) =>
-      new ShardPublisher(lease, {
-        read: (shard, except) => read({ shard, except }),
-        remove: (held, positions) => remove({ lease: held, positions }),
-        outbox,
-        publisher,
-        leasesRun: () => this.#keeper.leasesRun(),
-        metrics,
-        log,
-      });
   }
 }
 

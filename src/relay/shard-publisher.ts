@@ -8,19 +8,11 @@ import {
   type Outbox,
   type PendingEvent,
 } from './ports.ts';
-
-export interface Page {
-  readonly events: readonly PendingEvent[];
-  /** Whether it ended at a limit, so that there may be more. */
-  readonly full: boolean;
-}
+import type { Page, SharedStatements } from './shared-statements.ts';
 
 export interface ShardPublisherServices {
-  /** The lowest events left in the shard, but for those at the given positions. */
-  readonly read: (shard: number, except: readonly bigint[]) => Promise<Page>;
-  /** Deletes events; false if the lease was not current. */
-  readonly remove: (lease: Lease, positions: readonly bigint[]) => Promise<boolean>;
-  readonly outbox: Pick<Outbox, 'deadLetter' | 'hold'>;
+  readonly statements: Pick<SharedStatements, 'read' | 'remove'>;
+  readonly outbox: Pick<Outbox, 'deadLetter' | 'block'>;
   readonly publisher: EventPublisher;
   /** Whether the worker's leases still run, by a clock that also runs while the process is stopped. */
   readonly leasesRun: () => boolean;
@@ -35,7 +27,7 @@ const LAST_RETRY_MS = 5_000;
 /**
  * Publishes one leased shard, in order: one batch is in flight at a time, and each
  * begins at the lowest event that Kafka has not acknowledged. So whatever is sent
- * twice, by this worker or by one that held the lease before, no event is first
+ * twice, by this worker or by one that owned the shard before, no event is first
  * delivered before an earlier one of its key.
  */
 export class ShardPublisher {
@@ -103,7 +95,7 @@ export class ShardPublisher {
     try {
       let page = await this.#read([]);
       while (page.events.length > 0 && !this.#stopped) {
-        const events = await this.#setHeldAside(page.events);
+        const events = await this.#setBlockedAside(page.events);
         // A full page has more behind it: they are read while this one is on its way.
         ahead = page.full ? handled(this.#read(events)) : undefined;
         const sent = events.length === 0 || (await this.#publish(events));
@@ -123,20 +115,23 @@ export class ShardPublisher {
   }
 
   #read(sending: readonly PendingEvent[]): Promise<Page> {
-    return this.#services.read(this.lease.shard, [...this.#acknowledged, ...sending.map(({ position }) => position)]);
+    return this.#services.statements.read(this.lease.shard, [
+      ...this.#acknowledged,
+      ...sending.map(({ position }) => position),
+    ]);
   }
 
-  async #setHeldAside(page: readonly PendingEvent[]): Promise<readonly PendingEvent[]> {
-    const held = page.filter((event) => event.held);
-    if (held.length === 0) return page;
-    await this.#services.outbox.hold(this.lease, held);
-    return page.filter((event) => !event.held);
+  async #setBlockedAside(page: readonly PendingEvent[]): Promise<readonly PendingEvent[]> {
+    const blocked = page.filter((event) => event.blocked);
+    if (blocked.length === 0) return page;
+    await this.#services.outbox.block(this.lease, blocked);
+    return page.filter((event) => !event.blocked);
   }
 
   /**
-   * Sends the events in order. If Kafka refuses them, halves until it is known which
-   * one it refuses, and puts that one with the dead letters: then it returns false,
-   * and what is left must be read again, as later events of that key are held now.
+   * Sends the events in order. If Kafka rejects them, halves until it is known which
+   * one it rejects, and puts that one with the dead letters: then it returns false,
+   * and what is left must be read again, as later events of that key are blocked now.
    */
   async #publish(events: readonly PendingEvent[]): Promise<boolean> {
     const { publisher, leasesRun, metrics } = this.#services;
@@ -158,13 +153,13 @@ export class ShardPublisher {
     return true;
   }
 
-  async #deadLetter(event: PendingEvent, refusal: EventRejectedError): Promise<void> {
+  async #deadLetter(event: PendingEvent, rejection: EventRejectedError): Promise<void> {
     const { outbox, metrics, log } = this.#services;
-    if (!(await outbox.deadLetter(this.lease, event, refusal.message))) this.#lost();
+    if (!(await outbox.deadLetter(this.lease, event, rejection.message))) this.#lost();
     metrics.deadLetters.inc();
     log.error(
-      { err: refusal, shard: this.lease.shard, eventId: event.eventId, key: event.key },
-      'Kafka refuses this event for good: its key is held until the dead letter is redriven or discarded',
+      { err: rejection, shard: this.lease.shard, eventId: event.eventId, key: event.key },
+      'Kafka rejects this event for good: its key is blocked until the dead letter is redriven or discarded',
     );
   }
 
@@ -175,7 +170,7 @@ export class ShardPublisher {
 
   async #remove(positions: readonly bigint[]): Promise<void> {
     if (positions.length === 0) return;
-    if (!(await this.#services.remove(this.lease, positions))) this.#lost();
+    if (!(await this.#services.statements.remove(this.lease, positions))) this.#lost();
     for (const position of positions) this.#acknowledged.delete(position);
   }
 

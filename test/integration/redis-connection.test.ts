@@ -35,7 +35,8 @@ test('a server that was demoted to a replica is left, and its address is connect
 });
 
 test.each(['src/api/main.ts', 'src/relay/main.ts'])('%s logs no password that is wrong', async (program) => {
-  const withPassword = (url: string, password: string) => Object.assign(new URL(url), { username: 'nobody', password }).href;
+  const withPassword = (url: string, password: string) =>
+    Object.assign(new URL(url), { username: 'nobody', password }).href;
   const child = spawn(process.execPath, [program], {
     env: {
       PATH: process.env['PATH'],

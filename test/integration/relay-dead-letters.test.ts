@@ -28,7 +28,7 @@ function sameShard(): readonly string[] {
   return [first, other!];
 }
 
-describe('an event that Kafka refuses for good', () => {
+describe('an event that Kafka rejects for good', () => {
   let database: TestDatabase;
   let topic: string;
   let writer: OutboxWriter;
@@ -68,18 +68,18 @@ describe('an event that Kafka refuses for good', () => {
     return refused!.eventId;
   }
 
-  it('goes to the dead letters, holds the later events of its key and no others', async () => {
+  it('goes to the dead letters, blocks the later events of its key and no others', async () => {
     const refused = await writeMixed();
     await worker.relay.runOnce();
     const [first, second] = SAME_SHARD as [string, string];
 
     const [letter, ...others] = await deadLetters.list(10);
     expect(others).toEqual([]);
-    expect(letter).toMatchObject({ eventId: refused, key: first, held: 30 });
+    expect(letter).toMatchObject({ eventId: refused, key: first, blocked: 30 });
     expect(letter?.reason).toMatch(/MESSAGE_TOO_LARGE/);
     expect(await countPending()).toBe(0);
 
-    // What comes later is held too.
+    // What comes later is blocked too.
     await writer.write(SAME_SHARD);
     await worker.relay.runOnce();
     expect(await countHeld()).toBe(31);
@@ -90,11 +90,11 @@ describe('an event that Kafka refuses for good', () => {
     expect(received[first]).toEqual(byKey(writer.written)[first]!.slice(0, 30));
   });
 
-  it('is redriven before the events that it held, in their order', async () => {
+  it('is redriven before the events that it blocked, in their order', async () => {
     const refused = await writeMixed();
     await worker.relay.runOnce();
     await raiseLimit();
-    expect(await deadLetters.redrive(refused)).toMatchObject({ eventId: refused, held: 30 });
+    expect(await deadLetters.redrive(refused)).toMatchObject({ eventId: refused, blocked: 30 });
     expect(await deadLetters.redrive(refused)).toBeUndefined();
     await writer.write(SAME_SHARD);
     await expect
@@ -111,19 +111,19 @@ describe('an event that Kafka refuses for good', () => {
     expect(await countHeld()).toBe(0);
   });
 
-  it('is refused again if nothing was put right, and holds its key again', async () => {
+  it('is rejected again if nothing was put right, and blocks its key again', async () => {
     const refused = await writeMixed();
     await worker.relay.runOnce();
     await deadLetters.redrive(refused);
     await worker.relay.runOnce();
-    expect(await deadLetters.list(10)).toMatchObject([{ eventId: refused, held: 30 }]);
+    expect(await deadLetters.list(10)).toMatchObject([{ eventId: refused, blocked: 30 }]);
     expect(await countPending()).toBe(0);
   });
 
   it('is left out after it was discarded, and its key goes on', async () => {
     const refused = await writeMixed();
     await worker.relay.runOnce();
-    expect(await deadLetters.discard(refused)).toMatchObject({ eventId: refused, held: 30 });
+    expect(await deadLetters.discard(refused)).toMatchObject({ eventId: refused, blocked: 30 });
     await worker.relay.runOnce();
     const kept = writer.written.filter(({ eventId }) => eventId !== refused);
     expect(byKey(await readTopic(topic, 120))).toEqual(byKey(kept));

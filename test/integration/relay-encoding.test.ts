@@ -23,7 +23,7 @@ function eventOf(n: number, overrides: Partial<PendingEvent> = {}): PendingEvent
     payload: JSON.stringify({ n, description: 'x'.repeat(n % 90) }),
     headers: n % 2 === 0 ? {} : { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' },
     createdAt: new Date(1_700_000_000_000 + n),
-    held: false,
+    blocked: false,
     ...overrides,
   };
 }

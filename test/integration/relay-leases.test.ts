@@ -33,7 +33,7 @@ describe('shard leases', () => {
     await endLeases();
     const theirs = await leases.claim('three', LONG_MS, SHARDS);
     expect(theirs.every(({ epoch }) => epoch === 2n)).toBe(true);
-    expect((await leases.renew('one', LONG_MS)).held).toEqual([]);
+    expect((await leases.renew('one', LONG_MS)).owned).toEqual([]);
   });
 
   it('are claimed by one of many that want them at the same moment', async () => {
@@ -47,7 +47,7 @@ describe('shard leases', () => {
   it('go on when a renewal comes late but nobody has claimed them', async () => {
     const mine = await leases.claim('one', LONG_MS, SHARDS);
     await endLeases();
-    expect((await leases.renew('one', LONG_MS)).held).toEqual(mine);
+    expect((await leases.renew('one', LONG_MS)).owned).toEqual(mine);
     expect(await leases.claim('two', LONG_MS, SHARDS)).toEqual([]);
   });
 
@@ -74,13 +74,13 @@ describe('shard leases', () => {
     expect(await outbox.read([{ shard, except: [] }], LIMITS)).toHaveLength(2);
 
     expect(await outbox.deadLetter(current!, first!, 'refused')).toBe(true);
-    await outbox.hold(old, [second!]);
+    await outbox.block(old, [second!]);
     expect(await database.query('select from outbox_blocked')).toHaveLength(0);
-    await outbox.hold(current!, [second!]);
+    await outbox.block(current!, [second!]);
     expect(await database.query('select from outbox_blocked')).toHaveLength(1);
     // A release that comes late does not take the shard from its new owner.
     await leases.release('old', [old]);
-    expect((await leases.renew('new', LONG_MS)).held).toContainEqual(current);
+    expect((await leases.renew('new', LONG_MS)).owned).toContainEqual(current);
   });
 
   it('are shared evenly, whatever the number of workers', () => {

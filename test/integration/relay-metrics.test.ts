@@ -36,11 +36,11 @@ describe('what a relay tells about itself', () => {
     });
   });
 
-  it('shows what waits, what is held, and a transaction that stays open', async () => {
+  it('shows what waits, what is blocked, and a transaction that stays open', async () => {
     await system.database.query(`
       insert into outbox_dead_letters
         (shard, position, id, aggregatetype, aggregateid, type, payload, headers, created_at, reason)
-      values (0, 1, gen_random_uuid(), 'payment', 'acc-held', 'payment.authorized.v1', '{}', '{}', now(), 'refused')`);
+      values (0, 1, gen_random_uuid(), 'payment', 'acc-blocked', 'payment.authorized.v1', '{}', '{}', now(), 'refused')`);
     const open = await system.database.pool.connect();
     await open.query('begin');
     await open.query('select 1');

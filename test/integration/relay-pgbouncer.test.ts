@@ -21,7 +21,7 @@ describe.skipIf(typeof installed === 'string')('the relay behind PgBouncer in tr
     await database?.close();
   });
 
-  it('shares shards, publishes in order, buries, holds, redrives and hands over', async () => {
+  it('shares shards, publishes in order, dead-letters, blocks, redrives and hands over', async () => {
     const topic = await createTopic({ 'max.message.bytes': '10000' });
     const pools = [1, 2].map(() =>
       createPool({
@@ -47,7 +47,7 @@ describe.skipIf(typeof installed === 'string')('the relay behind PgBouncer in tr
 
     const deadLetters = postgresDeadLetters(pools[0]!);
     const [letter] = await deadLetters.list(10);
-    expect(letter).toMatchObject({ key: 'acc-7', held: 19 });
+    expect(letter).toMatchObject({ key: 'acc-7', blocked: 19 });
     await deadLetters.discard(letter!.eventId);
     await expect.poll(() => database.query('select from outbox'), { timeout: 20_000 }).toHaveLength(0);
 

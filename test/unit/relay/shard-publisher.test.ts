@@ -18,7 +18,7 @@ function event(position: number): PendingEvent {
     payload: '{}',
     headers: {},
     createdAt: new Date(0),
-    held: false,
+    blocked: false,
   };
 }
 
@@ -29,24 +29,26 @@ function slowlyRead(count: number, publish: (events: readonly PendingEvent[]) =>
   const delivered: bigint[] = [];
   const log = { debug: () => 0, info: () => 0, warn: () => 0, error: () => 0 };
   const services: ShardPublisherServices = {
-    async read(_shard, except) {
-      reads.underWay += 1;
-      reads.most = Math.max(reads.most, reads.underWay);
-      const events = left.filter(({ position }) => !except.includes(position)).slice(0, PAGE);
-      await sleep(30);
-      reads.underWay -= 1;
-      return { events, full: events.length === PAGE };
-    },
-    async remove(_lease, positions) {
-      left = left.filter(({ position }) => !positions.includes(position));
-      return true;
-    },
-    outbox: {
-      async deadLetter(_lease, buried) {
-        left = left.filter(({ position }) => position !== buried.position);
+    statements: {
+      async read(_shard, except) {
+        reads.underWay += 1;
+        reads.most = Math.max(reads.most, reads.underWay);
+        const events = left.filter(({ position }) => !except.includes(position)).slice(0, PAGE);
+        await sleep(30);
+        reads.underWay -= 1;
+        return { events, full: events.length === PAGE };
+      },
+      async remove(_lease, positions) {
+        left = left.filter(({ position }) => !positions.includes(position));
         return true;
       },
-      hold: async () => undefined,
+    },
+    outbox: {
+      async deadLetter(_lease, dead) {
+        left = left.filter(({ position }) => position !== dead.position);
+        return true;
+      },
+      block: async () => undefined,
     },
     publisher: {
       async publish(_shard, events) {
@@ -63,7 +65,7 @@ function slowlyRead(count: number, publish: (events: readonly PendingEvent[]) =>
   return { services, reads, delivered };
 }
 
-it('has no read of the last pass under way when the next begins, after an event was refused', async () => {
+it('has no read of the last pass under way when the next begins, after an event was rejected', async () => {
   const { services, reads, delivered } = slowlyRead(20, (events) => {
     if (events.some(({ position }) => position === 5n)) throw new EventRejectedError('too large');
   });
@@ -77,10 +79,10 @@ it('has no read of the last pass under way when it tries again, after a send fai
   const { services, reads, delivered } = slowlyRead(20, () => {
     if (failures-- > 0) throw new Error('not the leader');
   });
-  const lane = new ShardPublisher(LEASE, services);
-  expect(await lane.drain()).toBe(0);
+  const publisher = new ShardPublisher(LEASE, services);
+  expect(await publisher.drain()).toBe(0);
   expect(reads.underWay).toBe(0);
-  await expect.poll(() => lane.drain(), { timeout: 5_000 }).toBe(20);
+  await expect.poll(() => publisher.drain(), { timeout: 5_000 }).toBe(20);
   expect(delivered).toEqual(Array.from({ length: 20 }, (_, n) => BigInt(n)));
   expect(reads.most).toBe(1);
 });

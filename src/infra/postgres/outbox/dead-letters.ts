@@ -14,8 +14,8 @@ export function postgresDeadLetters(pool: pg.Pool): DeadLetters {
 const SELECT = `
   select letter.id, letter.shard, letter.aggregateid as key, letter.type, letter.payload::text as payload,
          letter.reason, letter.created_at, letter.dead_at,
-         (select count(*) from outbox_blocked held
-          where held.shard = letter.shard and held.aggregateid = letter.aggregateid)::int as held
+         (select count(*) from outbox_blocked blocked
+          where blocked.shard = letter.shard and blocked.aggregateid = letter.aggregateid)::int as blocked
   from outbox_dead_letters letter`;
 
 interface Row {
@@ -27,7 +27,7 @@ interface Row {
   reason: string;
   created_at: Date;
   dead_at: Date;
-  held: number;
+  blocked: number;
 }
 
 async function list(pool: pg.Pool, limit: number): Promise<DeadLetter[]> {
@@ -42,9 +42,9 @@ const REDRIVE = `
   with letter as (
     delete from outbox_dead_letters where id = $1 returning *
   ), released as (
-    delete from outbox_blocked held using letter
-    where held.shard = letter.shard and held.aggregateid = letter.aggregateid
-    returning held.*
+    delete from outbox_blocked blocked using letter
+    where blocked.shard = letter.shard and blocked.aggregateid = letter.aggregateid
+    returning blocked.*
   )
   insert into outbox (${COLUMNS}) overriding system value
   select ${COLUMNS} from letter union all select ${COLUMNS} from released`;
@@ -54,9 +54,9 @@ const DISCARD = `
   with letter as (
     delete from outbox_dead_letters where id = $1 returning *
   ), released as (
-    delete from outbox_blocked held using letter
-    where held.shard = letter.shard and held.aggregateid = letter.aggregateid
-    returning held.*
+    delete from outbox_blocked blocked using letter
+    where blocked.shard = letter.shard and blocked.aggregateid = letter.aggregateid
+    returning blocked.*
   ), given_up as (
     insert into outbox_discarded (id) select id from letter on conflict (id) do nothing
   )

@@ -9,7 +9,7 @@ export function postgresOutbox(pool: pg.Pool): Outbox {
     read: (pages, limits) => read(pool, pages, limits),
     remove: (published) => remove(pool, published),
     deadLetter: (lease, event, reason) => deadLetter(pool, lease, event, reason),
-    hold: (lease, events) => hold(pool, lease, events),
+    block: (lease, events) => block(pool, lease, events),
     vacuum: async () => {
       await pool.query('vacuum (skip_locked) outbox');
     },
@@ -27,7 +27,7 @@ export function postgresOutbox(pool: pg.Pool): Outbox {
 const READ = `
   select e.shard, e.position, e.id, e.aggregateid, e.type, e.payload, e.headers,
          extract(epoch from e.created_at)::float8 * 1000 as created_at_ms,
-         exists (select from outbox_dead_letters d where d.shard = e.shard and d.aggregateid = e.aggregateid) as held
+         exists (select from outbox_dead_letters d where d.shard = e.shard and d.aggregateid = e.aggregateid) as blocked
   from unnest($1::smallint[]) as page (shard)
   cross join lateral (
     select *, sum(octet_length(payload)) over (order by position) - octet_length(payload) as bytes_before
@@ -49,7 +49,7 @@ async function read(pool: pg.Pool, pages: readonly ShardPage[], limits: PageLimi
   const mostLeftOut = Math.max(0, ...pages.map((page) => page.except.length));
   const values = [shards, except, limits.maxEvents, limits.maxBytes, limits.maxEvents + mostLeftOut];
   const { rows } = await pool.query<Row>({ text: READ, values, rowMode: 'array' });
-  const events = rows.map(([shard, position, id, key, type, payload, headers, createdAtMs, held]) => ({
+  const events = rows.map(([shard, position, id, key, type, payload, headers, createdAtMs, blocked]) => ({
     shard,
     position,
     eventId: uuidToUlid(id),
@@ -58,7 +58,7 @@ async function read(pool: pg.Pool, pages: readonly ShardPage[], limits: PageLimi
     payload,
     headers: textOnly(headers),
     createdAt: new Date(createdAtMs),
-    held,
+    blocked,
   }));
   // They come in this order by all experience. Postgres, asked for it, would sort them
   // with their payloads, for many shards by way of a file.
@@ -113,12 +113,12 @@ async function remove(pool: pg.Pool, published: readonly Acknowledged[]): Promis
 const DEAD_LETTER = `
   with fence as materialized (
     select shard from outbox_shards where shard = $1 and epoch = $2 for share
-  ), refused as (
+  ), rejected as (
     delete from outbox using fence where outbox.shard = fence.shard and outbox.position = $3 returning outbox.*
-  ), buried as (
+  ), dead as (
     insert into outbox_dead_letters
       (shard, position, id, aggregatetype, aggregateid, type, payload, headers, created_at, reason)
-    select shard, position, id, aggregatetype, aggregateid, type, payload, headers, created_at, $4 from refused
+    select shard, position, id, aggregatetype, aggregateid, type, payload, headers, created_at, $4 from rejected
   )
   select from fence`;
 
@@ -129,7 +129,7 @@ async function deadLetter(pool: pg.Pool, lease: Lease, event: PendingEvent, reas
 
 // The dead letters are locked as well: redriving or discarding one waits, and then
 // finds what was put aside here; or it came first, and its key's events stay.
-const HOLD = `
+const BLOCK = `
   with fence as materialized (
     select shard from outbox_shards where shard = $1 and epoch = $2 for share
   ), letters as materialized (
@@ -144,8 +144,8 @@ const HOLD = `
   insert into outbox_blocked (shard, position, id, aggregatetype, aggregateid, type, payload, headers, created_at)
   select shard, position, id, aggregatetype, aggregateid, type, payload, headers, created_at from waiting`;
 
-async function hold(pool: pg.Pool, lease: Lease, events: readonly PendingEvent[]): Promise<void> {
+async function block(pool: pg.Pool, lease: Lease, events: readonly PendingEvent[]): Promise<void> {
   const positions = events.map(({ position }) => position);
   const keys = [...new Set(events.map(({ key }) => key))];
-  await pool.query(HOLD, [lease.shard, lease.epoch, positions, keys]);
+  await pool.query(BLOCK, [lease.shard, lease.epoch, positions, keys]);
 }

@@ -7,7 +7,7 @@ const SAMPLE = `
     (select count(*) from outbox)::int as pending,
     (select extract(epoch from now() - min(created_at)) from outbox)::float8 as oldest_pending_seconds,
     (select count(*) from outbox_dead_letters)::int as dead_letters,
-    (select count(*) from outbox_blocked)::int as held,
+    (select count(*) from outbox_blocked)::int as blocked,
     (select extract(epoch from now() - min(xact_start)) from pg_stat_activity
      where backend_type = 'client backend' and pid <> pg_backend_pid())::float8 as oldest_transaction_seconds`;
 
@@ -15,7 +15,7 @@ interface SampleRow {
   pending: number;
   oldest_pending_seconds: number | null;
   dead_letters: number;
-  held: number;
+  blocked: number;
   oldest_transaction_seconds: number | null;
 }
 
@@ -29,7 +29,7 @@ export async function sampleOutbox(pool: pg.Pool): Promise<OutboxSample> {
     // Clocks differ: an event may seem to come from the future.
     oldestPendingSeconds: Math.max(0, row.oldest_pending_seconds ?? 0),
     deadLetters: row.dead_letters,
-    held: row.held,
+    blocked: row.blocked,
     oldestTransactionSeconds: Math.max(0, row.oldest_transaction_seconds ?? 0),
   };
 }

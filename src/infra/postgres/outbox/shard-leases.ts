@@ -34,8 +34,8 @@ const RENEW = `
     update outbox_shards set leased_until = now() + length from term where owner = $1 returning shard, epoch
   )
   select
-    array(select shard from renewed order by shard) as shards_held,
-    array(select epoch::text from renewed order by shard) as epochs_held,
+    array(select shard from renewed order by shard) as shards_owned,
+    array(select epoch::text from renewed order by shard) as epochs_owned,
     array(
       select worker_id from (
         select worker_id from relay_workers, term where seen_at > now() - length union select $1
@@ -45,8 +45,8 @@ const RENEW = `
     (select count(*) from outbox_shards where leased_until < now() and owner is distinct from $1)::int as unowned`;
 
 interface RenewRow {
-  shards_held: number[];
-  epochs_held: string[];
+  shards_owned: number[];
+  epochs_owned: string[];
   workers: string[];
   shards: number;
   unowned: number;
@@ -57,7 +57,7 @@ async function renew(pool: pg.Pool, workerId: string, leaseMs: number): Promise<
   const [row] = rows;
   if (row === undefined) throw new Error('Bug! A select without from returned no row');
   return {
-    held: row.shards_held.map((shard, index) => ({ shard, epoch: BigInt(row.epochs_held[index]!) })),
+    owned: row.shards_owned.map((shard, index) => ({ shard, epoch: BigInt(row.epochs_owned[index]!) })),
     workers: row.workers,
     shards: row.shards,
     unowned: row.unowned,
