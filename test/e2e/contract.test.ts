@@ -188,7 +188,11 @@ describe('AuthorizePayment: declined by the books', () => {
     });
 
     const again = await client.authorize(request);
-    expect(again).toEqual({ ...answer, status: PaymentStatus.PAYMENT_STATUS_DUPLICATE });
+    expect(again).toEqual({
+      ...answer,
+      status: PaymentStatus.PAYMENT_STATUS_DUPLICATE,
+      originalStatus: PaymentStatus.PAYMENT_STATUS_DECLINED,
+    });
     expect(await rowCounts()).toEqual(after);
   });
 });
@@ -205,6 +209,7 @@ describe('AuthorizePayment: authorized', () => {
       status: PaymentStatus.PAYMENT_STATUS_AUTHORIZED,
       error: undefined,
       processedAt: expect.stringMatching(RFC_3339),
+      originalStatus: PaymentStatus.PAYMENT_STATUS_UNSPECIFIED,
     });
     expect(await rowCounts()).toEqual({
       payments: before['payments']! + 1n,
@@ -273,6 +278,7 @@ describe('AuthorizePayment: a key seen before', () => {
     expect(await client.authorize({ ...request, description: 'second' })).toEqual({
       ...answer,
       status: PaymentStatus.PAYMENT_STATUS_DUPLICATE,
+      originalStatus: PaymentStatus.PAYMENT_STATUS_AUTHORIZED,
     });
     expect(await rowCounts()).toEqual(before);
   });

@@ -25,14 +25,18 @@ function toResponse(result: AuthorizeResult): AuthorizePaymentResponse {
       status: PaymentStatus.PAYMENT_STATUS_DECLINED,
       error: toPaymentError(result.decline, result.retryAfterMs),
       processedAt: result.at.toISOString(),
+      originalStatus: PaymentStatus.PAYMENT_STATUS_UNSPECIFIED,
     };
   }
   const { kind, payment } = result;
   const { paymentId, verdict, createdAt } = payment;
+  const decided = PaymentStatus[`PAYMENT_STATUS_${verdict.status}`];
+  const duplicate = kind === 'DUPLICATE';
   return {
     paymentId,
-    status: PaymentStatus[`PAYMENT_STATUS_${kind === 'DUPLICATE' ? 'DUPLICATE' : verdict.status}`],
+    status: duplicate ? PaymentStatus.PAYMENT_STATUS_DUPLICATE : decided,
     error: verdict.status === 'DECLINED' ? toPaymentError(verdict.decline) : undefined,
     processedAt: createdAt.toISOString(),
+    originalStatus: duplicate ? decided : PaymentStatus.PAYMENT_STATUS_UNSPECIFIED,
   };
 }

@@ -121,6 +121,7 @@ describe('answers', () => {
       status: PaymentStatus.PAYMENT_STATUS_AUTHORIZED,
       error: undefined,
       processedAt: '2026-01-02T03:04:05.678Z',
+      originalStatus: PaymentStatus.PAYMENT_STATUS_UNSPECIFIED,
     });
     expect(seen).toEqual({ ...good, caller: '', traceparent: undefined });
   });
@@ -133,6 +134,7 @@ describe('answers', () => {
       status: PaymentStatus.PAYMENT_STATUS_DECLINED,
       error: { code: PaymentErrorCode.PAYMENT_ERROR_CODE_RATE_LIMITED, message: 'Too many.', retryAfterMs: 120n },
       processedAt: '2026-01-02T03:04:05.678Z',
+      originalStatus: PaymentStatus.PAYMENT_STATUS_UNSPECIFIED,
     });
   });
 

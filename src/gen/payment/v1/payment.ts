@@ -29,7 +29,10 @@ export const PaymentStatus = {
   PAYMENT_STATUS_AUTHORIZED: 1,
   /** PAYMENT_STATUS_DECLINED - No money has moved; error says why. */
   PAYMENT_STATUS_DECLINED: 2,
-  /** PAYMENT_STATUS_DUPLICATE - The key was used before for this same payment; the original's result follows. */
+  /**
+   * PAYMENT_STATUS_DUPLICATE - The key was used before for this same payment, which may have been DECLINED:
+   * original_status says which, and the original's result follows.
+   */
   PAYMENT_STATUS_DUPLICATE: 3,
 } as const;
 
@@ -187,6 +190,12 @@ export interface AuthorizePaymentResponse {
     | undefined;
   /** When the payment was decided; the original's time on a DUPLICATE. */
   processedAt: string;
+  /**
+   * On a DUPLICATE: what became of the original, AUTHORIZED or DECLINED.
+   * A DUPLICATE OF A DECLINE HAS MOVED NO MONEY: look here, or at error, before
+   * you take it for paid. UNSPECIFIED on any other answer.
+   */
+  originalStatus: PaymentStatus;
 }
 
 export interface GetPaymentRequest {
@@ -408,7 +417,7 @@ export const AuthorizePaymentRequest: MessageFns<AuthorizePaymentRequest> = {
 };
 
 function createBaseAuthorizePaymentResponse(): AuthorizePaymentResponse {
-  return { paymentId: "", status: 0, error: undefined, processedAt: "" };
+  return { paymentId: "", status: 0, error: undefined, processedAt: "", originalStatus: 0 };
 }
 
 export const AuthorizePaymentResponse: MessageFns<AuthorizePaymentResponse> = {
@@ -424,6 +433,9 @@ export const AuthorizePaymentResponse: MessageFns<AuthorizePaymentResponse> = {
     }
     if (message.processedAt !== "") {
       writer.uint32(34).string(message.processedAt);
+    }
+    if (message.originalStatus !== 0) {
+      writer.uint32(48).int32(message.originalStatus);
     }
     return writer;
   },
@@ -473,6 +485,14 @@ export const AuthorizePaymentResponse: MessageFns<AuthorizePaymentResponse> = {
             message.processedAt = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.originalStatus = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -499,6 +519,11 @@ export const AuthorizePaymentResponse: MessageFns<AuthorizePaymentResponse> = {
         : isSet(object.processed_at)
         ? globalThis.String(object.processed_at)
         : "",
+      originalStatus: isSet(object.originalStatus)
+        ? paymentStatusFromJSON(object.originalStatus)
+        : isSet(object.original_status)
+        ? paymentStatusFromJSON(object.original_status)
+        : 0,
     };
   },
 
@@ -516,6 +541,9 @@ export const AuthorizePaymentResponse: MessageFns<AuthorizePaymentResponse> = {
     if (message.processedAt !== "") {
       obj.processedAt = message.processedAt;
     }
+    if (message.originalStatus !== 0) {
+      obj.originalStatus = paymentStatusToJSON(message.originalStatus);
+    }
     return obj;
   },
 
@@ -530,6 +558,7 @@ export const AuthorizePaymentResponse: MessageFns<AuthorizePaymentResponse> = {
       ? PaymentError.fromPartial(object.error)
       : undefined;
     message.processedAt = object.processedAt ?? "";
+    message.originalStatus = object.originalStatus ?? 0;
     return message;
   },
 };
