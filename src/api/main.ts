@@ -16,6 +16,7 @@ import { probeWritable } from '../infra/postgres/probe.ts';
 import { connectRedis } from '../infra/redis/connection.ts';
 import { RedisOutboxHint } from '../infra/redis/outbox-hint.ts';
 import { RedisTokenBuckets } from '../infra/redis/token-bucket.ts';
+import { onStopSignal } from '../infra/stop-signal.ts';
 import { monotonicUlids } from '../infra/ulid.ts';
 import { CallMetrics } from './call-metrics.ts';
 import { Health } from './health.ts';
@@ -25,7 +26,7 @@ import { stopServing } from './shutdown.ts';
 const config = loadConfig();
 const log = createLog(config.LOG_LEVEL, { process: 'api', pid: process.pid });
 process.on('uncaughtException', (error, origin) => {
-  log.fatal({ err: error, origin }, 'an error that nobody handled');
+  log.fatal({ err: error, origin }, 'uncaught exception');
   process.exit(1);
 });
 
@@ -80,9 +81,7 @@ const metricsServer = await startMetricsServer({
 const address = await listen(server, config.GRPC_HOST, config.GRPC_PORT);
 await health.start();
 
-let stoppingSince: number | undefined;
-process.on('SIGTERM', onSignal);
-process.on('SIGINT', onSignal);
+onStopSignal(process, log, () => void stop());
 log.info({ address, metricsAddress: metricsServer.address }, 'api ready');
 
 function loadConfig(): ApiConfig {
@@ -115,18 +114,6 @@ async function checkPrivileges(): Promise<void> {
   if (!required) return log.warn(excess);
   log.fatal(excess);
   process.exit(1);
-}
-
-function onSignal(signal: NodeJS.Signals): void {
-  if (stoppingSince === undefined) {
-    stoppingSince = Date.now();
-    log.info({ signal }, 'api stopping');
-    void stop();
-  } else if (Date.now() - stoppingSince > 1_000) {
-    // Not at once: Ctrl-C reaches this process from the terminal and again from npm.
-    log.warn({ signal }, 'second signal: leaving with calls in flight');
-    process.exit(1);
-  }
 }
 
 /** From the outside in, so that nothing loses what it still needs: calls, transactions, connections. */

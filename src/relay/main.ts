@@ -26,6 +26,7 @@ import { postgresReconciliationHistory } from '../infra/postgres/reconciliation/
 import { postgresIdempotencyKeys } from '../infra/postgres/reconciliation/idempotency-keys.ts';
 import { connectRedisForJobs } from '../infra/redis/connection.ts';
 import { redisSignals } from '../infra/redis/signals.ts';
+import { onStopSignal } from '../infra/stop-signal.ts';
 import { Backoff } from './backoff.ts';
 import { Health } from './health.ts';
 import { Housekeeping } from './job-runner.ts';
@@ -43,8 +44,8 @@ try {
 }
 
 const log = createLog(config.LOG_LEVEL, { process: 'relay', pid: process.pid });
-process.on('unhandledRejection', (error) => {
-  log.fatal({ err: error }, 'Bug! A rejection nobody handles');
+process.on('uncaughtException', (error, origin) => {
+  log.fatal({ err: error, origin }, 'uncaught exception');
   process.exit(1);
 });
 // kafkajs makes Node warn of a harmless negative timeout each time it connects.
@@ -52,16 +53,7 @@ process.removeAllListeners('warning');
 process.on('warning', (warning) => log.debug({ err: warning }, 'Node warns'));
 
 const stopping = new AbortController();
-process.on('SIGTERM', stop);
-process.on('SIGINT', stop);
-function stop(signal: NodeJS.Signals): void {
-  if (stopping.signal.aborted) {
-    log.warn({ signal }, 'second signal: leaving without handing over');
-    process.exit(1);
-  }
-  log.info({ signal }, 'relay stopping');
-  stopping.abort();
-}
+onStopSignal(process, log, () => stopping.abort());
 
 const workerId = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
 const registry = new Registry();
