@@ -1,6 +1,7 @@
 import { type Server, type ServerWritableStream, status } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import type { Logger } from 'pino';
+import { withinLimit } from '../app/time-limit.ts';
 
 const POLL_MS = 1_000;
 /** A database that takes longer to answer is as good as gone. */
@@ -90,7 +91,7 @@ export class Health {
   async #check(): Promise<void> {
     const { probe, log } = this.#options;
     try {
-      await withinLimit(probe());
+      await withinLimit(probe(), PROBE_LIMIT_MS);
       this.#failures = 0;
       if (!this.#serving && !this.#stopped) {
         log.info('serving');
@@ -114,17 +115,5 @@ export class Health {
     for (const service of ['', ...this.#options.services]) {
       this.#implementation.setStatus(service, this.#serving ? 'SERVING' : 'NOT_SERVING');
     }
-  }
-}
-
-async function withinLimit(probe: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`No answer within ${PROBE_LIMIT_MS} ms`)), PROBE_LIMIT_MS);
-  });
-  try {
-    await Promise.race([probe, limit]);
-  } finally {
-    clearTimeout(timer);
   }
 }

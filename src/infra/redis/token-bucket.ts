@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Redis, Result } from 'ioredis';
 import { Counter, type Registry } from 'prom-client';
 import type { RateLimiter } from '../../app/ports.ts';
+import { withinLimit } from '../../app/time-limit.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import { LocalTokenBuckets, type TokenBucketSettings } from './local-token-bucket.ts';
 
@@ -92,7 +93,10 @@ export class RedisTokenBuckets implements RateLimiter {
     try {
       const { capacity, refillPerSecond } = this.#settings;
       const keys = takes.map(({ payerAccountId }) => `payment-ledger:bucket:${payerAccountId}`);
-      const waits = await withinLimit(this.#redis.takeTokens(keys.length, ...keys, capacity, refillPerSecond));
+      const waits = await withinLimit(
+        this.#redis.takeTokens(keys.length, ...keys, capacity, refillPerSecond),
+        LIMIT_MS,
+      );
       this.#breaker.succeeded();
       return waits;
     } catch {
@@ -106,14 +110,4 @@ export class RedisTokenBuckets implements RateLimiter {
     this.#fallbacks.inc();
     return this.#local.take(payerAccountId, Math.floor(performance.now() * 1_000));
   }
-}
-
-function withinLimit<T>(reply: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    // When our own event loop was held up, the reply may be there and only unread:
-    // sockets are read between timers and setImmediate, so it gets that one chance.
-    const timer = setTimeout(() => setImmediate(() => reject(new Error(`No answer within ${LIMIT_MS} ms`))), LIMIT_MS);
-    const settle = () => clearTimeout(timer);
-    reply.then(resolve, reject).finally(settle);
-  });
 }

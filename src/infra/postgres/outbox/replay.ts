@@ -5,7 +5,7 @@ import { shardOf } from '../../../app/domain/shard.ts';
 import type { PaymentHistory, RecordedPayment, ReplayOutbox, ReplayRange } from '../../../app/replay.ts';
 import { PAYMENT_COLUMNS, toPayment } from '../payments/find-payments.ts';
 import type { PaymentRow } from '../tables.ts';
-import { countShards } from './shard-leases.ts';
+import { countShards } from './shard-count.ts';
 
 interface Row extends PaymentRow {
   cursor: string;

@@ -13,12 +13,6 @@ export function postgresShardLeases(pool: pg.Pool): ShardLeases {
   };
 }
 
-/** How many shards the outbox has, and so how many partitions the topic must have. */
-export async function countShards(pool: pg.Pool): Promise<number> {
-  const { rows } = await pool.query<{ shards: number }>('select count(*)::int as shards from outbox_shards');
-  return rows[0]!.shards;
-}
-
 // A worker counts as alive for as long as its leases last, so that its shards fall
 // free and its share goes to the others at the same moment. Sorted bytewise, the list
 // is the same in every worker.

@@ -1,0 +1,15 @@
+/** Rejects if the promise has not ended after that many milliseconds; what it stands for goes on. */
+export async function withinLimit<T>(promise: Promise<T>, limitMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    // When our own event loop was held up, an answer may be there and only unread:
+    // sockets are read between timers and setImmediate, so it gets that one chance.
+    const giveUp = () => setImmediate(() => reject(new Error(`No answer within ${limitMs} ms`)));
+    timer = setTimeout(giveUp, limitMs);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
