@@ -1,6 +1,7 @@
 import { AccountType } from '../src/gen/payment/v1/account.ts';
 import { LedgerClient } from './client.ts';
 import { consumeEvents, type ReceivedEvent } from './events.ts';
+import { START_ACCOUNTS } from './foreign-accounts.ts';
 import { untilInterrupted } from './interrupt.ts';
 import { DATA_FOLDER, startSystem } from './system.ts';
 
@@ -11,14 +12,13 @@ KAFKA_BROKERS name one to use. Every variable of .env.example is passed on to th
 and the relay. Data stays in .local/data; npm run reset clears it.`;
 
 const CURRENCY = 'RUB';
-const ACCOUNTS = ['acc-001', 'acc-002'];
 const FUNDING_CENTS = 100_000_000n;
 
 /** Opens the demo accounts and pays into them from outside; does nothing the second time. */
 async function openDemoAccounts(client: LedgerClient): Promise<void> {
-  const external = 'external-rub';
+  const { external, customers } = START_ACCOUNTS;
   await client.open(external, { currency: CURRENCY, type: AccountType.ACCOUNT_TYPE_EXTERNAL });
-  for (const account of ACCOUNTS) {
+  for (const account of customers) {
     await client.open(account, { currency: CURRENCY });
     await client.authorize({
       idempotencyKey: `funding-${account}`,

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { migrate } from '../src/cli/migrate.ts';
+import { rejectForeignAccounts } from './foreign-accounts.ts';
 import { GuardedProcess } from './stack/guarded-process.ts';
 import { applicationAddress, createApplicationLogin } from './stack/postgres.ts';
 import { type Stack, startStack } from './stack/stack.ts';
@@ -76,6 +77,8 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     return ready;
   };
   try {
+    // Before anything is written there.
+    if (env['DATABASE_URL']) await rejectForeignAccounts(stack.postgres.address, env);
     await migrate(stack.postgres.address, onProgress);
     if (!env['DATABASE_URL']) await createApplicationLogin(stack.postgres.address);
     if (relay) await start('relay', 'src/relay/main.ts');
