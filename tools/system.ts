@@ -3,6 +3,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { migrate } from '../src/cli/migrate.ts';
 import { rejectForeignAccounts } from './foreign-accounts.ts';
+import { apiMetricsPort, rejectTakenPorts } from './process-ports.ts';
 import { GuardedProcess } from './stack/guarded-process.ts';
 import { applicationAddress, createApplicationLogin } from './stack/postgres.ts';
 import { type Stack, startStack } from './stack/stack.ts';
@@ -41,6 +42,7 @@ export interface SystemOptions {
 /** Starts the servers, brings the schema up to date, and starts API and relay. If one step fails, stops what was started. */
 export async function startSystem(options: SystemOptions): Promise<System> {
   const { dataDir, env, relay = true, onProgress, signal, onFailure } = options;
+  await rejectTakenPorts(env);
   const stack = await startStack({ dataDir, env, onProgress });
   const processes: GuardedProcess[] = [];
   const stop = async () => {
@@ -82,7 +84,8 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     await migrate(stack.postgres.address, onProgress);
     if (!env['DATABASE_URL']) await createApplicationLogin(stack.postgres.address);
     if (relay) await start('relay', 'src/relay/main.ts');
-    const { address } = await start('api', 'src/api/main.ts', portBeside(env['METRICS_PORT']));
+    const beside = apiMetricsPort(env);
+    const { address } = await start('api', 'src/api/main.ts', beside === undefined ? {} : { METRICS_PORT: beside });
     return {
       stack,
       apiAddress: String(address),
@@ -93,11 +96,6 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     await stop();
     throw error;
   }
-}
-
-/** Both processes serve metrics: where the relay was given a port, the API takes the next. */
-function portBeside(port: string | undefined): NodeJS.ProcessEnv {
-  return Number(port) > 0 ? { METRICS_PORT: String(Number(port) + 1) } : {};
 }
 
 const READY_WITHIN_MS = 60_000;

@@ -265,6 +265,8 @@ describe('AuthorizePayment: authorized', () => {
     expect((await client.authorize(fill)).status).toBe(PaymentStatus.PAYMENT_STATUS_AUTHORIZED);
     const answer = await client.authorize({ ...fill, amountCents: 2n });
     expect(answer.error?.code).toBe(PaymentErrorCode.PAYMENT_ERROR_CODE_INVALID_AMOUNT);
+    // Stored, unlike an amount that is not positive.
+    expect(answer.paymentId).toMatch(ULID);
     expect((await client.balance('full')).availableBalanceCents).toBe(most);
     expect((await client.balance('world-1')).availableBalanceCents).toBe(-most);
   });

@@ -40,6 +40,14 @@ export async function onFreePorts<T>(count: number, start: (ports: number[]) => 
   }
 }
 
+/** Whether something on loopback listens on the port already. */
+export async function portTaken(port: number): Promise<boolean> {
+  const listener = await listen(port);
+  if (listener === undefined) return true;
+  await new Promise((closed) => listener.close(closed));
+  return false;
+}
+
 /** Undefined if the port is taken. */
 function listen(port: number): Promise<Server | undefined> {
   return new Promise((resolve, reject) => {

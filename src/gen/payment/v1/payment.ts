@@ -179,8 +179,10 @@ export interface AuthorizePaymentRequest {
 
 export interface AuthorizePaymentResponse {
   /**
-   * Empty if nothing was stored: an INVALID_AMOUNT, SAME_ACCOUNT or
-   * RATE_LIMITED request may be sent again with the same key.
+   * Empty if nothing was stored: a request with an amount that is not positive, or
+   * with SAME_ACCOUNT or RATE_LIMITED, may be sent again with the same key. An
+   * INVALID_AMOUNT with a payment id, for an amount that would take a balance out
+   * of int64, is stored like any other decline and uses the key.
    */
   paymentId: string;
   status: PaymentStatus;
