@@ -62,7 +62,7 @@ collectDefaultMetrics({ register: registry });
 
 const pool = createPool({
   connectionString: config.DATABASE_URL,
-  // One each to read, to delete, to renew, to deadLetter or hold, to vacuum and for a job, and three for a scrape's samples.
+  // One each to read, to delete, to renew, to dead-letter or block, to vacuum and for a job, and three for a scrape's samples.
   max: 9,
   applicationName: 'payment-ledger-relay',
   queryTimeoutMs: 10_000,

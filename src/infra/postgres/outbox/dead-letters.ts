@@ -37,27 +37,23 @@ async function list(pool: pg.Pool, limit: number): Promise<DeadLetter[]> {
 
 const COLUMNS = 'shard, position, id, aggregatetype, aggregateid, type, payload, headers, created_at';
 
-// Positions are kept: the key's events are read again in the order they were written.
-const REDRIVE = `
+// The dead letter goes, and so does what is blocked behind it.
+const RELEASE = `
   with letter as (
     delete from outbox_dead_letters where id = $1 returning *
   ), released as (
     delete from outbox_blocked blocked using letter
     where blocked.shard = letter.shard and blocked.aggregateid = letter.aggregateid
     returning blocked.*
-  )
+  )`;
+
+// Positions are kept: the key's events are read again in the order they were written.
+const REDRIVE = `${RELEASE}
   insert into outbox (${COLUMNS}) overriding system value
   select ${COLUMNS} from letter union all select ${COLUMNS} from released`;
 
 // Remembered, so that an audit of events does not miss it.
-const DISCARD = `
-  with letter as (
-    delete from outbox_dead_letters where id = $1 returning *
-  ), released as (
-    delete from outbox_blocked blocked using letter
-    where blocked.shard = letter.shard and blocked.aggregateid = letter.aggregateid
-    returning blocked.*
-  ), given_up as (
+const DISCARD = `${RELEASE}, given_up as (
     insert into outbox_discarded (id) select id from letter on conflict (id) do nothing
   )
   insert into outbox (${COLUMNS}) overriding system value
