@@ -22,7 +22,8 @@ const apiVariables = z.object({
   GRPC_HOST: z.string().min(1).default('127.0.0.1'),
   /** 0 takes a free port. */
   GRPC_PORT: port.default(50_051),
-  DATABASE_POOL_SIZE: count(10, 1_000),
+  /** Payments take two at a time, those that wait for stuck locks four, and finding out who keeps a lock one. */
+  DATABASE_POOL_SIZE: z.coerce.number().int().min(7).max(1_000).default(10),
   /** Tokens a payer's bucket holds: the largest burst. */
   RATE_LIMIT_CAPACITY: count(200),
   /** Tokens that flow back each second: the lasting rate. */

@@ -1,9 +1,8 @@
 import '../heap.ts';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { authorizePayments } from '../app/authorize-payments.ts';
+import { paymentTransaction } from '../app/authorize-payments.ts';
 import { GroupCommit } from '../app/group-commit.ts';
 import { Accounts, Payments } from '../app/payment-service.ts';
-import type { AuthorizeCommand } from '../app/ports.ts';
 import { type ApiConfig, ConfigError, loadApiConfig } from '../config.ts';
 import { createLog } from '../infra/log.ts';
 import { startMetricsServer } from '../infra/metrics-server.ts';
@@ -52,15 +51,10 @@ await checkPrivileges();
 const redis = connectRedis(config.REDIS_URL, log);
 
 const unitOfWork = new PostgresUnitOfWork(pool, shardCount(pool));
-const outboxHint = new RedisOutboxHint(redis, registry);
-const groupCommit = new GroupCommit(
-  async (commands: readonly AuthorizeCommand[]) => {
-    const outcomes = await authorizePayments(unitOfWork, commands, new Date());
-    if (outcomes.some(({ kind }) => kind === 'DECIDED')) outboxHint.committed();
-    return outcomes;
-  },
-  { maxBatch: config.GROUP_COMMIT_MAX_BATCH, maxQueue: config.GROUP_COMMIT_MAX_QUEUE },
-);
+const groupCommit = new GroupCommit(paymentTransaction(unitOfWork, new RedisOutboxHint(redis, registry)), {
+  maxBatch: config.GROUP_COMMIT_MAX_BATCH,
+  maxQueue: config.GROUP_COMMIT_MAX_QUEUE,
+});
 
 const bucket = { capacity: config.RATE_LIMIT_CAPACITY, refillPerSecond: config.RATE_LIMIT_REFILL_PER_SECOND };
 const ledger = postgresLedger(pool);

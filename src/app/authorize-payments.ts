@@ -1,7 +1,8 @@
+import type { GroupTransaction } from './batch-runner.ts';
 import { differingFields, type IdentityField, type Payment } from './domain/payment.ts';
-import { ContendedError, TransientError } from './errors.ts';
+import { TransientError } from './errors.ts';
 import { keyOf, LedgerDraft } from './ledger-draft.ts';
-import type { AuthorizeCommand, KeyHolder, UnitOfWork } from './ports.ts';
+import type { AuthorizeCommand, KeyHolder, OutboxHint, UnitOfWork } from './ports.ts';
 
 /** What became of a command. */
 export type Outcome =
@@ -10,59 +11,38 @@ export type Outcome =
   /** The key had been used for this same payment, the original. */
   | { readonly kind: 'DUPLICATE'; readonly payment: Payment }
   /** The key had been used for another payment, which differs in these fields. */
-  | { readonly kind: 'KEY_REUSED'; readonly payment: Payment; readonly differing: readonly IdentityField[] }
-  /** An account is kept locked by a transaction that does not end; nothing was stored. */
-  | { readonly kind: 'LOCKED'; readonly accountId: string };
+  | { readonly kind: 'KEY_REUSED'; readonly payment: Payment; readonly differing: readonly IdentityField[] };
+
+/** Authorizing payments, as GroupCommit runs it. Tells the relay when payments were decided. */
+export function paymentTransaction(
+  unitOfWork: UnitOfWork,
+  outboxHint: OutboxHint,
+): GroupTransaction<AuthorizeCommand, Outcome> {
+  return {
+    async execute(commands, lockWaitMs) {
+      const outcomes = await authorizePayments(unitOfWork, commands, new Date(), lockWaitMs);
+      if (outcomes.some(({ kind }) => kind === 'DECIDED')) outboxHint.committed();
+      return outcomes;
+    },
+    accountsOf: (command) => [command.payerAccountId, command.payeeAccountId],
+    keyOf,
+    lockHolders: (accountIds) => unitOfWork.lockHolders(accountIds),
+  };
+}
 
 /**
- * Authorizes screened commands in one transaction: for each, the payment, its
+ * Authorizes prechecked commands in one transaction: for each, the payment, its
  * ledger entries, both balances, its key and its event commit together, or it is
  * declined, or its key was used before. Outcomes come in the order of the commands.
  *
- * If a lock cannot be had, the commands whose accounts are locked are told so, and
- * the others get a transaction without them: one stuck account must not hold up the
- * rest. Errors are those of UnitOfWork.run.
- */
-export async function authorizePayments(
-  unitOfWork: UnitOfWork,
-  commands: readonly AuthorizeCommand[],
-  now: Date,
-): Promise<Outcome[]> {
-  try {
-    return await authorizeTogether(unitOfWork, commands, now);
-  } catch (error) {
-    if (!(error instanceof ContendedError)) throw error;
-    const locked = await unitOfWork.lockedAccounts(accountsOf(commands));
-    // It was a key, or the lock has gone meanwhile.
-    if (locked.size === 0) throw error;
-    return authorizeWithout(locked, unitOfWork, commands, now);
-  }
-}
-
-async function authorizeWithout(
-  locked: ReadonlySet<string>,
-  unitOfWork: UnitOfWork,
-  commands: readonly AuthorizeCommand[],
-  now: Date,
-): Promise<Outcome[]> {
-  const lockedBy = (command: AuthorizeCommand) =>
-    [command.payerAccountId, command.payeeAccountId].find((accountId) => locked.has(accountId));
-  const free = commands.filter((command) => lockedBy(command) === undefined);
-  const outcomes = free.length > 0 ? await authorizeTogether(unitOfWork, free, now) : [];
-  return commands.map((command) => {
-    const accountId = lockedBy(command);
-    return accountId === undefined ? outcomes.shift()! : { kind: 'LOCKED', accountId };
-  });
-}
-
-/**
  * Locks the keys, then the balances, each in sorted order, so two transactions
  * never wait for each other in a circle. Errors are those of UnitOfWork.run.
  */
-function authorizeTogether(
+export function authorizePayments(
   unitOfWork: UnitOfWork,
   commands: readonly AuthorizeCommand[],
   now: Date,
+  lockWaitMs: number,
 ): Promise<Outcome[]> {
   return unitOfWork.run(async (transaction) => {
     const [claimed, balances] = await Promise.all([
@@ -87,7 +67,7 @@ function authorizeTogether(
     });
 
     return { result: outcomes, changes: claimed > 0 ? draft.changes() : undefined };
-  });
+  }, lockWaitMs);
 }
 
 /** Whether the key was claimed for this command, in this transaction. */

@@ -31,13 +31,11 @@ export class TransientError extends Error {
 }
 
 /**
- * Somebody else keeps an account or a key locked. Only the commands that need it are
- * concerned, but those may not be known; to a caller it is UNAVAILABLE.
+ * A lock was not granted in time, and nothing was stored. Only the commands that need
+ * the lock are concerned, but the error does not tell which those are.
  */
-export class ContendedError extends ServiceError {
-  constructor(message: string, options?: { cause?: unknown }) {
-    super({ kind: 'UNAVAILABLE', retryAfterMs: 1_000 }, message, options);
-  }
+export class ContendedError extends Error {
+  override readonly name = 'ContendedError';
 }
 
 export function unavailable(message: string, cause?: unknown): ServiceError {

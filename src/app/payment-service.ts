@@ -2,7 +2,7 @@ import type { Outcome } from './authorize-payments.ts';
 import type { Account, AccountType, Balance } from './domain/account.ts';
 import { precheck, rateLimited } from './domain/authorize.ts';
 import type { Decline, Payment } from './domain/payment.ts';
-import { ContendedError, ServiceError } from './errors.ts';
+import { ServiceError } from './errors.ts';
 import type { GroupCommit } from './group-commit.ts';
 import type { AuthorizeCommand, Ledger, RateLimiter } from './ports.ts';
 
@@ -35,7 +35,7 @@ export class Payments {
 
   /**
    * Resolves when the payment is committed, or refused with nothing stored.
-   * Throws ServiceError KEY_REUSED; UNAVAILABLE if an account stays locked; and those of GroupCommit.submit.
+   * Throws ServiceError KEY_REUSED, and those of GroupCommit.submit.
    */
   async authorize(request: AuthorizeRequest, abandoned: () => boolean): Promise<AuthorizeResult> {
     const decline = precheck(request);
@@ -56,8 +56,6 @@ export class Payments {
           { kind: 'KEY_REUSED', paymentId: outcome.payment.paymentId, differing: outcome.differing },
           'The idempotency key was used before, for another payment.',
         );
-      case 'LOCKED':
-        throw new ContendedError(`Account ${outcome.accountId} is locked by another transaction.`);
     }
   }
 

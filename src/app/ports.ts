@@ -23,15 +23,23 @@ export interface UnitOfWork {
    *
    * Throws TransientError if the transaction may be run again (serialization
    * failure, deadlock, connection lost, also after COMMIT was sent: the commands'
-   * payment ids tell whether it took hold); ContendedError if a lock could not be
-   * had in time; and ServiceError UNAVAILABLE if Postgres cannot be had.
+   * payment ids tell whether it took hold); ContendedError if one of its locks was not
+   * granted within lockWaitMs; and ServiceError UNAVAILABLE if Postgres is unavailable.
    */
-  run<T>(work: (transaction: LedgerTransaction) => Promise<Decision<T>>): Promise<T>;
+  run<T>(work: (transaction: LedgerTransaction) => Promise<Decision<T>>, lockWaitMs: number): Promise<T>;
   /**
-   * Those of the accounts that another transaction keeps locked at this moment.
+   * Who keeps the accounts locked at this moment; accounts that are free are left out.
    * Throws ServiceError UNAVAILABLE.
    */
-  lockedAccounts(accountIds: readonly string[]): Promise<ReadonlySet<string>>;
+  lockHolders(accountIds: readonly string[]): Promise<ReadonlyMap<string, LockHolder>>;
+}
+
+/** A transaction that keeps a lock. */
+export interface LockHolder {
+  /** Another transaction has another one. */
+  readonly transactionId: string;
+  /** Whether it is one of this process, which soon ends. */
+  readonly ours: boolean;
 }
 
 /** What the work of a transaction comes to. */

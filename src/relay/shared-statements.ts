@@ -1,4 +1,4 @@
-import { coalesce } from './coalesce.ts';
+import { batched } from '../app/batcher.ts';
 import type { Acknowledged, Lease, Outbox, PendingEvent, ShardPage } from './ports.ts';
 import type { OutboxVacuum } from './vacuum.ts';
 
@@ -26,8 +26,8 @@ export class SharedStatements {
   readonly #outbox: Pick<Outbox, 'read' | 'remove'>;
   readonly #vacuum: OutboxVacuum;
   readonly #limits: StatementLimits;
-  readonly #reads = coalesce((pages: readonly ShardPage[]) => this.#readAll(pages));
-  readonly #removals = coalesce((published: readonly Acknowledged[]) => this.#removeAll(published));
+  readonly #reads = batched((pages: readonly ShardPage[]) => this.#readAll(pages), { slots: 1 });
+  readonly #removals = batched((published: readonly Acknowledged[]) => this.#removeAll(published), { slots: 1 });
 
   constructor(outbox: Pick<Outbox, 'read' | 'remove'>, vacuum: OutboxVacuum, limits: StatementLimits) {
     this.#outbox = outbox;

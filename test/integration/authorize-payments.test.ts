@@ -1,7 +1,7 @@
 import { monotonicFactory } from 'ulid';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { authorizePayments, type Outcome } from '../../src/app/authorize-payments.ts';
-import type { Payment } from '../../src/app/domain/payment.ts';
+import { authorizePayments, type Outcome, paymentTransaction } from '../../src/app/authorize-payments.ts';
+import { ContendedError } from '../../src/app/errors.ts';
 import { GroupCommit } from '../../src/app/group-commit.ts';
 import type { AuthorizeCommand } from '../../src/app/ports.ts';
 import { shardCount } from '../../src/infra/postgres/outbox/shard-count.ts';
@@ -61,15 +61,16 @@ function command(overrides: Partial<AuthorizeCommand> = {}): AuthorizeCommand {
   };
 }
 
-function groupCommit(
-  execute = (commands: readonly AuthorizeCommand[]) => authorizePayments(unitOfWork, commands, new Date()),
-) {
-  return new GroupCommit<AuthorizeCommand, Outcome>(execute, { maxBatch: 100, maxQueue: 1_000 });
+/** Longer than any lock is kept in these tests, unless they are about that. */
+const LOCK_WAIT_MS = 5_000;
+
+function authorize(commands: readonly AuthorizeCommand[], on = unitOfWork): Promise<Outcome[]> {
+  return authorizePayments(on, commands, new Date(), LOCK_WAIT_MS);
 }
 
-function paymentOf(outcome: Outcome): Payment {
-  if (outcome.kind === 'LOCKED') throw new Error(`Account ${outcome.accountId} is locked`);
-  return outcome.payment;
+function groupCommit() {
+  const transaction = paymentTransaction(unitOfWork, { committed: () => undefined });
+  return new GroupCommit(transaction, { maxBatch: 100, maxQueue: 1_000 });
 }
 
 async function countPayments(...ids: string[]): Promise<number> {
@@ -96,8 +97,8 @@ describe('one batch', () => {
       command({ payerAccountId: 'b', payeeAccountId: 'a', amountCents: 7n }),
       command({ payerAccountId: 'b', payeeAccountId: 'a', amountCents: 1n }),
     ];
-    const outcomes = await authorizePayments(unitOfWork, batch, new Date());
-    expect(outcomes.map((outcome) => paymentOf(outcome).verdict.status)).toEqual([
+    const outcomes = await authorize(batch);
+    expect(outcomes.map((outcome) => outcome.payment.verdict.status)).toEqual([
       'DECLINED',
       'AUTHORIZED',
       'AUTHORIZED',
@@ -106,25 +107,25 @@ describe('one batch', () => {
     expect(await auditBooks(database)).toEqual([]);
   });
 
-  test('settles a key that stands in it several times: first come, first served', async () => {
+  test('decides a key that stands in it several times: first come, first served', async () => {
     const first = command();
     const same = { ...first, paymentId: newId() };
     const other = { ...first, paymentId: newId(), amountCents: 11n };
-    const outcomes = await authorizePayments(unitOfWork, [first, same, other], new Date());
+    const outcomes = await authorize([first, same, other]);
     expect(outcomes.map(({ kind }) => kind)).toEqual(['DECIDED', 'DUPLICATE', 'KEY_REUSED']);
-    expect(new Set(outcomes.map((outcome) => paymentOf(outcome).paymentId))).toEqual(new Set([first.paymentId]));
+    expect(new Set(outcomes.map((outcome) => outcome.payment.paymentId))).toEqual(new Set([first.paymentId]));
   });
 
   test('keeps the keys of different callers apart', async () => {
     const one = command({ caller: 'one' });
     const two = { ...one, caller: 'two', paymentId: newId(), amountCents: 99n };
-    const outcomes = await authorizePayments(unitOfWork, [one, two], new Date());
+    const outcomes = await authorize([one, two]);
     expect(outcomes.map(({ kind }) => kind)).toEqual(['DECIDED', 'DECIDED']);
   });
 
   test('writes events of a payer at rising positions', async () => {
     const batch = Array.from({ length: 50 }, () => command());
-    await authorizePayments(unitOfWork, batch, new Date());
+    await authorize(batch);
     const rows = await database.query<{ id: string }>(
       `select payload->>'paymentId' as id from outbox where aggregateid = 'world' order by position desc limit 50`,
     );
@@ -157,7 +158,7 @@ describe('a connection lost after COMMIT was sent', () => {
   });
 });
 
-test('a command that Postgres refuses fails alone; its batch is authorized', async () => {
+test('a command that Postgres rejects fails alone; its batch is authorized', async () => {
   // A NUL cannot be stored; the API turns it away long before this.
   const bad = command({ description: '\0' });
   const good = [command(), command(), command()];
@@ -176,7 +177,7 @@ test('an error inside the transaction leaves nothing behind and the connection i
   const failing = unitOfWork.run(async (transaction) => {
     await transaction.claimKeys([wanted], new Date());
     throw new Error('half-way');
-  });
+  }, LOCK_WAIT_MS);
   await expect(failing).rejects.toThrow('half-way');
   const outcome = await groupCommit().submit(wanted, present);
   expect(outcome.kind).toBe('DECIDED');
@@ -194,9 +195,9 @@ test('transactions that want the same accounts and keys in opposite order do not
   for (let round = 0; round < 10; round++) {
     const fresh = keys.map((key) => `${key}-${round}`);
     const outcomes = await Promise.all([
-      authorizePayments(unitOfWork, batch(fresh, accounts), new Date()),
-      authorizePayments(unitOfWork, batch(fresh.toReversed(), accounts.toReversed()), new Date()),
-      authorizePayments(unitOfWork, batch(fresh, accounts.toReversed()), new Date()),
+      authorize(batch(fresh, accounts)),
+      authorize(batch(fresh.toReversed(), accounts.toReversed())),
+      authorize(batch(fresh, accounts.toReversed())),
     ]);
     expect(outcomes.flat().filter(({ kind }) => kind === 'DECIDED')).toHaveLength(keys.length);
   }
@@ -207,24 +208,122 @@ test('transactions that want the same accounts and keys in opposite order do not
   expect(await auditBooks(database)).toEqual([]);
 });
 
-describe('an account that somebody keeps locked', () => {
-  test('fails its own payments as UNAVAILABLE; the others of the batch go on', async () => {
-    await openAccounts('stuck');
+describe('a lock that another transaction does not give back', () => {
+  /** A group commit that notes which batches did not get their locks. */
+  function observedGroupCommit() {
+    const transaction = paymentTransaction(unitOfWork, { committed: () => undefined });
+    const contended: (readonly AuthorizeCommand[])[] = [];
+    const group = new GroupCommit<AuthorizeCommand, Outcome>(
+      {
+        ...transaction,
+        async execute(commands, lockWaitMs) {
+          try {
+            return await transaction.execute(commands, lockWaitMs);
+          } catch (error) {
+            if (error instanceof ContendedError) contended.push(commands);
+            throw error;
+          }
+        },
+      },
+      { maxBatch: 100, maxQueue: 1_000 },
+    );
+    return { group, contended };
+  }
+
+  async function whileLocked(lock: string, values: unknown[], check: () => Promise<void>): Promise<void> {
     const holder = await database.pool.connect();
     try {
-      await holder.query(`begin; select from account_balances where account_id = 'stuck' for update`);
-      const batch = [command(), command({ payeeAccountId: 'stuck' }), command()];
-      const outcomes = await authorizePayments(unitOfWork, batch, new Date());
-      expect(outcomes.map(({ kind }) => kind)).toEqual(['DECIDED', 'LOCKED', 'DECIDED']);
-      expect(await countPayments(batch[1]!.idempotencyKey)).toBe(0);
-      await holder.query('rollback');
-      expect(await groupCommit().submit(batch[1]!, present)).toMatchObject({ kind: 'DECIDED' });
+      await holder.query('begin');
+      await holder.query(lock, values);
+      await check();
     } finally {
+      await holder.query('rollback');
       holder.release();
     }
+  }
+
+  const lockAccount = `select from account_balances where account_id = $1 for update`;
+  const claimKey = `insert into idempotency_keys values ('', $1, gen_random_uuid(), now())`;
+
+  test('on an account: its payments are UNAVAILABLE, and those of others wait for it once at most', async () => {
+    await openAccounts('stuck', 'busy');
+    const { group, contended } = observedGroupCommit();
+    const stuck = () => command({ payeeAccountId: 'stuck' });
+    const others = (count: number) => Array.from({ length: count }, () => command({ payeeAccountId: 'busy' }));
+    await whileLocked(lockAccount, ['stuck'], async () => {
+      const first = [...others(2), stuck(), ...others(40)].map((each) => group.submit(each, present));
+      const results = await Promise.allSettled(first);
+      expect(results.map(({ status }) => status)).toEqual(
+        first.map((_, index) => (index === 2 ? 'rejected' : 'fulfilled')),
+      );
+      expect(results[2]).toMatchObject({ reason: { problem: { kind: 'UNAVAILABLE' } } });
+
+      contended.length = 0;
+      const stuckCalls: Promise<unknown>[] = [];
+      for (let round = 0; round < 20; round++) {
+        stuckCalls.push(group.submit(stuck(), present).catch((error: unknown) => error));
+        await Promise.all(others(10).map((each) => group.submit(each, present)));
+      }
+      for (const answer of await Promise.all(stuckCalls)) {
+        expect(answer).toMatchObject({ problem: { kind: 'UNAVAILABLE' } });
+      }
+      expect(contended.flat().filter(({ payeeAccountId }) => payeeAccountId !== 'stuck')).toEqual([]);
+    });
+    const afterwards = stuck();
+    expect(await group.submit(afterwards, present)).toMatchObject({ kind: 'DECIDED' });
+    expect(await countPayments(afterwards.idempotencyKey)).toBe(1);
+    expect(await auditBooks(database)).toEqual([]);
   });
 
-  test('is free again when the process that holds it is frozen', async () => {
+  test('on a key: its payment is UNAVAILABLE, and those of others wait for it once at most', async () => {
+    const { group, contended } = observedGroupCommit();
+    const stuck = command();
+    await whileLocked(claimKey, [stuck.idempotencyKey], async () => {
+      const batch = [command(), command(), stuck, ...Array.from({ length: 40 }, () => command())];
+      const results = await Promise.allSettled(batch.map((each) => group.submit(each, present)));
+      expect(results.map(({ status }) => status)).toEqual(
+        batch.map((each) => (each === stuck ? 'rejected' : 'fulfilled')),
+      );
+
+      contended.length = 0;
+      const repeated = group.submit({ ...stuck, paymentId: newId() }, present).catch((error: unknown) => error);
+      await Promise.all(Array.from({ length: 40 }, () => group.submit(command(), present)));
+      expect(await repeated).toMatchObject({ problem: { kind: 'UNAVAILABLE' } });
+      expect(contended.flat().filter(({ idempotencyKey }) => idempotencyKey !== stuck.idempotencyKey)).toEqual([]);
+    });
+    expect(await group.submit(stuck, present)).toMatchObject({ kind: 'DECIDED' });
+    expect(await countPayments(stuck.idempotencyKey)).toBe(1);
+  });
+
+  test('that is given back while its payments wait for it: they are authorized', async () => {
+    await openAccounts('late');
+    const group = groupCommit();
+    const late = [command({ payeeAccountId: 'late' }), command({ payeeAccountId: 'late' })];
+    let outcomes: Promise<Outcome[]> | undefined;
+    await whileLocked(lockAccount, ['late'], async () => {
+      outcomes = Promise.all(late.map((each) => group.submit(each, present)));
+      await new Promise((resume) => setTimeout(resume, 500));
+    });
+    expect((await outcomes)?.map(({ kind }) => kind)).toEqual(['DECIDED', 'DECIDED']);
+  });
+
+  test('who keeps a lock is known, and whether it is a transaction of this process', async () => {
+    await openAccounts('theirs', 'own', 'free');
+    await whileLocked(lockAccount, ['theirs'], async () => {
+      await unitOfWork.run(async (transaction) => {
+        await transaction.lockBalances(['own']);
+        const holders = await unitOfWork.lockHolders(['theirs', 'own', 'free', 'no-such-account']);
+        expect([...holders.keys()].sort()).toEqual(['own', 'theirs']);
+        expect(holders.get('theirs')?.ours).toBe(false);
+        expect(holders.get('own')?.ours).toBe(true);
+        expect(await unitOfWork.lockHolders(['theirs', 'own'])).toEqual(holders);
+        return { result: undefined, changes: undefined };
+      }, LOCK_WAIT_MS);
+    });
+    expect((await unitOfWork.lockHolders(['theirs', 'own', 'free'])).size).toBe(0);
+  });
+
+  test('goes when the process that keeps it is frozen', async () => {
     await openAccounts('frozen');
     const holder = await pool.connect();
     holder.on('error', () => undefined);
@@ -234,24 +333,6 @@ describe('an account that somebody keeps locked', () => {
     expect(outcome.kind).toBe('DECIDED');
     holder.release(true);
   });
-});
-
-test('a key that somebody is claiming and does not commit fails its own payment only', async () => {
-  const [taken, free] = [command(), command()];
-  const holder = await database.pool.connect();
-  try {
-    await holder.query('begin');
-    await holder.query(`insert into idempotency_keys values ('', $1, gen_random_uuid(), now())`, [
-      taken.idempotencyKey,
-    ]);
-    const group = groupCommit();
-    const results = await Promise.allSettled([command(), taken, free].map((each) => group.submit(each, present)));
-    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
-    expect(results[1]).toMatchObject({ reason: { problem: { kind: 'UNAVAILABLE' } } });
-  } finally {
-    await holder.query('rollback');
-    holder.release();
-  }
 });
 
 test('keys cannot be claimed outside a transaction', async () => {
@@ -269,7 +350,7 @@ test('a pool of one connection is enough', async () => {
     onIdleError: () => undefined,
   });
   const alone = new PostgresUnitOfWork(single, shardCount(single));
-  const [outcome] = await authorizePayments(alone, [command()], new Date());
+  const [outcome] = await authorize([command()], alone);
   expect(outcome?.kind).toBe('DECIDED');
   await single.end();
 });
@@ -287,7 +368,7 @@ test('a server that takes no writes is UNAVAILABLE, and its connections are not 
   });
   try {
     const failing = new PostgresUnitOfWork(standby, shardCount(standby));
-    await expect(authorizePayments(failing, [command()], new Date())).rejects.toMatchObject({
+    await expect(authorize([command()], failing)).rejects.toMatchObject({
       problem: { kind: 'UNAVAILABLE' },
     });
     await expect(probeWritable(standby)).rejects.toThrow('read-only');

@@ -20,7 +20,7 @@ export function classify(error: unknown): unknown {
     case DEADLOCK_DETECTED:
       return new TransientError('Postgres asks to run the transaction again', { cause: error });
     case LOCK_NOT_AVAILABLE:
-      return new ContendedError('An account or a key is held by a transaction that does not end.', { cause: error });
+      return new ContendedError('A lock was not granted in time', { cause: error });
     case QUERY_CANCELED:
       return unavailable('The database takes too long.', error);
     default:

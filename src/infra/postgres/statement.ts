@@ -5,8 +5,12 @@ export type Connection = Pick<pg.ClientBase, 'query'>;
 
 declare const begun: unique symbol;
 
-/** A connection on which BEGIN was sent. Only the unit of work makes one, so a pool does not pass for it. */
-export type Transaction = Connection & { readonly [begun]: true };
+/** A connection on which BEGIN was sent. Only inTransaction makes one, so a pool does not pass for it. */
+export type Transaction = Connection & {
+  readonly [begun]: true;
+  /** Of the server process behind the connection. */
+  readonly processID: number | null;
+};
 
 /**
  * A statement that Postgres parses once for each connection, under its name, and

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { Counter, type Registry } from 'prom-client';
+import { batched } from '../../app/batcher.ts';
 import type { OutboxHint } from '../../app/ports.ts';
 import { OUTBOX_CHANNEL } from './channels.ts';
 
@@ -9,31 +10,24 @@ import { OUTBOX_CHANNEL } from './channels.ts';
  * wait until the relay polls, so failures are only counted.
  */
 export class RedisOutboxHint implements OutboxHint {
-  readonly #redis: Redis;
-  readonly #failures: Counter;
-  #publishing = false;
-  #more = false;
+  readonly #publish: (hint: undefined) => Promise<undefined>;
 
   constructor(redis: Redis, registry: Registry) {
-    this.#redis = redis;
-    this.#failures = new Counter({
+    const failures = new Counter({
       name: 'payment_ledger_outbox_hint_failures_total',
       help: 'Hints to the relay that could not be published.',
       registers: [registry],
     });
+    this.#publish = batched(
+      async (hints: readonly undefined[]) => {
+        await redis.publish(OUTBOX_CHANNEL, '').catch(() => failures.inc());
+        return hints;
+      },
+      { slots: 1 },
+    );
   }
 
   committed(): void {
-    this.#more = true;
-    if (!this.#publishing) void this.#publish();
-  }
-
-  async #publish(): Promise<void> {
-    this.#publishing = true;
-    while (this.#more) {
-      this.#more = false;
-      await this.#redis.publish(OUTBOX_CHANNEL, '').catch(() => this.#failures.inc());
-    }
-    this.#publishing = false;
+    void this.#publish(undefined);
   }
 }

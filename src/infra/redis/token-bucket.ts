@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Redis, Result } from 'ioredis';
 import { Counter, type Registry } from 'prom-client';
+import { batched } from '../../app/batcher.ts';
 import type { RateLimiter } from '../../app/ports.ts';
 import { withinLimit } from '../../app/time-limit.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
@@ -22,11 +23,6 @@ const PAUSE_MS = 1_000;
 /** Tokens asked for in one call at most, which bounds how long the script keeps Redis to itself: about a millisecond. */
 const MAX_TAKES = 250;
 
-interface Take {
-  readonly payerAccountId: string;
-  readonly answer: (retryAfterMs: number) => void;
-}
-
 /**
  * Token buckets in Redis, which all replicas share. When Redis fails or keeps a payment
  * for 50 ms, buckets of this process take over: payments go on, and
@@ -42,14 +38,17 @@ export class RedisTokenBuckets implements RateLimiter {
   readonly #local: LocalTokenBuckets;
   readonly #breaker = new CircuitBreaker(PAUSE_MS);
   readonly #fallbacks: Counter;
-  #waiting: Take[] = [];
-  #taking = false;
+  readonly #takeSoon: (payerAccountId: string) => Promise<number>;
 
   constructor(redis: Redis, settings: TokenBucketSettings, registry: Registry) {
     redis.defineCommand('takeTokens', { lua: SCRIPT });
     this.#redis = redis;
     this.#settings = settings;
     this.#local = new LocalTokenBuckets(settings);
+    this.#takeSoon = batched((payers: readonly string[]) => this.#takeTogether(payers), {
+      slots: 1,
+      maxBatch: MAX_TAKES,
+    });
     this.#fallbacks = new Counter({
       name: 'payment_ledger_rate_limit_fallback_total',
       help: 'Payments whose token came from a local bucket, because Redis was away or slow.',
@@ -58,41 +57,21 @@ export class RedisTokenBuckets implements RateLimiter {
   }
 
   take(payerAccountId: string): Promise<number> {
-    return new Promise((answer) => {
-      this.#waiting.push({ payerAccountId, answer });
-      if (this.#taking) return;
-      this.#taking = true;
-      setImmediate(() => void this.#takeAll());
-    });
+    return this.#takeSoon(payerAccountId);
   }
 
-  /** Takes until nobody waits. Never throws. */
-  async #takeAll(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const takes = this.#waiting;
-      this.#waiting = [];
-      const calls: Promise<void>[] = [];
-      for (let first = 0; first < takes.length; first += MAX_TAKES) {
-        calls.push(this.#takeTogether(takes.slice(first, first + MAX_TAKES)));
-      }
-      await Promise.all(calls);
-    }
-    this.#taking = false;
-  }
-
-  async #takeTogether(takes: readonly Take[]): Promise<void> {
-    const waits = await this.#ask(takes);
-    for (const [index, { payerAccountId, answer }] of takes.entries()) {
-      answer(waits?.[index] ?? this.#takeLocally(payerAccountId));
-    }
+  /** Never throws. */
+  async #takeTogether(payerAccountIds: readonly string[]): Promise<readonly number[]> {
+    const waits = await this.#ask(payerAccountIds);
+    return waits ?? payerAccountIds.map((payerAccountId) => this.#takeLocally(payerAccountId));
   }
 
   /** Undefined if Redis is away or slow. */
-  async #ask(takes: readonly Take[]): Promise<readonly number[] | undefined> {
+  async #ask(payerAccountIds: readonly string[]): Promise<readonly number[] | undefined> {
     if (!this.#breaker.allows(performance.now())) return undefined;
     try {
       const { capacity, refillPerSecond } = this.#settings;
-      const keys = takes.map(({ payerAccountId }) => `payment-ledger:bucket:${payerAccountId}`);
+      const keys = payerAccountIds.map((payerAccountId) => `payment-ledger:bucket:${payerAccountId}`);
       const waits = await withinLimit(
         this.#redis.takeTokens(keys.length, ...keys, capacity, refillPerSecond),
         LIMIT_MS,

@@ -4,6 +4,10 @@ import { GroupCommit } from '../../../src/app/group-commit.ts';
 
 const present = () => false;
 
+function withoutLocks(execute: (commands: readonly number[]) => Promise<readonly number[]>) {
+  return { execute, accountsOf: () => [], keyOf: String, lockHolders: async () => new Map() };
+}
+
 /** A transaction that waits to be let through, and notes which batches it saw. */
 function gatedTransaction() {
   const batches: number[][] = [];
@@ -25,7 +29,7 @@ function gatedTransaction() {
 describe('batches', () => {
   test('a lone command starts at once; those that come meanwhile form the next batch', async () => {
     const { batches, execute, letThrough } = gatedTransaction();
-    const group = new GroupCommit(execute, { maxBatch: 10, maxQueue: 10 });
+    const group = new GroupCommit(withoutLocks(execute), { maxBatch: 10, maxQueue: 10 });
     const outcomes = Promise.all([1, 2, 3].map((command) => group.submit(command, present)));
     expect(batches).toEqual([[1]]);
     await letThrough();
@@ -36,7 +40,7 @@ describe('batches', () => {
 
   test('are no larger than allowed', async () => {
     const { batches, execute, letThrough } = gatedTransaction();
-    const group = new GroupCommit(execute, { maxBatch: 2, maxQueue: 10 });
+    const group = new GroupCommit(withoutLocks(execute), { maxBatch: 2, maxQueue: 10 });
     const outcomes = Promise.all([1, 2, 3, 4].map((command) => group.submit(command, present)));
     for (let i = 0; i < 3; i++) await letThrough();
     await outcomes;
@@ -44,7 +48,7 @@ describe('batches', () => {
   });
 });
 
-describe('lanes', () => {
+describe('slots', () => {
   /** Transactions that end one by one, the first one begun first. */
   function gates() {
     const batches: number[][] = [];
@@ -63,7 +67,7 @@ describe('lanes', () => {
 
   test('with many waiting a second transaction begins beside the first, and never a third', async () => {
     const { batches, execute, end } = gates();
-    const group = new GroupCommit(execute, { maxBatch: 100, maxQueue: 1_000 });
+    const group = new GroupCommit(withoutLocks(execute), { maxBatch: 100, maxQueue: 1_000 });
     const outcomes = Promise.all(Array.from({ length: 300 }, (_, i) => group.submit(i, present)));
     // The first command went alone; 32 that waited made the second batch.
     expect(batches.map(({ length }) => length)).toEqual([1, 32]);
@@ -78,7 +82,7 @@ describe('lanes', () => {
 
   test('close waits for both', async () => {
     const { execute, end } = gates();
-    const group = new GroupCommit(execute, { maxBatch: 100, maxQueue: 1_000 });
+    const group = new GroupCommit(withoutLocks(execute), { maxBatch: 100, maxQueue: 1_000 });
     const outcomes = Promise.all(Array.from({ length: 33 }, (_, i) => group.submit(i, present)));
     let closed = false;
     const closing = group.close().then(() => {
@@ -93,7 +97,7 @@ describe('lanes', () => {
 
   test('abandoning the queue turns away what has not begun and lets the rest finish', async () => {
     const { execute, end } = gates();
-    const group = new GroupCommit(execute, { maxBatch: 100, maxQueue: 1_000 });
+    const group = new GroupCommit(withoutLocks(execute), { maxBatch: 100, maxQueue: 1_000 });
     const calls = Promise.allSettled(Array.from({ length: 40 }, (_, i) => group.submit(i, present)));
     const closing = group.close();
     group.abandonQueue();
@@ -110,7 +114,7 @@ describe('lanes', () => {
 describe('limits', () => {
   test('a full queue turns new commands away and keeps those it has', async () => {
     const { execute, letThrough } = gatedTransaction();
-    const group = new GroupCommit(execute, { maxBatch: 10, maxQueue: 1 });
+    const group = new GroupCommit(withoutLocks(execute), { maxBatch: 10, maxQueue: 1 });
     const taken = [group.submit(1, present), group.submit(2, present)];
     await expect(group.submit(3, present)).rejects.toMatchObject({ problem: { kind: 'OVERLOADED' } });
     await letThrough();
@@ -120,7 +124,7 @@ describe('limits', () => {
 
   test('a caller who left the queue is dropped before its transaction, and only then', async () => {
     const { batches, execute, letThrough } = gatedTransaction();
-    const group = new GroupCommit(execute, { maxBatch: 10, maxQueue: 10 });
+    const group = new GroupCommit(withoutLocks(execute), { maxBatch: 10, maxQueue: 10 });
     let gone = false;
     const inFlight = group.submit(1, () => gone);
     const queued = group.submit(2, () => gone);
@@ -134,7 +138,7 @@ describe('limits', () => {
 
   test('close waits for what was taken and takes nothing more', async () => {
     const { execute, letThrough } = gatedTransaction();
-    const group = new GroupCommit(execute, { maxBatch: 10, maxQueue: 10 });
+    const group = new GroupCommit(withoutLocks(execute), { maxBatch: 10, maxQueue: 10 });
     const taken = group.submit(1, present);
     const closed = group.close();
     await expect(group.submit(2, present)).rejects.toMatchObject({ problem: { kind: 'UNAVAILABLE' } });
@@ -152,7 +156,7 @@ describe('failures', () => {
       if (commands.includes(3)) throw new Error('three');
       return commands;
     };
-    const group = new GroupCommit(execute, { maxBatch: 10, maxQueue: 10 });
+    const group = new GroupCommit(withoutLocks(execute), { maxBatch: 10, maxQueue: 10 });
     const outcomes = await Promise.allSettled([1, 2, 3, 4].map((command) => group.submit(command, present)));
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
     expect(batches).toEqual([[1], [2, 3, 4], [2], [3], [4]]);
@@ -161,11 +165,11 @@ describe('failures', () => {
   test('a transient failure is run again with the same commands', async () => {
     let attempts = 0;
     const group = new GroupCommit(
-      async (commands: readonly number[]) => {
+      withoutLocks(async (commands: readonly number[]) => {
         attempts += 1;
         if (attempts < 3) throw new TransientError('again');
         return commands;
-      },
+      }),
       { maxBatch: 10, maxQueue: 10 },
     );
     expect(await group.submit(1, present)).toBe(1);
@@ -175,10 +179,10 @@ describe('failures', () => {
   test('retries are bounded and end in UNAVAILABLE for the whole batch', async () => {
     let attempts = 0;
     const group = new GroupCommit(
-      async (): Promise<number[]> => {
+      withoutLocks(async (): Promise<number[]> => {
         attempts += 1;
         throw new TransientError('again');
-      },
+      }),
       { maxBatch: 10, maxQueue: 10 },
     );
     await expect(group.submit(1, present)).rejects.toMatchObject({ problem: { kind: 'UNAVAILABLE' } });
@@ -189,11 +193,11 @@ describe('failures', () => {
     let attempts = 0;
     let up = false;
     const group = new GroupCommit(
-      async (commands: readonly number[]) => {
+      withoutLocks(async (commands: readonly number[]) => {
         attempts += 1;
         if (!up) throw unavailable('No database.');
         return commands;
-      },
+      }),
       { maxBatch: 10, maxQueue: 10 },
     );
     const outcomes = await Promise.allSettled([1, 2, 3].map((command) => group.submit(command, present)));

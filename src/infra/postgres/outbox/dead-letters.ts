@@ -1,13 +1,14 @@
 import type pg from 'pg';
 import { ulidToUUID, uuidToULID } from 'ulid';
 import type { DeadLetter, DeadLetters } from '../../../relay/ports.ts';
+import { inTransaction } from '../transaction.ts';
 
 /** The dead letters in Postgres. */
 export function postgresDeadLetters(pool: pg.Pool): DeadLetters {
   return {
     list: (limit) => list(pool, limit),
-    redrive: (eventId) => settle(pool, eventId, REDRIVE),
-    discard: (eventId) => settle(pool, eventId, DISCARD),
+    redrive: (eventId) => release(pool, eventId, REDRIVE),
+    discard: (eventId) => release(pool, eventId, DISCARD),
   };
 }
 
@@ -63,24 +64,15 @@ const DISCARD = `${RELEASE}, given_up as (
  * The dead letter is locked by a statement of its own: the relay locks it too while it
  * sets events aside, so what comes after the lock sees every event that was.
  */
-async function settle(pool: pg.Pool, eventId: string, statement: string): Promise<DeadLetter | undefined> {
+function release(pool: pg.Pool, eventId: string, statement: string): Promise<DeadLetter | undefined> {
   const id = ulidToUUID(eventId);
-  const client = await pool.connect();
-  let broken: Error | undefined;
-  try {
-    await client.query('begin');
-    await client.query('select from outbox_dead_letters where id = $1 for update', [id]);
-    const { rows } = await client.query<Row>(`${SELECT} where letter.id = $1`, [id]);
-    if (rows[0] !== undefined) await client.query(statement, [id]);
-    await client.query('commit');
-    return rows[0] && toDeadLetter(rows[0]);
-  } catch (error) {
-    // A connection in an unknown state is not given back to the pool.
-    broken = error instanceof Error ? error : new Error(String(error));
-    throw error;
-  } finally {
-    client.release(broken);
-  }
+  return inTransaction(pool, 'begin', async (transaction) => {
+    await transaction.query('select from outbox_dead_letters where id = $1 for update', [id]);
+    const { rows } = await transaction.query<Row>(`${SELECT} where letter.id = $1`, [id]);
+    if (rows[0] === undefined) return undefined;
+    await transaction.query(statement, [id]);
+    return toDeadLetter(rows[0]);
+  });
 }
 
 function toDeadLetter({ id, created_at, dead_at, ...same }: Row): DeadLetter {

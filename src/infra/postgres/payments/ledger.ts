@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { TransientError, unavailable } from '../../../app/errors.ts';
+import { ContendedError, TransientError, unavailable } from '../../../app/errors.ts';
 import type { Ledger } from '../../../app/ports.ts';
 import { ulidToUuid } from '../../ulid.ts';
 import { kyselyOn } from '../database.ts';
@@ -7,16 +7,16 @@ import { classify } from '../errors.ts';
 import { findPayments } from './find-payments.ts';
 import { findBalances } from './lock-balances.ts';
 import { openAccount } from './open-account.ts';
-import { SharedReads } from './shared-reads.ts';
+import { sharedReads } from './shared-reads.ts';
 
 /** Reads, which share statements, and account opening; each statement is a transaction of its own. */
 export function postgresLedger(pool: pg.Pool): Ledger {
   const database = kyselyOn(pool);
-  const payments = new SharedReads((uuids) => findPayments(pool, uuids));
-  const balances = new SharedReads((accountIds) => findBalances(pool, accountIds));
+  const payment = sharedReads((uuids) => findPayments(pool, uuids));
+  const balance = sharedReads((accountIds) => findBalances(pool, accountIds));
   return {
-    findPayment: (paymentId) => run(() => payments.get(ulidToUuid(paymentId))),
-    findBalance: (accountId) => run(() => balances.get(accountId)),
+    findPayment: (paymentId) => run(() => payment(ulidToUuid(paymentId))),
+    findBalance: (accountId) => run(() => balance(accountId)),
     openAccount: (account) => run(() => openAccount(database, account)),
   };
 }
@@ -26,6 +26,8 @@ async function run<T>(query: () => Promise<T>): Promise<T> {
     return await query();
   } catch (error) {
     const failure = classify(error);
-    throw failure instanceof TransientError ? unavailable('The database cannot be reached.', failure) : failure;
+    if (failure instanceof TransientError) throw unavailable('The database cannot be reached.', failure);
+    if (failure instanceof ContendedError) throw unavailable('The account is locked by another transaction.', failure);
+    throw failure;
   }
 }

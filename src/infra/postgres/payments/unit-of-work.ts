@@ -5,14 +5,15 @@ import type {
   AuthorizeCommand,
   Decision,
   KeyHolder,
-  LedgerChanges,
   LedgerTransaction,
+  LockHolder,
   UnitOfWork,
 } from '../../../app/ports.ts';
-import { classify, isOutOfService } from '../errors.ts';
+import { classify } from '../errors.ts';
 import type { Transaction } from '../statement.ts';
+import { inTransaction } from '../transaction.ts';
 import { claimKeys, findKeyHolders, TRANSACTION_MARK } from './claim-keys.ts';
-import { findLocked, lockBalances } from './lock-balances.ts';
+import { findLockHolders, lockBalances } from './lock-balances.ts';
 import { writeChanges } from './write-changes.ts';
 
 /**
@@ -34,6 +35,8 @@ const BEGIN = [
 export class PostgresUnitOfWork implements UnitOfWork {
   readonly #pool: pg.Pool;
   readonly #shards: () => Promise<number>;
+  /** Server processes that run a transaction of this process. */
+  readonly #backends = new Set<number>();
 
   /** shards yields how many shards the outbox has. */
   constructor(pool: pg.Pool, shards: () => Promise<number>) {
@@ -41,54 +44,31 @@ export class PostgresUnitOfWork implements UnitOfWork {
     this.#shards = shards;
   }
 
-  async run<T>(work: (transaction: LedgerTransaction) => Promise<Decision<T>>): Promise<T> {
-    const { client, shards } = await this.#connect();
-    let broken: Error | undefined;
-    // Without a listener a connection that breaks between two queries would end the process.
-    const onError = (error: Error) => {
-      broken = error;
-    };
-    client.on('error', onError);
-    try {
-      // Not awaited: it travels together with the statements that follow.
-      const begun = client.query(BEGIN);
-      begun.catch(() => {
-        // Awaited below. Should it fail alone, claimKeys finds no mark and claims nothing.
-      });
-      const transaction = client as pg.PoolClient & Transaction;
-      const { result, changes } = await work(new PostgresTransaction(transaction));
-      // Nothing is written unless there is a transaction to write it in.
-      await begun;
-      await writeAndCommit(transaction, changes, shards);
-      return result;
-    } catch (error) {
-      if (isOutOfService(error)) broken = error as Error;
-      await client.query('rollback').catch((failure: Error) => {
-        broken ??= failure;
-      });
-      throw classify(error);
-    } finally {
-      client.off('error', onError);
-      client.release(broken);
-    }
-  }
-
-  async lockedAccounts(accountIds: readonly string[]): Promise<ReadonlySet<string>> {
-    try {
-      return await findLocked(this.#pool, accountIds);
-    } catch (error) {
-      throw unavailable('The database cannot be reached.', error);
-    }
-  }
-
-  async #connect(): Promise<{ client: pg.PoolClient; shards: number }> {
+  async run<T>(work: (transaction: LedgerTransaction) => Promise<Decision<T>>, lockWaitMs: number): Promise<T> {
+    let backend: number | null = null;
     try {
       // Counting needs a connection too, and must not wait for one while it keeps another.
-      const shards = await this.#shards();
-      return { client: await this.#pool.connect(), shards };
+      const shards = await connecting(this.#shards());
+      const { result } = await inTransaction(
+        { connect: () => connecting(this.#pool.connect()) },
+        `${BEGIN}; set local lock_timeout = ${lockWaitMs}`,
+        (transaction) => {
+          backend = transaction.processID;
+          if (backend !== null) this.#backends.add(backend);
+          return work(new PostgresTransaction(transaction));
+        },
+        (transaction, { changes }) => changes && writeChanges(transaction, changes, shards),
+      );
+      return result;
     } catch (error) {
-      throw unavailable('The database cannot be reached.', error);
+      throw classify(error);
+    } finally {
+      if (backend !== null) this.#backends.delete(backend);
     }
+  }
+
+  lockHolders(accountIds: readonly string[]): Promise<ReadonlyMap<string, LockHolder>> {
+    return connecting(findLockHolders(this.#pool, accountIds, [...this.#backends]));
   }
 }
 
@@ -112,22 +92,11 @@ class PostgresTransaction implements LedgerTransaction {
   }
 }
 
-/**
- * COMMIT travels right behind the write, so that the locks are not held while this process,
- * which may be busy, takes note of the answer. It comes to nothing if the writing fails.
- */
-async function writeAndCommit(
-  transaction: Transaction,
-  changes: LedgerChanges | undefined,
-  shards: number,
-): Promise<void> {
-  const written = changes && writeChanges(transaction, changes, shards);
-  const committed = transaction.query('commit');
-  committed.catch(() => {
-    // Awaited below, unless the writing has failed already.
-  });
-  await written;
-  const { command } = await committed;
-  // Postgres answers COMMIT with ROLLBACK if the transaction had failed.
-  if (command !== 'COMMIT') throw new Error(`Bug! COMMIT was answered by ${command}`);
+/** Without a connection there is nothing to run again: callers are told at once. */
+async function connecting<T>(attempt: Promise<T>): Promise<T> {
+  try {
+    return await attempt;
+  } catch (error) {
+    throw unavailable('The database cannot be reached.', error);
+  }
 }

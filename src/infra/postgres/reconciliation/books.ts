@@ -2,6 +2,8 @@ import type pg from 'pg';
 import { lowestPaymentId } from '../../../app/domain/payment-id.ts';
 import type { Books, BooksRule, CurrencySum, ExaminedRange } from '../../../app/reconciliation/books.ts';
 import { ulidToUuid, uuidToUlid } from '../../ulid.ts';
+import type { Transaction } from '../statement.ts';
+import { inTransaction } from '../transaction.ts';
 import { STAGES, type StageTable } from './books-stages.ts';
 
 /** Of each rule that a range breaks, so many culprits are named. */
@@ -17,8 +19,8 @@ export function postgresBooks(pool: pg.Pool): Books {
   return {
     paymentsFrom: (time) => [ulidToUuid(lowestPaymentId(time.getTime()))],
     examine: (stage, after, limit) =>
-      inSnapshot(pool, (client) => examineRange(client, STAGES[stage], after ?? [], limit)),
-    sumCurrencies: (limit) => inSnapshot(pool, (client) => sumCurrencies(client, limit)),
+      inTransaction(pool, BEGIN, (snapshot) => examineRange(snapshot, STAGES[stage], after ?? [], limit)),
+    sumCurrencies: (limit) => inTransaction(pool, BEGIN, (snapshot) => sumCurrencies(snapshot, limit)),
   };
 }
 
@@ -29,13 +31,13 @@ interface RangeRow {
 }
 
 async function examineRange(
-  client: pg.ClientBase,
+  snapshot: Transaction,
   stage: StageTable,
   after: readonly string[],
   limit: number,
 ): Promise<ExaminedRange> {
   const values = [...stage.key.map(([, , first], column) => after[column] ?? first), limit];
-  const { rows: answer } = await client.query<RangeRow>(rangeQuery(stage), values);
+  const { rows: answer } = await snapshot.query<RangeRow>(rangeQuery(stage), values);
   const { rows, last, findings } = answer[0]!;
   return {
     rows,
@@ -78,33 +80,16 @@ interface SumRow {
 }
 
 /** Sums of ranges add up to zero only if all are of one moment, so the snapshot is kept for all of them. */
-async function sumCurrencies(client: pg.ClientBase, limit: number): Promise<CurrencySum[]> {
+async function sumCurrencies(snapshot: Transaction, limit: number): Promise<CurrencySum[]> {
   const sums = new Map<string, bigint>();
   let after = '';
   for (;;) {
-    const { rows } = await client.query<SumRow>(SUM_RANGE, [after, limit]);
+    const { rows } = await snapshot.query<SumRow>(SUM_RANGE, [after, limit]);
     for (const { currency, cents } of rows) sums.set(currency, (sums.get(currency) ?? 0n) + BigInt(cents));
     if (rows.reduce((sum, { accounts }) => sum + accounts, 0) < limit) break;
     after = rows[0]!.last;
   }
   return [...sums].map(([currency, sumCents]) => ({ currency, sumCents }));
-}
-
-async function inSnapshot<T>(pool: pg.Pool, read: (client: pg.ClientBase) => Promise<T>): Promise<T> {
-  const client = await pool.connect();
-  let broken: Error | undefined;
-  try {
-    await client.query(BEGIN);
-    const result = await read(client);
-    await client.query('commit');
-    return result;
-  } catch (error) {
-    // A connection in an unknown state is not given back to the pool.
-    broken = error instanceof Error ? error : new Error(String(error));
-    throw error;
-  } finally {
-    client.release(broken);
-  }
 }
 
 /** Payment ids are known to people as ULIDs. */

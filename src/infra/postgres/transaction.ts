@@ -1,0 +1,61 @@
+import type pg from 'pg';
+import { isOutOfService } from './errors.ts';
+import type { Transaction } from './statement.ts';
+
+/**
+ * Runs work in a transaction on a connection of its own, and commits. BEGIN, which may
+ * set more for the transaction, travels together with work's first statements, and
+ * COMMIT right behind the last one, so that locks are not held while this process,
+ * which may be busy, takes note of an answer. last is that statement, made from work's
+ * result, if there is one.
+ *
+ * Rolls back if anything fails, and throws what failed. A connection that broke, whose
+ * server is out of service or that cannot roll back is not given back to the pool.
+ */
+export async function inTransaction<T>(
+  pool: Pick<pg.Pool, 'connect'>,
+  begin: string,
+  work: (transaction: Transaction) => Promise<T>,
+  last?: (transaction: Transaction, result: T) => Promise<unknown> | undefined,
+): Promise<T> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  // Without a listener a connection that breaks between two queries would end the process.
+  const onError = (error: Error) => {
+    broken = error;
+  };
+  client.on('error', onError);
+  try {
+    const begun = client.query(begin);
+    begun.catch(() => {
+      // Awaited below, unless work has failed already.
+    });
+    const transaction = client as pg.PoolClient & Transaction;
+    const result = await work(transaction);
+    // The last statement and COMMIT are not sent unless there is a transaction.
+    await begun;
+    await finish(transaction, last?.(transaction, result));
+    return result;
+  } catch (error) {
+    if (isOutOfService(error)) broken = error as Error;
+    await client.query('rollback').catch((failure: Error) => {
+      broken ??= failure;
+    });
+    throw error;
+  } finally {
+    client.off('error', onError);
+    client.release(broken);
+  }
+}
+
+/** If the last statement fails, so has the transaction, and COMMIT comes to nothing. */
+async function finish(transaction: Transaction, last: Promise<unknown> | undefined): Promise<void> {
+  const committed = transaction.query('commit');
+  committed.catch(() => {
+    // Awaited below, unless the last statement has failed already.
+  });
+  await last;
+  const { command } = await committed;
+  // Postgres answers COMMIT with ROLLBACK if the transaction had failed.
+  if (command !== 'COMMIT') throw new Error(`Bug! COMMIT was answered by ${command}`);
+}
