@@ -22,7 +22,14 @@ const apiVariables = z.object({
   GRPC_HOST: z.string().min(1).default('127.0.0.1'),
   /** 0 takes a free port. */
   GRPC_PORT: port.default(50_051),
+  /** Connections for payments. */
   DATABASE_POOL_SIZE: count(10, 1_000),
+  /** Connections for reads and for opening accounts, which have none of the payments'. */
+  READ_POOL_SIZE: count(4, 1_000),
+  /** The most reads that wait for their turn; beyond it callers get RESOURCE_EXHAUSTED. */
+  READ_MAX_QUEUE: count(4_000),
+  /** The same for accounts to open. */
+  OPEN_ACCOUNT_MAX_QUEUE: count(500),
   /** Tokens a payer's bucket holds: the largest burst. */
   RATE_LIMIT_CAPACITY: count(200),
   /** Tokens that flow back each second: the lasting rate. */

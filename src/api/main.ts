@@ -1,5 +1,6 @@
 import '../heap.ts';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { Admission } from '../app/admission.ts';
 import { authorizePayments } from '../app/authorize-payments.ts';
 import { GroupCommit } from '../app/group-commit.ts';
 import { Accounts, Payments } from '../app/payment-service.ts';
@@ -38,14 +39,15 @@ const postgres = {
   applicationName: 'payment-ledger-api',
   onIdleError: (error: Error) => log.warn({ err: error }, 'Postgres closed an idle connection'),
 };
-const pool = createPool({
-  ...postgres,
-  max: config.DATABASE_POOL_SIZE,
+const patience = {
   // No payment takes seconds: one that does waits for somebody who is stuck, and its caller is better told.
   serverTimeouts: { statement: 5_000, lock: 1_000, idleInTransaction: 5_000 },
   // Longer, for what Postgres ends by itself leaves nothing behind there.
   queryTimeoutMs: 10_000,
-});
+};
+const pool = createPool({ ...postgres, ...patience, max: config.DATABASE_POOL_SIZE });
+// Whatever else is asked for in whatever number, payments have their connections to themselves.
+const readPool = createPool({ ...postgres, ...patience, max: config.READ_POOL_SIZE });
 // A connection of its own for health: a pool that is busy is not a database that is gone.
 const probePool = createPool({ ...postgres, max: 1, queryTimeoutMs: 1_000 });
 await checkPrivileges();
@@ -63,10 +65,25 @@ const groupCommit = new GroupCommit(
 );
 
 const bucket = { capacity: config.RATE_LIMIT_CAPACITY, refillPerSecond: config.RATE_LIMIT_REFILL_PER_SECOND };
-const ledger = postgresLedger(pool);
+const ledger = postgresLedger(readPool);
+const admission = {
+  // As many as the two statements take that read payments at a time.
+  reads: new Admission({ maxInFlight: 512, maxQueue: config.READ_MAX_QUEUE }),
+  // Each takes a connection, and reads must not wait for all of them.
+  openings: new Admission({
+    maxInFlight: Math.max(1, Math.floor(config.READ_POOL_SIZE / 2)),
+    maxQueue: config.OPEN_ACCOUNT_MAX_QUEUE,
+  }),
+};
 // Monotonic, so that ids made within one millisecond are in order too.
-const payments = new Payments(groupCommit, new RedisTokenBuckets(redis, bucket, registry), ledger, monotonicUlids());
-const accounts = new Accounts(ledger);
+const payments = new Payments(
+  groupCommit,
+  new RedisTokenBuckets(redis, bucket, registry),
+  ledger,
+  admission.reads,
+  monotonicUlids(),
+);
+const accounts = new Accounts(ledger, admission);
 
 const health = new Health({ services: SERVICES, probe: () => probeWritable(probePool), log });
 const server = createServer({ payments, accounts, health, metrics: new CallMetrics(registry), log });
@@ -127,7 +144,7 @@ async function stop(): Promise<void> {
   }
   await settled;
   redis.disconnect();
-  await Promise.all([pool.end(), probePool.end(), metricsServer.close()]);
+  await Promise.all([pool.end(), readPool.end(), probePool.end(), metricsServer.close()]);
   log.info('api stopped');
   // Cuts off the calls that were not in time: their connections keep the process alive.
   process.exit();
