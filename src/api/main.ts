@@ -12,8 +12,8 @@ import { shardCount } from '../infra/postgres/outbox/shard-count.ts';
 import { postgresLedger } from '../infra/postgres/payments/ledger.ts';
 import { PostgresUnitOfWork } from '../infra/postgres/payments/unit-of-work.ts';
 import { createPool } from '../infra/postgres/pool.ts';
-import { excessPrivileges } from '../infra/postgres/privileges.ts';
 import { probeWritable } from '../infra/postgres/probe.ts';
+import { startUpChecks } from '../infra/postgres/start-up-checks.ts';
 import { connectRedis } from '../infra/redis/connection.ts';
 import { RedisOutboxHint } from '../infra/redis/outbox-hint.ts';
 import { RedisTokenBuckets } from '../infra/redis/token-bucket.ts';
@@ -50,7 +50,11 @@ const pool = createPool({ ...postgres, ...patience, max: config.DATABASE_POOL_SI
 const readPool = createPool({ ...postgres, ...patience, max: config.READ_POOL_SIZE });
 // A connection of its own for health: a pool that is busy is not a database that is gone.
 const probePool = createPool({ ...postgres, max: 1, queryTimeoutMs: 1_000 });
-await checkPrivileges();
+const databaseChecks = startUpChecks(probePool, {
+  leastPrivilege: config.REQUIRE_LEAST_PRIVILEGE === '1',
+  report: { warn: (message) => log.warn(message), fatal: leave },
+});
+await checkDatabase();
 const redis = connectRedis(config.REDIS_URL, log);
 
 const unitOfWork = new PostgresUnitOfWork(pool, shardCount(pool));
@@ -85,7 +89,11 @@ const payments = new Payments(
 );
 const accounts = new Accounts(ledger, admission);
 
-const health = new Health({ services: SERVICES, probe: () => probeWritable(probePool), log });
+const health = new Health({
+  services: SERVICES,
+  probe: () => databaseChecks().then(() => probeWritable(probePool)),
+  log,
+});
 const server = createServer({ payments, accounts, health, metrics: new CallMetrics(registry), log });
 const metricsServer = await startMetricsServer({
   host: config.METRICS_HOST,
@@ -111,25 +119,24 @@ function loadConfig(): ApiConfig {
   }
 }
 
-/** Warns of a database role that can get round the rules of the books; leaves if that is not allowed. */
-async function checkPrivileges(): Promise<void> {
-  const required = config.REQUIRE_LEAST_PRIVILEGE === '1';
-  let excess: string | undefined;
+/** A database that cannot be looked at yet is examined by the probe that first reaches it. */
+async function checkDatabase(): Promise<void> {
   try {
-    excess = await excessPrivileges(probePool);
+    await databaseChecks();
   } catch (error) {
-    if (required) {
+    if (config.REQUIRE_LEAST_PRIVILEGE === '1') {
       log.fatal(
         { err: error },
         'what the database role may do cannot be looked up, and REQUIRE_LEAST_PRIVILEGE is set',
       );
       process.exit(1);
     }
-    log.warn({ err: error }, 'what the database role may do cannot be looked up');
+    log.warn({ err: error }, 'the database cannot be examined yet');
   }
-  if (excess === undefined) return;
-  if (!required) return log.warn(excess);
-  log.fatal(excess);
+}
+
+function leave(message: string): never {
+  log.fatal(message);
   process.exit(1);
 }
 
