@@ -21,7 +21,7 @@ export interface ShutdownTimes {
 export async function stopServing(server: Server, health: Health, times: ShutdownTimes): Promise<boolean> {
   health.stop();
   await sleep(times.drainMs);
-  health.endWatchCalls();
+  health.watches.endAll();
   return new Promise((resolve) => {
     const grace = setTimeout(() => resolve(false), times.graceMs);
     server.tryShutdown(() => {
