@@ -38,6 +38,8 @@ const apiVariables = z.object({
   GROUP_COMMIT_MAX_BATCH: count(256, 10_000),
   /** The most payments that wait for a transaction; beyond it callers get RESOURCE_EXHAUSTED. */
   GROUP_COMMIT_MAX_QUEUE: count(10_000),
+  /** Whether callers may ask for the services and their messages, as grpcurl does. */
+  REFLECTION: z.enum(['on', 'off']).default('on'),
   /** On SIGTERM, how long to answer NOT_SERVING before connections close, for the balancer to notice. */
   SHUTDOWN_DRAIN_MS: z.coerce.number().int().min(0).max(600_000).default(0),
   /** Prometheus metrics, /healthz and /readyz. 0 takes a free port. */

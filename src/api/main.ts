@@ -21,6 +21,7 @@ import { onStopSignal } from '../infra/stop-signal.ts';
 import { monotonicUlids } from '../infra/ulid.ts';
 import { CallMetrics } from './call-metrics.ts';
 import { Health } from './health.ts';
+import { Reflection } from './reflection.ts';
 import { createServer, listen, SERVICES } from './server.ts';
 import { stopServing } from './shutdown.ts';
 
@@ -94,7 +95,8 @@ const health = new Health({
   probe: () => databaseChecks().then(() => probeWritable(probePool)),
   log,
 });
-const server = createServer({ payments, accounts, health, metrics: new CallMetrics(registry), log });
+const reflection = config.REFLECTION === 'on' ? new Reflection(log) : undefined;
+const server = createServer({ payments, accounts, health, reflection, metrics: new CallMetrics(registry), log });
 const metricsServer = await startMetricsServer({
   host: config.METRICS_HOST,
   port: config.METRICS_PORT,
@@ -143,7 +145,7 @@ function leave(message: string): never {
 /** From the outside in, so that nothing loses what it still needs: calls, transactions, connections. */
 async function stop(): Promise<void> {
   const times = { drainMs: config.SHUTDOWN_DRAIN_MS, graceMs: config.SHUTDOWN_GRACE_MS };
-  const inTime = await stopServing(server, health, times);
+  const inTime = await stopServing(server, { health, reflection }, times);
   const settled = groupCommit.close();
   if (!inTime) {
     log.warn('calls took longer than SHUTDOWN_GRACE_MS and will be cut off');
