@@ -24,6 +24,12 @@ const apiVariables = z.object({
   GRPC_PORT: port.default(50_051),
   /** Payments take two at a time, those that wait for stuck locks four, and finding out who keeps a lock one. */
   DATABASE_POOL_SIZE: z.coerce.number().int().min(7).max(1_000).default(10),
+  /** Connections for reads and for opening accounts, which have none of the payments'. */
+  READ_POOL_SIZE: count(4, 1_000),
+  /** The most reads that wait for their turn; beyond it callers get RESOURCE_EXHAUSTED. */
+  READ_MAX_QUEUE: count(4_000),
+  /** The same for accounts to open. */
+  OPEN_ACCOUNT_MAX_QUEUE: count(500),
   /** Tokens a payer's bucket holds: the largest burst. */
   RATE_LIMIT_CAPACITY: count(200),
   /** Tokens that flow back each second: the lasting rate. */
@@ -32,6 +38,8 @@ const apiVariables = z.object({
   GROUP_COMMIT_MAX_BATCH: count(256, 10_000),
   /** The most payments that wait for a transaction; beyond it callers get RESOURCE_EXHAUSTED. */
   GROUP_COMMIT_MAX_QUEUE: count(10_000),
+  /** Whether callers may ask for the services and their messages, as grpcurl does. */
+  REFLECTION: z.enum(['on', 'off']).default('on'),
   /** On SIGTERM, how long to answer NOT_SERVING before connections close, for the balancer to notice. */
   SHUTDOWN_DRAIN_MS: z.coerce.number().int().min(0).max(600_000).default(0),
   /** Prometheus metrics, /healthz and /readyz. 0 takes a free port. */

@@ -1,7 +1,14 @@
-import { type Server, type ServerWritableStream, status } from '@grpc/grpc-js';
-import { HealthImplementation } from 'grpc-health-check';
+import {
+  type Server,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type sendUnaryData,
+  status,
+} from '@grpc/grpc-js';
+import { service } from 'grpc-health-check';
 import type { Logger } from 'pino';
 import { withinLimit } from '../app/time-limit.ts';
+import { OpenStreams } from './open-streams.ts';
 
 const POLL_MS = 1_000;
 /** A database that takes longer to answer is as good as gone. */
@@ -9,10 +16,24 @@ const PROBE_LIMIT_MS = 1_000;
 /** One failed probe may be one lost connection, and turning all traffic away for that would do harm. */
 const FAILURES_BEFORE_NOT_SERVING = 2;
 
-/** Each open Watch costs memory, and anyone may open one. */
-export const MAX_WATCH_CALLS = 1_000;
+/** A Watch for each balancer and each client, and a few clients behind one connection. */
+export const WATCH_LIMITS = { max: 1_000, maxPerConnection: 100 };
 
-type WatchCall = ServerWritableStream<{ service: string }, unknown>;
+const MAX_NAME_LENGTH = 255;
+const NAME_TOO_LONG = {
+  code: status.INVALID_ARGUMENT,
+  details: `a service's name has at most ${MAX_NAME_LENGTH} characters`,
+};
+
+interface HealthCheckRequest {
+  readonly service: string;
+}
+
+interface HealthCheckResponse {
+  readonly status: 'SERVING' | 'NOT_SERVING' | 'SERVICE_UNKNOWN';
+}
+
+type WatchCall = ServerWritableStream<HealthCheckRequest, HealthCheckResponse>;
 
 export interface HealthOptions {
   /** Full names, such as payment.v1.PaymentService. They all have the health of the whole server. */
@@ -27,9 +48,13 @@ export interface HealthOptions {
  * has succeeded, and again once two in a row have failed.
  */
 export class Health {
-  readonly #implementation = new HealthImplementation();
-  readonly #watchCalls = new Set<WatchCall>();
+  /** Open Watch calls. */
+  readonly watches: OpenStreams;
   readonly #options: HealthOptions;
+  /** Those to be told of changes. */
+  readonly #watchers = new Set<WatchCall>();
+  /** Full names, and the empty one of the whole server. */
+  readonly #names: readonly string[];
   #serving = false;
   #failures = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -37,37 +62,30 @@ export class Health {
 
   constructor(options: HealthOptions) {
     this.#options = options;
-    this.#publish();
+    this.#names = ['', ...options.services];
+    this.watches = new OpenStreams(WATCH_LIMITS, options.log);
   }
 
   get serving(): boolean {
     return this.#serving;
   }
 
+  /** Written here, for the package's own Watch keeps for ever every name that anyone has watched. */
   addTo(server: Server): void {
-    this.#implementation.addToServer({
-      addService: (service, implementation) => {
-        const watch = implementation['watch'] as (call: WatchCall) => void;
-        const tracked = (call: WatchCall) => {
-          if (this.#watchCalls.size >= MAX_WATCH_CALLS) {
-            call.emit('error', { code: status.RESOURCE_EXHAUSTED, details: 'too many Watch calls are open' });
-            return;
-          }
-          this.#watchCalls.add(call);
-          // Emitted however the call ends.
-          call.on('cancelled', () => this.#watchCalls.delete(call));
-          // The package keeps an entry for each name that was ever watched, so it only gets names that we have.
-          if (this.#isKnown(call.request.service)) watch(call);
-          else call.write({ status: 'SERVICE_UNKNOWN' });
-        };
-        server.addService(service, { ...implementation, watch: tracked });
-      },
+    server.addService(service, {
+      check: (
+        { request }: ServerUnaryCall<HealthCheckRequest, HealthCheckResponse>,
+        callback: sendUnaryData<HealthCheckResponse>,
+      ) => this.#check(request.service, callback),
+      watch: (call: WatchCall) => this.#watch(call),
+      list: (_call: unknown, callback: sendUnaryData<{ statuses: Record<string, HealthCheckResponse> }>) =>
+        callback(null, { statuses: Object.fromEntries(this.#names.map((name) => [name, this.#status()])) }),
     });
   }
 
   /** Probes now and then every second, until stop(). Resolves when the first probe is done. */
   async start(): Promise<void> {
-    await this.#check();
+    await this.#probe();
     if (this.#stopped) return;
     this.#timer = setTimeout(() => void this.start(), POLL_MS).unref();
   }
@@ -79,16 +97,30 @@ export class Health {
     this.#set(false);
   }
 
-  /** Ends the Watch calls: they last as long as their callers please, and the server's shutdown waits for them. */
-  endWatchCalls(): void {
-    for (const call of this.#watchCalls) call.end();
+  #check(name: string, callback: sendUnaryData<HealthCheckResponse>): void {
+    if (name.length > MAX_NAME_LENGTH) callback(NAME_TOO_LONG);
+    else if (this.#names.includes(name)) callback(null, this.#status());
+    else callback({ code: status.NOT_FOUND, details: `there is no service ${name}` });
   }
 
-  #isKnown(service: string): boolean {
-    return service === '' || this.#options.services.includes(service);
+  #watch(call: WatchCall): void {
+    const name = call.request.service;
+    if (name.length > MAX_NAME_LENGTH) {
+      call.emit('error', NAME_TOO_LONG);
+      return;
+    }
+    if (!this.watches.admit(call)) return;
+    if (!this.#names.includes(name)) {
+      // The protocol wants it kept open: the service might be added. Ours are not.
+      call.write({ status: 'SERVICE_UNKNOWN' });
+      return;
+    }
+    this.#watchers.add(call);
+    call.once('cancelled', () => this.#watchers.delete(call));
+    call.write(this.#status());
   }
 
-  async #check(): Promise<void> {
+  async #probe(): Promise<void> {
     const { probe, log } = this.#options;
     try {
       await withinLimit(probe(), PROBE_LIMIT_MS);
@@ -108,12 +140,10 @@ export class Health {
   #set(serving: boolean): void {
     if (this.#serving === serving) return;
     this.#serving = serving;
-    this.#publish();
+    for (const call of this.#watchers) call.write(this.#status());
   }
 
-  #publish(): void {
-    for (const service of ['', ...this.#options.services]) {
-      this.#implementation.setStatus(service, this.#serving ? 'SERVING' : 'NOT_SERVING');
-    }
+  #status(): HealthCheckResponse {
+    return { status: this.#serving ? 'SERVING' : 'NOT_SERVING' };
   }
 }

@@ -1,5 +1,6 @@
 import '../heap.ts';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { Admission } from '../app/admission.ts';
 import { paymentTransaction } from '../app/authorize-payments.ts';
 import { GroupCommit } from '../app/group-commit.ts';
 import { Accounts, Payments } from '../app/payment-service.ts';
@@ -10,8 +11,8 @@ import { shardCount } from '../infra/postgres/outbox/shard-count.ts';
 import { postgresLedger } from '../infra/postgres/payments/ledger.ts';
 import { PostgresUnitOfWork } from '../infra/postgres/payments/unit-of-work.ts';
 import { createPool } from '../infra/postgres/pool.ts';
-import { excessPrivileges } from '../infra/postgres/privileges.ts';
 import { probeWritable } from '../infra/postgres/probe.ts';
+import { startUpChecks } from '../infra/postgres/start-up-checks.ts';
 import { connectRedis } from '../infra/redis/connection.ts';
 import { RedisOutboxHint } from '../infra/redis/outbox-hint.ts';
 import { RedisTokenBuckets } from '../infra/redis/token-bucket.ts';
@@ -19,6 +20,7 @@ import { onStopSignal } from '../infra/stop-signal.ts';
 import { monotonicUlids } from '../infra/ulid.ts';
 import { CallMetrics } from './call-metrics.ts';
 import { Health } from './health.ts';
+import { Reflection } from './reflection.ts';
 import { createServer, listen, SERVICES } from './server.ts';
 import { stopServing } from './shutdown.ts';
 
@@ -37,17 +39,22 @@ const postgres = {
   applicationName: 'payment-ledger-api',
   onIdleError: (error: Error) => log.warn({ err: error }, 'Postgres closed an idle connection'),
 };
-const pool = createPool({
-  ...postgres,
-  max: config.DATABASE_POOL_SIZE,
+const patience = {
   // No payment takes seconds: one that does waits for somebody who is stuck, and its caller is better told.
   serverTimeouts: { statement: 5_000, lock: 1_000, idleInTransaction: 5_000 },
   // Longer, for what Postgres ends by itself leaves nothing behind there.
   queryTimeoutMs: 10_000,
-});
+};
+const pool = createPool({ ...postgres, ...patience, max: config.DATABASE_POOL_SIZE });
+// Whatever else is asked for in whatever number, payments have their connections to themselves.
+const readPool = createPool({ ...postgres, ...patience, max: config.READ_POOL_SIZE });
 // A connection of its own for health: a pool that is busy is not a database that is gone.
 const probePool = createPool({ ...postgres, max: 1, queryTimeoutMs: 1_000 });
-await checkPrivileges();
+const databaseChecks = startUpChecks(probePool, {
+  leastPrivilege: config.REQUIRE_LEAST_PRIVILEGE === '1',
+  report: { warn: (message) => log.warn(message), fatal: leave },
+});
+await checkDatabase();
 const redis = connectRedis(config.REDIS_URL, log);
 
 const unitOfWork = new PostgresUnitOfWork(pool, shardCount(pool));
@@ -57,13 +64,33 @@ const groupCommit = new GroupCommit(paymentTransaction(unitOfWork, new RedisOutb
 });
 
 const bucket = { capacity: config.RATE_LIMIT_CAPACITY, refillPerSecond: config.RATE_LIMIT_REFILL_PER_SECOND };
-const ledger = postgresLedger(pool);
+const ledger = postgresLedger(readPool);
+const admission = {
+  // As many as the two statements take that read payments at a time.
+  reads: new Admission({ maxInFlight: 512, maxQueue: config.READ_MAX_QUEUE }),
+  // Each takes a connection, and reads must not wait for all of them.
+  openings: new Admission({
+    maxInFlight: Math.max(1, Math.floor(config.READ_POOL_SIZE / 2)),
+    maxQueue: config.OPEN_ACCOUNT_MAX_QUEUE,
+  }),
+};
 // Monotonic, so that ids made within one millisecond are in order too.
-const payments = new Payments(groupCommit, new RedisTokenBuckets(redis, bucket, registry), ledger, monotonicUlids());
-const accounts = new Accounts(ledger);
+const payments = new Payments(
+  groupCommit,
+  new RedisTokenBuckets(redis, bucket, registry),
+  ledger,
+  admission.reads,
+  monotonicUlids(),
+);
+const accounts = new Accounts(ledger, admission);
 
-const health = new Health({ services: SERVICES, probe: () => probeWritable(probePool), log });
-const server = createServer({ payments, accounts, health, metrics: new CallMetrics(registry), log });
+const health = new Health({
+  services: SERVICES,
+  probe: () => databaseChecks().then(() => probeWritable(probePool)),
+  log,
+});
+const reflection = config.REFLECTION === 'on' ? new Reflection(log) : undefined;
+const server = createServer({ payments, accounts, health, reflection, metrics: new CallMetrics(registry), log });
 const metricsServer = await startMetricsServer({
   host: config.METRICS_HOST,
   port: config.METRICS_PORT,
@@ -88,32 +115,31 @@ function loadConfig(): ApiConfig {
   }
 }
 
-/** Warns of a database role that can get round the rules of the books; leaves if that is not allowed. */
-async function checkPrivileges(): Promise<void> {
-  const required = config.REQUIRE_LEAST_PRIVILEGE === '1';
-  let excess: string | undefined;
+/** A database that cannot be looked at yet is examined by the probe that first reaches it. */
+async function checkDatabase(): Promise<void> {
   try {
-    excess = await excessPrivileges(probePool);
+    await databaseChecks();
   } catch (error) {
-    if (required) {
+    if (config.REQUIRE_LEAST_PRIVILEGE === '1') {
       log.fatal(
         { err: error },
         'what the database role may do cannot be looked up, and REQUIRE_LEAST_PRIVILEGE is set',
       );
       process.exit(1);
     }
-    log.warn({ err: error }, 'what the database role may do cannot be looked up');
+    log.warn({ err: error }, 'the database cannot be examined yet');
   }
-  if (excess === undefined) return;
-  if (!required) return log.warn(excess);
-  log.fatal(excess);
+}
+
+function leave(message: string): never {
+  log.fatal(message);
   process.exit(1);
 }
 
 /** From the outside in, so that nothing loses what it still needs: calls, transactions, connections. */
 async function stop(): Promise<void> {
   const times = { drainMs: config.SHUTDOWN_DRAIN_MS, graceMs: config.SHUTDOWN_GRACE_MS };
-  const inTime = await stopServing(server, health, times);
+  const inTime = await stopServing(server, { health, reflection }, times);
   const settled = groupCommit.close();
   if (!inTime) {
     log.warn('calls took longer than SHUTDOWN_GRACE_MS and will be cut off');
@@ -121,7 +147,7 @@ async function stop(): Promise<void> {
   }
   await settled;
   redis.disconnect();
-  await Promise.all([pool.end(), probePool.end(), metricsServer.close()]);
+  await Promise.all([pool.end(), readPool.end(), probePool.end(), metricsServer.close()]);
   log.info('api stopped');
   // Cuts off the calls that were not in time: their connections keep the process alive.
   process.exit();

@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import { type Server, type ServerDuplexStream, status } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
+import type { Logger } from 'pino';
+import { OpenStreams } from './open-streams.ts';
 
 /** A google.protobuf.FileDescriptorSet of all our proto files and those they import; `npm run generate` writes it. */
 const DESCRIPTORS = new URL('../gen/descriptors.binpb', import.meta.url);
@@ -15,36 +17,53 @@ const NAME_TOO_LONG = {
   },
 };
 
+/** People look, a few at a time: a tool has one stream, or one for each version of the protocol that it tries. */
+export const REFLECTION_LIMITS = { max: 32, maxPerConnection: 4 };
+
 type ReflectionStream = ServerDuplexStream<unknown, unknown>;
 
 /** Lets grpcurl and others ask the server for its services: grpc.reflection.v1 and v1alpha. */
-export function addReflection(server: Server): void {
-  const fileDescriptorProtos = fileDescriptors(readFileSync(DESCRIPTORS));
-  // ReflectionService takes what proto-loader makes of proto files, but reads no more of
-  // it than this. Going through proto-loader would merge our files and lose the comments.
-  type PackageDefinition = ConstructorParameters<typeof ReflectionService>[0];
-  const definition = { all: { fileDescriptorProtos } } as unknown as PackageDefinition;
-  const guarded: Pick<Server, 'addService'> = {
-    addService: (service, handlers) => {
-      const inner = handlers['ServerReflectionInfo'] as unknown as (stream: ReflectionStream) => void;
-      server.addService(service, { ServerReflectionInfo: (stream: ReflectionStream) => inner(guard(stream)) });
-    },
-  };
-  new ReflectionService(definition).addToServer(guarded as Server);
+export class Reflection {
+  readonly streams: OpenStreams;
+
+  constructor(log: Logger) {
+    this.streams = new OpenStreams(REFLECTION_LIMITS, log);
+  }
+
+  addTo(server: Server): void {
+    const fileDescriptorProtos = fileDescriptors(readFileSync(DESCRIPTORS));
+    // ReflectionService takes what proto-loader makes of proto files, but reads no more of
+    // it than this. Going through proto-loader would merge our files and lose the comments.
+    type PackageDefinition = ConstructorParameters<typeof ReflectionService>[0];
+    const definition = { all: { fileDescriptorProtos } } as unknown as PackageDefinition;
+    const guarded: Pick<Server, 'addService'> = {
+      addService: (service, handlers) => {
+        const answer = handlers['ServerReflectionInfo'] as unknown as (stream: ReflectionStream) => void;
+        const answerAdmitted = (stream: ReflectionStream) => {
+          if (this.streams.admit(stream)) answer(guard(stream));
+        };
+        server.addService(service, { ServerReflectionInfo: answerAdmitted });
+      },
+    };
+    new ReflectionService(definition).addToServer(guarded as Server);
+  }
 }
 
-/** Rejects long names, whose look-up stalls the process, and reads no further while the caller leaves answers unread. */
+/**
+ * Rejects long names, whose look-up stalls the process; answers one request of the stream in a turn of the event loop,
+ * so that whoever sends thousands does not hold up others; and reads no further while answers are unread.
+ */
 export function guard(stream: ReflectionStream): ReflectionStream {
-  const write = (answer: unknown) => {
-    const room = stream.write(answer);
-    if (!room) {
-      stream.pause();
-      stream.once('drain', () => stream.resume());
-    }
-    return room;
+  const answering = (listener: (message?: unknown) => void) => (message: unknown) => {
+    stream.pause();
+    if (hasLongName(message)) stream.write(NAME_TOO_LONG);
+    else listener(message);
+    if (stream.writableNeedDrain) stream.once('drain', () => stream.resume());
+    else setImmediate(() => stream.resume());
   };
   const on = (event: string, listener: (message?: unknown) => void) =>
-    stream.on(event, event !== 'data' ? listener : (m) => (hasLongName(m) ? write(NAME_TOO_LONG) : listener(m)));
+    stream.on(event, event === 'data' ? answering(listener) : listener);
+  const write = (answer: unknown) => stream.write(answer);
   return { on, write, end: () => stream.end() } as unknown as ReflectionStream;
 }
 

@@ -7,7 +7,7 @@ import { getAccountBalance } from './handlers/get-account-balance.ts';
 import { getPayment } from './handlers/get-payment.ts';
 import { openAccount } from './handlers/open-account.ts';
 import type { Health } from './health.ts';
-import { addReflection } from './reflection.ts';
+import type { Reflection } from './reflection.ts';
 import { addService, type Instruments } from './rpc.ts';
 
 /** The services whose health is reported. */
@@ -30,9 +30,11 @@ export interface Services extends Instruments {
   readonly payments: Pick<Payments, 'authorize' | 'findPayment'>;
   readonly accounts: Pick<Accounts, 'open' | 'balance'>;
   readonly health: Health;
+  /** Left out, nobody can ask which services there are. */
+  readonly reflection?: Reflection | undefined;
 }
 
-export function createServer({ payments, accounts, health, ...instruments }: Services): Server {
+export function createServer({ payments, accounts, health, reflection, ...instruments }: Services): Server {
   const server = new Server(OPTIONS);
   addService(
     server,
@@ -46,7 +48,7 @@ export function createServer({ payments, accounts, health, ...instruments }: Ser
   );
   addService(server, AccountServiceService, { openAccount: openAccount(accounts) }, instruments);
   health.addTo(server);
-  addReflection(server);
+  reflection?.addTo(server);
   return server;
 }
 

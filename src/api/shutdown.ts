@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Server } from '@grpc/grpc-js';
 import type { Health } from './health.ts';
+import type { Reflection } from './reflection.ts';
 
 export interface ShutdownTimes {
   /** How long to go on answering after NOT_SERVING, for balancers to notice, in milliseconds. */
@@ -18,10 +19,15 @@ export interface ShutdownTimes {
  * used: its callers get CANCELLED, which does not invite them to retry, and without
  * channelz it does not reach connections at all (grpc-js 1.14.7).
  */
-export async function stopServing(server: Server, health: Health, times: ShutdownTimes): Promise<boolean> {
+export async function stopServing(
+  server: Server,
+  { health, reflection }: { readonly health: Health; readonly reflection?: Reflection | undefined },
+  times: ShutdownTimes,
+): Promise<boolean> {
   health.stop();
   await sleep(times.drainMs);
-  health.endWatchCalls();
+  health.watches.endAll();
+  reflection?.streams.endAll();
   return new Promise((resolve) => {
     const grace = setTimeout(() => resolve(false), times.graceMs);
     server.tryShutdown(() => {

@@ -1,5 +1,6 @@
+import type { Admission } from './admission.ts';
 import type { Outcome } from './authorize-payments.ts';
-import type { Account, AccountType, Balance } from './domain/account.ts';
+import type { Account, Balance } from './domain/account.ts';
 import { precheck, rateLimited } from './domain/authorize.ts';
 import type { Decline, Payment } from './domain/payment.ts';
 import { ServiceError } from './errors.ts';
@@ -18,6 +19,7 @@ export class Payments {
   readonly #groupCommit: GroupCommit<AuthorizeCommand, Outcome>;
   readonly #limiter: RateLimiter;
   readonly #ledger: Ledger;
+  readonly #reads: Admission;
   readonly #newId: () => string;
 
   /** newId makes ULIDs. */
@@ -25,11 +27,13 @@ export class Payments {
     groupCommit: GroupCommit<AuthorizeCommand, Outcome>,
     limiter: RateLimiter,
     ledger: Ledger,
+    reads: Admission,
     newId: () => string,
   ) {
     this.#groupCommit = groupCommit;
     this.#limiter = limiter;
     this.#ledger = ledger;
+    this.#reads = reads;
     this.#newId = newId;
   }
 
@@ -59,9 +63,9 @@ export class Payments {
     }
   }
 
-  /** Throws ServiceError NOT_FOUND. */
-  async findPayment(paymentId: string): Promise<Payment> {
-    const payment = await this.#ledger.findPayment(paymentId);
+  /** Throws ServiceError NOT_FOUND; and those of Admission.run. */
+  async findPayment(paymentId: string, abandoned: () => boolean): Promise<Payment> {
+    const payment = await this.#reads.run(() => this.#ledger.findPayment(paymentId), abandoned);
     if (payment !== undefined) return payment;
     throw notFound('Payment', paymentId);
   }
@@ -70,23 +74,23 @@ export class Payments {
 /** Opening accounts and reading what they hold. */
 export class Accounts {
   readonly #ledger: Ledger;
+  readonly #reads: Admission;
+  readonly #openings: Admission;
 
-  constructor(ledger: Ledger) {
+  constructor(ledger: Ledger, admission: { readonly reads: Admission; readonly openings: Admission }) {
     this.#ledger = ledger;
+    this.#reads = admission.reads;
+    this.#openings = admission.openings;
   }
 
   /**
    * Opens an account, or finds that it was opened just so before. An EXTERNAL
    * account has no limit: null. Throws ServiceError ACCOUNT_EXISTS if the id is
-   * taken by an account that differs.
+   * taken by an account that differs; and those of Admission.run.
    */
-  async open(request: {
-    accountId: string;
-    currency: string;
-    type: AccountType;
-    overdraftLimitCents: bigint | null;
-  }): Promise<Account> {
-    const account = await this.#ledger.openAccount({ ...request, openedAt: new Date() });
+  async open(request: Omit<Account, 'openedAt'>, abandoned: () => boolean): Promise<Account> {
+    const opening = () => this.#ledger.openAccount({ ...request, openedAt: new Date() });
+    const account = await this.#openings.run(opening, abandoned);
     const fields = ['currency', 'type', 'overdraftLimitCents'] as const;
     const differing = fields.filter((field) => account[field] !== request[field]);
     if (differing.length === 0) return account;
@@ -96,9 +100,9 @@ export class Accounts {
     );
   }
 
-  /** Throws ServiceError NOT_FOUND. */
-  async balance(accountId: string): Promise<Balance> {
-    const balance = await this.#ledger.findBalance(accountId);
+  /** Throws ServiceError NOT_FOUND; and those of Admission.run. */
+  async balance(accountId: string, abandoned: () => boolean): Promise<Balance> {
+    const balance = await this.#reads.run(() => this.#ledger.findBalance(accountId), abandoned);
     if (balance !== undefined) return balance;
     throw notFound('Account', accountId);
   }

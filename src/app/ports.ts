@@ -93,7 +93,7 @@ export interface DecidedPayment {
   readonly traceparent: string | undefined;
 }
 
-/** Reads outside a transaction. Throw ServiceError UNAVAILABLE if Postgres cannot be had. */
+/** Reads outside a transaction. Throw ServiceError: UNAVAILABLE if Postgres is unreachable, OVERLOADED if no connection is free. */
 export interface Ledger {
   findPayment(paymentId: string): Promise<Payment | undefined>;
   findBalance(accountId: string): Promise<Balance | undefined>;

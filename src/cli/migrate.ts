@@ -1,18 +1,15 @@
-import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { DEFAULT_ROLES, grantRoles, type RoleNames } from '../infra/postgres/roles.ts';
-
-const FOLDER = new URL('../../migrations/', import.meta.url);
+import {
+  type AppliedMigration,
+  appliedMigrations,
+  MIGRATIONS,
+  type Migration,
+  readMigrations,
+} from '../infra/postgres/schema-version.ts';
 
 /** Any number will do, as long as nothing else in the database locks it. */
 const LOCK = 7_204_157_331;
-
-interface Migration {
-  readonly name: string;
-  readonly sql: string;
-  readonly checksum: string;
-}
 
 /**
  * Brings the database's schema up to date and returns the names of the migrations
@@ -26,7 +23,7 @@ interface Migration {
 export async function migrate(
   databaseUrl: string,
   onProgress: (message: string) => void = () => undefined,
-  folder: URL = FOLDER,
+  folder: URL = MIGRATIONS,
   roles: RoleNames = DEFAULT_ROLES,
 ): Promise<string[]> {
   const client = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 10_000 });
@@ -36,10 +33,7 @@ export async function migrate(
     await client.query('select pg_advisory_lock($1)', [LOCK]);
     await client.query(`create table if not exists schema_migrations (
       name text primary key, checksum text not null, applied_at timestamptz not null default now())`);
-    const { rows: applied } = await client.query<{ name: string; checksum: string }>(
-      'select name, checksum from schema_migrations order by name collate "C"',
-    );
-    const pending = unapplied(await readMigrations(folder), applied);
+    const pending = unapplied(await readMigrations(folder), await appliedMigrations(client));
     for (const migration of pending) {
       onProgress(`applying ${migration.name}`);
       await apply(client, migration);
@@ -56,20 +50,7 @@ export async function migrate(
   }
 }
 
-async function readMigrations(folder: URL): Promise<Migration[]> {
-  const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort();
-  return Promise.all(
-    names.map(async (name) => {
-      const sql = await readFile(new URL(name, folder), 'utf8');
-      return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') };
-    }),
-  );
-}
-
-function unapplied(
-  migrations: readonly Migration[],
-  applied: readonly { name: string; checksum: string }[],
-): readonly Migration[] {
+function unapplied(migrations: readonly Migration[], applied: readonly AppliedMigration[]): readonly Migration[] {
   for (const [index, { name, checksum }] of applied.entries()) {
     const file = migrations[index];
     if (file?.name !== name) {
@@ -109,7 +90,7 @@ if (import.meta.main) {
     process.exit(1);
   }
   try {
-    const applied = await migrate(databaseUrl, console.log, FOLDER, {
+    const applied = await migrate(databaseUrl, console.log, MIGRATIONS, {
       application: process.env['LEDGER_APPLICATION_ROLE'] || DEFAULT_ROLES.application,
       reader: process.env['LEDGER_READER_ROLE'] || DEFAULT_ROLES.reader,
     });

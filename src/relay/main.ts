@@ -16,7 +16,6 @@ import { sampleOutbox } from '../infra/postgres/outbox/sample.ts';
 import { countShards } from '../infra/postgres/outbox/shard-count.ts';
 import { postgresShardLeases } from '../infra/postgres/outbox/shard-leases.ts';
 import { createPool } from '../infra/postgres/pool.ts';
-import { excessPrivileges } from '../infra/postgres/privileges.ts';
 import { postgresBooks } from '../infra/postgres/reconciliation/books.ts';
 import {
   postgresAuditedPayments,
@@ -25,6 +24,7 @@ import {
 } from '../infra/postgres/reconciliation/event-audit.ts';
 import { postgresReconciliationHistory } from '../infra/postgres/reconciliation/history.ts';
 import { postgresIdempotencyKeys } from '../infra/postgres/reconciliation/idempotency-keys.ts';
+import { startUpChecks } from '../infra/postgres/start-up-checks.ts';
 import { connectRedisForJobs } from '../infra/redis/connection.ts';
 import { redisSignals } from '../infra/redis/signals.ts';
 import { onStopSignal } from '../infra/stop-signal.ts';
@@ -152,23 +152,21 @@ log.info('relay stopped');
 // A job that was given up may still be waiting for Kafka.
 process.exit();
 
-/** Warns of a database role that can get round the rules of the books; leaves if that is not allowed. */
-async function checkPrivileges(database: pg.Pool): Promise<void> {
-  const excess = await excessPrivileges(database);
-  if (excess === undefined) return;
-  if (config.REQUIRE_LEAST_PRIVILEGE === '0') return log.warn(excess);
-  log.fatal(excess);
+function leave(message: string): never {
+  log.fatal(message);
   process.exit(1);
 }
 
 /** Waits until the topic is there and fits; false if the process is to stop before. */
 async function topicReady(database: pg.Pool): Promise<boolean> {
   const wait = new Backoff(250, 5_000);
-  let privilegesChecked = false;
+  const databaseChecks = startUpChecks(database, {
+    leastPrivilege: config.REQUIRE_LEAST_PRIVILEGE === '1',
+    report: { warn: (message) => log.warn(message), fatal: leave },
+  });
   while (!stopping.signal.aborted) {
     try {
-      if (!privilegesChecked) await checkPrivileges(database);
-      privilegesChecked = true;
+      await databaseChecks();
       await ensureTopic(kafka, {
         topic: config.KAFKA_TOPIC,
         partitions: await countShards(database),
@@ -176,10 +174,7 @@ async function topicReady(database: pg.Pool): Promise<boolean> {
       });
       return true;
     } catch (error) {
-      if (error instanceof TopicMismatchError) {
-        log.fatal(error.message);
-        process.exit(1);
-      }
+      if (error instanceof TopicMismatchError) leave(error.message);
       log.warn({ err: error }, 'waiting for Postgres and Kafka');
       await sleep(wait.next(), undefined, { signal: stopping.signal }).catch(() => undefined);
     }

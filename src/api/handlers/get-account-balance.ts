@@ -8,9 +8,10 @@ export function getAccountBalance(
 ): Rpc<GetAccountBalanceRequest, GetAccountBalanceResponse> {
   return {
     request: GetAccountBalanceRequest,
-    async handle(request) {
+    async handle(request, call) {
       checkGetAccountBalance(request);
-      const { accountId, availableCents, pendingCents, currency } = await accounts.balance(request.accountId);
+      const balance = await accounts.balance(request.accountId, () => call.abandoned());
+      const { accountId, availableCents, pendingCents, currency } = balance;
       return { accountId, availableBalanceCents: availableCents, pendingBalanceCents: pendingCents, currency };
     },
   };

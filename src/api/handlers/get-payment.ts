@@ -17,11 +17,11 @@ const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 export function getPayment(payments: Pick<Payments, 'findPayment'>): Rpc<GetPaymentRequest, GetPaymentResponse> {
   return {
     request: GetPaymentRequest,
-    async handle(request) {
+    async handle(request, call) {
       checkGetPayment(request);
       const paymentId = request.paymentId.toUpperCase();
       if (!ULID.test(paymentId)) throw noPayment(request.paymentId);
-      return { payment: toProto(await payments.findPayment(paymentId)) };
+      return { payment: toProto(await payments.findPayment(paymentId, () => call.abandoned())) };
     },
   };
 }

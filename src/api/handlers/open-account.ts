@@ -6,17 +6,18 @@ import { checkOpenAccount } from '../validation.ts';
 export function openAccount(accounts: Pick<Accounts, 'open'>): Rpc<OpenAccountRequest, OpenAccountResponse> {
   return {
     request: OpenAccountRequest,
-    async handle(request) {
+    async handle(request, call) {
       checkOpenAccount(request);
       const { accountId, currency } = request;
       const external = request.type === AccountType.ACCOUNT_TYPE_EXTERNAL;
-      const account = await accounts.open({
+      const wanted = {
         accountId,
         currency,
         type: external ? 'EXTERNAL' : 'CUSTOMER',
         // An EXTERNAL account has no limit, which the proto, having no null, writes as 0.
         overdraftLimitCents: external ? null : request.overdraftLimitCents,
-      });
+      } as const;
+      const account = await accounts.open(wanted, () => call.abandoned());
       return {
         account: {
           accountId: account.accountId,

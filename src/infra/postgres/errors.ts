@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { ContendedError, TransientError, unavailable } from '../../app/errors.ts';
+import { ContendedError, ServiceError, TransientError, unavailable } from '../../app/errors.ts';
 
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
 const SERIALIZATION_FAILURE = '40001';
@@ -13,6 +13,11 @@ const OUT_OF_SERVICE = /^(53...|58...|28...|25006)$/;
 
 /** What a failure of Postgres means to the service; one that is nobody's fault but the code's stays what it is. */
 export function classify(error: unknown): unknown {
+  if (isPoolExhausted(error)) {
+    // Nothing was sent, and the database may be well: it is we who have too much to do.
+    const problem = { kind: 'OVERLOADED', retryAfterMs: 1_000 } as const;
+    return new ServiceError(problem, 'All connections to the database are busy.', { cause: error });
+  }
   if (isConnectionLoss(error)) return new TransientError('The connection to Postgres was lost', { cause: error });
   if (!(error instanceof pg.DatabaseError)) return error;
   switch (error.code) {
@@ -28,6 +33,11 @@ export function classify(error: unknown): unknown {
   }
 }
 
+/** Whether no connection of the pool became free in time. A new one that cannot be opened fails with another message. */
+function isPoolExhausted(error: unknown): boolean {
+  return error instanceof Error && error.message === 'timeout exceeded when trying to connect';
+}
+
 /** Whether the connection is gone, so that what was sent last may or may not have taken hold. */
 export function isConnectionLoss(error: unknown): boolean {
   // Node tries each address of a host, and throws what all of them said.
@@ -36,7 +46,7 @@ export function isConnectionLoss(error: unknown): boolean {
   if (error instanceof pg.DatabaseError) return CONNECTION_LOST.test(error.code ?? '');
   if ('syscall' in error && 'code' in error) return true;
   // pg tells these apart by their text only.
-  return /^(Connection terminated|Client has encountered a connection error|Client was closed|Query read timeout|timeout exceeded when trying to connect|Cannot use a pool after calling end)/.test(
+  return /^(Connection terminated|Client has encountered a connection error|Client was closed|Query read timeout|Cannot use a pool after calling end)/.test(
     error.message,
   );
 }

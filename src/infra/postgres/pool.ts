@@ -28,7 +28,7 @@ export interface PoolSettings {
 
 /**
  * A pool whose clients read int8 as bigint and never wait for ever: two seconds for a
- * connection, so that callers hear UNAVAILABLE while a retry still helps them.
+ * connection, so that callers are told to come again while a retry still helps them.
  */
 export function createPool({
   connectionString,

@@ -6,6 +6,7 @@ import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CallMetrics } from '../../../src/api/call-metrics.ts';
 import { Health } from '../../../src/api/health.ts';
+import { Reflection } from '../../../src/api/reflection.ts';
 import { createServer, listen, SERVICES, type Services } from '../../../src/api/server.ts';
 import { stopServing } from '../../../src/api/shutdown.ts';
 import { ServiceError } from '../../../src/app/errors.ts';
@@ -46,6 +47,7 @@ let authorize: (request: AuthorizeRequest, abandoned: () => boolean) => Promise<
 let databaseAway: boolean;
 let server: Server;
 let health: Health;
+let reflection: Reflection;
 let registry: Registry;
 let client: Client;
 
@@ -58,11 +60,13 @@ beforeEach(async () => {
     if (databaseAway) throw new Error('away');
   };
   health = new Health({ services: SERVICES, probe, log });
+  reflection = new Reflection(log);
   const unused = () => Promise.reject(new Error('not played here'));
   const services: Services = {
     payments: { authorize: (request, abandoned) => authorize(request, abandoned), findPayment: unused },
     accounts: { open: unused, balance: unused },
     health,
+    reflection,
     metrics: new CallMetrics(registry),
     log,
   };
@@ -301,7 +305,7 @@ describe('health', () => {
     const ended = new Promise((resolve) => watch.on('status', resolve));
     watch.on('data', ({ status }: { status: string }) => seen.push(status));
     await expect.poll(() => seen).toEqual(['SERVING']);
-    expect(await stopServing(server, health, { drainMs: 0, graceMs: 5_000 })).toBe(true);
+    expect(await stopServing(server, { health, reflection }, { drainMs: 0, graceMs: 5_000 })).toBe(true);
     await ended;
     expect(seen).toEqual(['SERVING', 'NOT_SERVING']);
   });
@@ -333,7 +337,7 @@ describe('shutdown', () => {
       });
     const inFlight = call();
     await sleep(100);
-    const stopped = stopServing(server, health, { drainMs: 0, graceMs: 5_000 });
+    const stopped = stopServing(server, { health, reflection }, { drainMs: 0, graceMs: 5_000 });
     await sleep(100);
     expect((await failure(call())).code).toBe(status.UNAVAILABLE);
     finish(authorized);
@@ -345,7 +349,7 @@ describe('shutdown', () => {
     authorize = () => new Promise(() => undefined);
     const inFlight = failure(call(good, { deadline: Date.now() + 1_000 }));
     await sleep(100);
-    expect(await stopServing(server, health, { drainMs: 0, graceMs: 200 })).toBe(false);
+    expect(await stopServing(server, { health, reflection }, { drainMs: 0, graceMs: 200 })).toBe(false);
     expect((await inFlight).code).toBe(status.DEADLINE_EXCEEDED);
   });
 });

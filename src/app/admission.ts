@@ -1,0 +1,66 @@
+import { ServiceError } from './errors.ts';
+
+export interface AdmissionLimits {
+  /** The most calls that are worked on at a time. */
+  readonly maxInFlight: number;
+  /** The most calls that wait for their turn. */
+  readonly maxQueue: number;
+}
+
+interface QueuedCall {
+  /** Whether the caller has gone: cancelled, or past its deadline. */
+  readonly abandoned: () => boolean;
+  readonly begin: () => void;
+  readonly reject: (error: ServiceError) => void;
+}
+
+/** Long enough for a full queue to move on, in milliseconds. */
+const RETRY_AFTER_MS = 500;
+
+/**
+ * Keeps a flood of calls from taking more than its share: so many are worked on, so many wait their turn in the
+ * order in which they came, and the rest are told at once to come again later.
+ */
+export class Admission {
+  readonly #limits: AdmissionLimits;
+  readonly #queue: QueuedCall[] = [];
+  #inFlight = 0;
+
+  constructor(limits: AdmissionLimits) {
+    this.#limits = limits;
+  }
+
+  /**
+   * Ends as the work does. Throws ServiceError without having begun it: OVERLOADED if the queue is full; ABANDONED if
+   * the caller was gone when its turn came.
+   */
+  run<T>(work: () => Promise<T>, abandoned: () => boolean): Promise<T> {
+    if (this.#inFlight < this.#limits.maxInFlight) return this.#work(work);
+    if (this.#queue.length >= this.#limits.maxQueue) {
+      const message = `${this.#limits.maxQueue} calls of this kind are waiting already.`;
+      return Promise.reject(new ServiceError({ kind: 'OVERLOADED', retryAfterMs: RETRY_AFTER_MS }, message));
+    }
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ abandoned, begin: () => resolve(this.#work(work)), reject });
+    });
+  }
+
+  async #work<T>(work: () => Promise<T>): Promise<T> {
+    this.#inFlight += 1;
+    try {
+      return await work();
+    } finally {
+      this.#inFlight -= 1;
+      this.#beginNext();
+    }
+  }
+
+  #beginNext(): void {
+    let next = this.#queue.shift();
+    while (next?.abandoned()) {
+      next.reject(new ServiceError({ kind: 'ABANDONED' }, 'The call ended before its turn came.'));
+      next = this.#queue.shift();
+    }
+    next?.begin();
+  }
+}
