@@ -42,8 +42,8 @@ export class BatchRunner<Command, Outcome> {
 
   /**
    * Runs the batch in one transaction and answers every caller, one way or the other,
-   * but for those it returns: their locks were not granted within lockWaitMs, and
-   * nothing was stored for them. Never throws.
+   * but for those it returns: their locks were not granted within lockWaitMs, and they
+   * may be run again. Never throws.
    */
   async run(
     batch: readonly Submitted<Command, Outcome>[],
@@ -63,7 +63,7 @@ export class BatchRunner<Command, Outcome> {
       if (error instanceof ContendedError) return present;
       // One bad command must not fail its neighbours, so each gets a transaction of
       // its own; without a database there is no use in asking one by one.
-      if (present.length === 1 || isUnavailable(error)) {
+      if (present.length === 1 || error instanceof ServiceError) {
         for (const { reject } of present) reject(error);
         return [];
       }
@@ -113,8 +113,4 @@ function dismissed<Command, Outcome>({ item, reject }: Submitted<Command, Outcom
   if (!item.abandoned()) return false;
   reject(new ServiceError({ kind: 'ABANDONED' }, 'The call ended before its payment was begun.'));
   return true;
-}
-
-function isUnavailable(error: unknown): boolean {
-  return error instanceof ServiceError && error.problem.kind === 'UNAVAILABLE';
 }

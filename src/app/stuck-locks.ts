@@ -79,17 +79,18 @@ export class StuckLocks<Command, Outcome> {
       return;
     }
     this.#size += calls.length;
-    const task = this.#sortOut(calls).finally(() => {
-      this.#lockWaitMs = this.#queues.any ? LOCK_WAIT_MS.least : Math.min(2 * this.#lockWaitMs, LOCK_WAIT_MS.most);
+    const task = this.#sortOut(calls).then((stuck) => {
+      this.#lockWaitMs = stuck > 0 ? LOCK_WAIT_MS.least : Math.min(2 * this.#lockWaitMs, LOCK_WAIT_MS.most);
       this.#size -= calls.length;
       this.#tasks.delete(task);
     });
     this.#tasks.add(task);
   }
 
-  async #sortOut(calls: readonly Submitted<Command, Outcome>[]): Promise<void> {
+  /** Returns how many calls need a stuck lock. */
+  async #sortOut(calls: readonly Submitted<Command, Outcome>[]): Promise<number> {
     const before = await this.#lockHolders(new Set(calls.flatMap((call) => this.#accountsOf(call))), calls);
-    if (before === undefined) return;
+    if (before === undefined) return 0;
     // No account is locked: it is a key, or the lock has gone meanwhile.
     if (before.size === 0) return this.#isolate(calls);
 
@@ -101,18 +102,15 @@ export class StuckLocks<Command, Outcome> {
     // A busy service's accounts are locked most of the time, but by one transaction after the other.
     await new Promise((resume) => setTimeout(resume, STUCK_AFTER_MS));
     const now = await this.#lockHolders(before.keys(), waiting);
-    if (now !== undefined) unclear.push(...this.#putBackOnce(this.#setAside(waiting, before, now)));
-    await this.#isolate(unclear);
+    if (now === undefined) return this.#isolate(unclear);
+    const { stuck, released } = this.#setAside(waiting, before, now);
+    return stuck + (await this.#isolate([...unclear, ...this.#putBackOnce(released)]));
   }
 
-  /** Queues the calls whose accounts one transaction has kept all the time; returns those that wait for none. */
-  #setAside(
-    calls: readonly Submitted<Command, Outcome>[],
-    before: Holders,
-    now: Holders,
-  ): Submitted<Command, Outcome>[] {
-    const released = [];
-    const slow = [];
+  /** Queues the calls whose accounts one transaction has kept all the time. */
+  #setAside(calls: readonly Submitted<Command, Outcome>[], before: Holders, now: Holders) {
+    const released: Submitted<Command, Outcome>[] = [];
+    const slow: Submitted<Command, Outcome>[] = [];
     for (const call of calls) {
       const kept = this.#accountsOf(call).filter((account) => isKept(account, before, now));
       const stuck = kept.find((account) => !now.get(account)!.ours);
@@ -122,7 +120,7 @@ export class StuckLocks<Command, Outcome> {
     }
     // A transaction of our own takes long, but it ends.
     this.#putBack(slow);
-    return released;
+    return { stuck: calls.length - slow.length - released.length, released };
   }
 
   /** Puts the calls back that were not yet, and returns the others. */
@@ -134,15 +132,16 @@ export class StuckLocks<Command, Outcome> {
     return again;
   }
 
-  /** Halves the batch until those that do not get their locks are alone. */
-  async #isolate(calls: readonly Submitted<Command, Outcome>[]): Promise<void> {
+  /** Halves the batch until those that do not get their locks are alone, and queues them. Returns how many. */
+  async #isolate(calls: readonly Submitted<Command, Outcome>[]): Promise<number> {
     if (calls.length <= 1) {
       for (const call of calls) this.#queues.add(call, [keyLock(this.#keyOf(call))]);
-      return;
+      return calls.length;
     }
     const middle = Math.ceil(calls.length / 2);
     const halves = [calls.slice(0, middle), calls.slice(middle)];
-    await Promise.all(halves.map(async (half) => this.#isolate(await this.#queues.tryApart(half))));
+    const stuck = await Promise.all(halves.map(async (half) => this.#isolate(await this.#queues.tryApart(half))));
+    return stuck.reduce((sum, count) => sum + count, 0);
   }
 
   /** Undefined if that cannot be found out; the calls are told so. */

@@ -145,6 +145,6 @@ export class StuckQueues<Command, Outcome> {
 
 /** Ends calls that need a stuck lock. */
 export function tellLocked<Command, Outcome>(calls: readonly Submitted<Command, Outcome>[]): void {
-  const locked = 'An account or the idempotency key of this payment is locked by another transaction.';
-  for (const { reject } of calls) reject(unavailable(`${locked} Nothing was stored.`));
+  const message = 'An account or the idempotency key of this payment is locked by another transaction.';
+  for (const { reject } of calls) reject(unavailable(message));
 }

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Balance } from '../../../app/domain/account.ts';
-import { unavailable } from '../../../app/errors.ts';
+import { ContendedError, ServiceError, unavailable } from '../../../app/errors.ts';
 import type {
   AuthorizeCommand,
   Decision,
@@ -67,8 +67,14 @@ export class PostgresUnitOfWork implements UnitOfWork {
     }
   }
 
-  lockHolders(accountIds: readonly string[]): Promise<ReadonlyMap<string, LockHolder>> {
-    return connecting(findLockHolders(this.#pool, accountIds, [...this.#backends]));
+  async lockHolders(accountIds: readonly string[]): Promise<ReadonlyMap<string, LockHolder>> {
+    try {
+      return await findLockHolders(this.#pool, accountIds, [...this.#backends]);
+    } catch (error) {
+      const failure = classify(error);
+      if (failure instanceof ContendedError) throw unavailable('All balances are locked.', error);
+      throw failure instanceof ServiceError ? failure : unavailable('The database cannot be reached.', error);
+    }
   }
 }
 
@@ -97,6 +103,7 @@ async function connecting<T>(attempt: Promise<T>): Promise<T> {
   try {
     return await attempt;
   } catch (error) {
-    throw unavailable('The database cannot be reached.', error);
+    const failure = classify(error);
+    throw failure instanceof ServiceError ? failure : unavailable('The database cannot be reached.', error);
   }
 }
