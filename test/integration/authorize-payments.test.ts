@@ -307,6 +307,19 @@ describe('a lock that another transaction does not give back', () => {
     expect((await outcomes)?.map(({ kind }) => kind)).toEqual(['DECIDED', 'DECIDED']);
   });
 
+  test('on a whole table: everybody is UNAVAILABLE until it is given back', async () => {
+    const group = groupCommit();
+    const submit = (count: number) =>
+      Promise.allSettled(Array.from({ length: count }, () => group.submit(command(), present)));
+    await whileLocked('lock table account_balances in access exclusive mode', [], async () => {
+      for (const result of await submit(50)) {
+        expect(result).toMatchObject({ status: 'rejected', reason: { problem: { kind: 'UNAVAILABLE' } } });
+      }
+    });
+    expect((await submit(50)).map(({ status }) => status)).toEqual(Array(50).fill('fulfilled'));
+    expect(await auditBooks(database)).toEqual([]);
+  });
+
   test('who keeps a lock is known, and whether it is a transaction of this process', async () => {
     await openAccounts('theirs', 'own', 'free');
     await whileLocked(lockAccount, ['theirs'], async () => {
