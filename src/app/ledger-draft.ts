@@ -35,7 +35,7 @@ export class LedgerDraft {
     );
     return decision.decline === undefined
       ? this.#post(command, decision.payer, decision.payee)
-      : this.#refuse(command, decision.decline);
+      : this.#decline(command, decision.decline);
   }
 
   changes(): LedgerChanges {
@@ -73,7 +73,7 @@ export class LedgerDraft {
     return payment;
   }
 
-  #refuse(command: AuthorizeCommand, decline: Decline): Payment {
+  #decline(command: AuthorizeCommand, decline: Decline): Payment {
     const payment = this.#payment(command, { status: 'DECLINED', decline });
     const event = paymentDeclined(payment, decline);
     this.#decided.push({ payment, entries: undefined, event, traceparent: command.traceparent });

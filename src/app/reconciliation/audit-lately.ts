@@ -27,7 +27,7 @@ export interface AuditReport {
   readonly paymentsAudited: number;
   /** Steps of earlier audits that go further than the present: a clock was wrong. */
   readonly refused: number;
-  /** Events that were passed and are still in the outbox, held or with the dead letters. */
+  /** Events that were passed and are still pending: in the outbox, blocked or a dead letter. */
   readonly waiting: number;
   /** Payments without an event, those of earlier audits too; a few are named. */
   readonly missing: number;

@@ -23,7 +23,7 @@ export interface AuditedPayment {
   readonly paymentId: string;
   readonly payerAccountId: string;
   readonly eventType: PaymentEventType;
-  /** SENT: its event must be on Kafka. WAITING: in the outbox, held, or a dead letter. DISCARDED by an operator. */
+  /** SENT: its event must be on Kafka. WAITING: in the outbox, blocked, or a dead letter. DISCARDED by an operator. */
   readonly event: 'SENT' | 'WAITING' | 'DISCARDED';
   /** An earlier audit has not found it. */
   readonly missing: boolean;

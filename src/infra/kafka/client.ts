@@ -22,7 +22,7 @@ export function kafkaClient({ brokers, clientId }: KafkaSettings, log: Logger): 
       () =>
       ({ level, namespace, log: { message, timestamp: _, logger: __, ...fields } }) => {
         // kafkajs calls an error what its caller recovers from: the relay itself tells
-        // what matters. A broker's refusal is thrown to the caller as well.
+        // what matters. What a broker rejects is thrown to the caller as well.
         const refusal = namespace === 'Connection' && message.startsWith('Response ');
         if ((level === logLevel.ERROR || level === logLevel.WARN) && !refusal)
           log.warn({ ...fields, namespace }, `kafkajs: ${message}`);

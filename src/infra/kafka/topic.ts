@@ -22,7 +22,7 @@ export class TopicMismatchError extends Error {
 /**
  * Creates the topic if it is missing, and waits until it takes events. Throws
  * TopicMismatchError if it has another number of partitions than the outbox has shards;
- * other errors mean Kafka cannot be had.
+ * other errors mean that Kafka is unreachable.
  */
 export async function ensureTopic(
   kafka: Kafka,

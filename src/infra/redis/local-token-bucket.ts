@@ -8,7 +8,7 @@ export interface TokenBucketSettings {
 interface Bucket {
   /** In millionths of a token. */
   readonly tokens: number;
-  /** When it held them, in microseconds. */
+  /** When it had them, in microseconds. */
   readonly atUs: number;
 }
 
@@ -19,7 +19,7 @@ const TOKEN = 1_000_000;
 const MAX_BUCKETS = 100_000;
 
 /**
- * Token buckets in the memory of this process, for when Redis is away. Buckets
+ * Token buckets in the memory of this process, for when Redis is unreachable. Buckets
  * start full and replicas know nothing of each other, so a payer may get a burst
  * from each: the limit is looser then, but there is one.
  */

@@ -28,7 +28,7 @@ local function take(key)
     ahead = tonumber(bucket[2]) > now
   end
 
-  -- Refusals write nothing, so they cost replicas and the append-only file nothing;
+  -- Asking an empty bucket writes nothing, so it costs replicas and the append-only file nothing;
   -- except after the clock was set back, once for each bucket.
   if tokens < TOKEN then
     if ahead then

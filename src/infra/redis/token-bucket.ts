@@ -51,7 +51,7 @@ export class RedisTokenBuckets implements RateLimiter {
     });
     this.#fallbacks = new Counter({
       name: 'payment_ledger_rate_limit_fallback_total',
-      help: 'Payments whose token came from a local bucket, because Redis was away or slow.',
+      help: 'Payments whose token came from a local bucket, because Redis was unreachable or slow.',
       registers: [registry],
     });
   }
@@ -66,7 +66,7 @@ export class RedisTokenBuckets implements RateLimiter {
     return waits ?? payerAccountIds.map((payerAccountId) => this.#takeLocally(payerAccountId));
   }
 
-  /** Undefined if Redis is away or slow. */
+  /** Undefined if Redis is unreachable or slow. */
   async #ask(payerAccountIds: readonly string[]): Promise<readonly number[] | undefined> {
     if (!this.#breaker.allows(performance.now())) return undefined;
     try {
