@@ -26,20 +26,20 @@ export class LoadProcess {
     return this.#child.pid!;
   }
 
-  /** Does the job and returns what was measured in its last span, or in all of it. Throws if a server went away. */
+  /** Does the job and returns what was measured in its last span, or in all of it. Throws if a server stopped. */
   async run(job: Job, { began, interval }: LoadObserver = {}): Promise<Result> {
     return new Promise((resolve, reject) => {
-      const settle = (finish: () => void) => {
+      const end = (finish: () => void) => {
         this.#child.off('message', onReport);
         this.#child.off('exit', onExit);
         finish();
       };
-      const onExit = (code: number | null) => settle(() => reject(new Error(`The load process ended with ${code}`)));
+      const onExit = (code: number | null) => end(() => reject(new Error(`The load process ended with ${code}`)));
       const onReport = (report: Report) => {
         if (report.kind === 'began') began?.();
         else if (report.kind === 'interval') interval?.(report.result);
-        else if (report.kind === 'ended') settle(() => resolve(report.result));
-        else settle(() => reject(new Error(`The load failed: ${report.message}`)));
+        else if (report.kind === 'ended') end(() => resolve(report.result));
+        else end(() => reject(new Error(`The load failed: ${report.message}`)));
       };
       this.#child.on('message', onReport);
       this.#child.on('exit', onExit);

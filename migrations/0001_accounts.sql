@@ -24,7 +24,7 @@ create table account_balances (
   currency              text   not null,
   overdraft_limit_cents bigint,
   available_cents       bigint not null default 0,
-  -- Held but not posted. A payment posts when it is authorized, so nothing holds yet.
+  -- On hold, not yet posted. A payment posts when it is authorized, so nothing is on hold today.
   pending_cents         bigint not null default 0 check (pending_cents = 0),
   -- The version of the account's last ledger entry; 0 before the first.
   version               bigint not null default 0 check (version >= 0),
@@ -56,7 +56,7 @@ create trigger copy_account_terms
 create function reject_change() returns trigger language plpgsql
 set search_path = pg_catalog, public, pg_temp as $$
 begin
-  raise exception '% is append-only: % refused', tg_table_name, tg_op
+  raise exception '% is append-only: % is rejected', tg_table_name, tg_op
     using errcode = 'integrity_constraint_violation', constraint = tg_table_name || '_append_only';
 end $$;
 

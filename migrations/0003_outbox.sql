@@ -23,7 +23,7 @@ create table outbox (
 with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
 
 -- Who publishes which shard. There are as many shards as the topic has partitions.
--- A worker holds a shard until leased_until and bumps epoch when it claims it, so
+-- A worker owns a shard until leased_until and raises epoch when it claims it, so
 -- that a worker which lost its lease without noticing can no longer write.
 create table outbox_shards (
   shard        smallint    primary key check (shard >= 0),
@@ -43,8 +43,8 @@ create table relay_workers (
 )
 with (fillfactor = 50);
 
--- Events Kafka refused for good, until an operator redrives or discards them. A key
--- has at most one: its later events are held.
+-- Events Kafka rejected for good, until an operator redrives or discards them. A key
+-- has at most one: its later events are blocked.
 create table outbox_dead_letters (
   shard         smallint    not null,
   position      bigint      not null,

@@ -30,7 +30,7 @@ const apiVariables = z.object({
   READ_MAX_QUEUE: count(4_000),
   /** The same for accounts to open. */
   OPEN_ACCOUNT_MAX_QUEUE: count(500),
-  /** Tokens a payer's bucket holds: the largest burst. */
+  /** Tokens in a full bucket of a payer: the largest burst. */
   RATE_LIMIT_CAPACITY: count(200),
   /** Tokens that flow back each second: the lasting rate. */
   RATE_LIMIT_REFILL_PER_SECOND: count(100),

@@ -12,7 +12,7 @@ const CONNECT: Readonly<Record<Job['client'], Connect>> = { frames: connectFrame
 /** How long calls may take to end once no new ones are made. */
 const DRAIN_MS = 35_000;
 
-/** Does the job and reports on it. Throws if the server goes away. */
+/** Does the job and reports on it. Throws if the server stops. */
 export async function run(job: Job, report: (report: Report) => void): Promise<void> {
   let failure: Error | undefined;
   const source = callSource(job.calls, job.seed);

@@ -18,8 +18,8 @@ export class Child<Question extends object, Answer> {
 
   /** Throws if the process ends instead of answering. */
   async ask(question: Question): Promise<Answer> {
-    const settled = new AbortController();
-    const { signal } = settled;
+    const done = new AbortController();
+    const { signal } = done;
     try {
       this.#process.send(question);
       const answer = once(this.#process, 'message', { signal }).then(([message]) => message as Answer);
@@ -31,7 +31,7 @@ export class Child<Question extends object, Answer> {
       answer.catch(() => undefined);
       return await Promise.race([answer, end]);
     } finally {
-      settled.abort();
+      done.abort();
     }
   }
 

@@ -20,9 +20,9 @@ const DETAILS_KEY = 'grpc-status-details-bin';
 const DOMAIN = 'payment-ledger';
 
 /**
- * The one place where an error becomes a gRPC status with google.rpc details. An
- * error that nobody foresaw becomes INTERNAL with an id by which it is found in the
- * log; what it says never leaves the process.
+ * The one place where an error becomes a gRPC status with google.rpc details. Any
+ * other error becomes INTERNAL with an id by which it is found in the log; its message
+ * never leaves the process.
  */
 export function toFailure(error: unknown, log: Logger): Failure {
   if (error instanceof ServiceError) {
@@ -43,7 +43,7 @@ function logCause(error: ServiceError, log: Logger): void {
   const nowMs = performance.now();
   if (error.problem.kind === 'UNAVAILABLE' && nowMs - warnedAtMs >= WARN_EVERY_MS) {
     warnedAtMs = nowMs;
-    log.warn({ err: error }, 'calls fail for want of the database');
+    log.warn({ err: error }, 'calls fail: the database is unavailable');
   } else {
     log.debug({ err: error }, 'call failed');
   }

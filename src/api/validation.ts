@@ -12,7 +12,7 @@ import { CURRENCIES } from './currencies.ts';
 
 /** The amount is not among them: one that is not positive is a decline, see precheck(). */
 export function checkAuthorizePayment(request: AuthorizePaymentRequest): void {
-  refuse(
+  rejectIf(
     text('idempotency_key', request.idempotencyKey, 1, 255),
     accountId('payer_account_id', request.payerAccountId),
     accountId('payee_account_id', request.payeeAccountId),
@@ -23,15 +23,15 @@ export function checkAuthorizePayment(request: AuthorizePaymentRequest): void {
 
 /** Whether it is a ULID is left to the look-up: what is none names no payment, which is NOT_FOUND. */
 export function checkGetPayment(request: GetPaymentRequest): void {
-  refuse(text('payment_id', request.paymentId, 1, 64));
+  rejectIf(text('payment_id', request.paymentId, 1, 64));
 }
 
 export function checkGetAccountBalance(request: GetAccountBalanceRequest): void {
-  refuse(accountId('account_id', request.accountId));
+  rejectIf(accountId('account_id', request.accountId));
 }
 
 export function checkOpenAccount(request: OpenAccountRequest): void {
-  refuse(
+  rejectIf(
     accountId('account_id', request.accountId),
     currency('currency', request.currency),
     accountType('type', request.type),
@@ -39,7 +39,7 @@ export function checkOpenAccount(request: OpenAccountRequest): void {
   );
 }
 
-function refuse(...found: readonly (FieldViolation | undefined)[]): void {
+function rejectIf(...found: readonly (FieldViolation | undefined)[]): void {
   const violations = found.filter((violation) => violation !== undefined);
   if (violations.length === 0) return;
   const summary = violations.map(({ field, description }) => `${field} ${description}`).join('; ');

@@ -12,7 +12,7 @@ export type AuthorizeRequest = Omit<AuthorizeCommand, 'paymentId'>;
 export type AuthorizeResult =
   | { readonly kind: 'DECIDED' | 'DUPLICATE'; readonly payment: Payment }
   /** Declined with nothing stored: the key is still free. */
-  | { readonly kind: 'REFUSED'; readonly decline: Decline; readonly retryAfterMs: number; readonly at: Date };
+  | { readonly kind: 'NOT_STORED'; readonly decline: Decline; readonly retryAfterMs: number; readonly at: Date };
 
 /** Authorizing payments and reading them back. */
 export class Payments {
@@ -38,16 +38,16 @@ export class Payments {
   }
 
   /**
-   * Resolves when the payment is committed, or refused with nothing stored.
+   * Resolves when the payment is committed, or declined with nothing stored.
    * Throws ServiceError KEY_REUSED, and those of GroupCommit.submit.
    */
   async authorize(request: AuthorizeRequest, abandoned: () => boolean): Promise<AuthorizeResult> {
     const decline = precheck(request);
-    if (decline !== undefined) return { kind: 'REFUSED', decline, retryAfterMs: 0, at: new Date() };
+    if (decline !== undefined) return { kind: 'NOT_STORED', decline, retryAfterMs: 0, at: new Date() };
 
     const retryAfterMs = await this.#limiter.take(request.payerAccountId);
     if (retryAfterMs > 0) {
-      return { kind: 'REFUSED', decline: rateLimited(request, retryAfterMs), retryAfterMs, at: new Date() };
+      return { kind: 'NOT_STORED', decline: rateLimited(request, retryAfterMs), retryAfterMs, at: new Date() };
     }
 
     const outcome = await this.#groupCommit.submit({ ...request, paymentId: this.#newId() }, abandoned);

@@ -24,21 +24,21 @@ export interface PaymentHistory {
 }
 
 export interface ReplayOutbox {
-  /** Events that wait to be published. */
+  /** How many events are in the outbox. */
   pending(): Promise<number>;
   /** Adds events in their order, marked as replayed, in one transaction. */
   append(events: readonly PaymentEvent[]): Promise<void>;
 }
 
 const PAGE = 500;
-/** With more than this waiting, new payments' events would be late because of a replay. */
+/** With more pending events than this, those of new payments would be late because of a replay. */
 const MOST_PENDING = 5_000;
 const WAIT_MS = 200;
 
 /**
  * Sends events again: makes them from the ledger, with the ids they had, and puts them
  * into the outbox for the relay. Returns how many. Stopped half-way, it may be run
- * again: consumers drop by id what they have seen. Throws if Postgres cannot be had.
+ * again: consumers drop by id what they have seen. Throws if Postgres is unreachable.
  */
 export async function replay(
   history: PaymentHistory,

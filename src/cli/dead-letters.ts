@@ -48,7 +48,7 @@ async function main(args: string[]): Promise<number> {
   try {
     const deadLetters = postgresDeadLetters(pool);
     if (action === 'list') return show(await deadLetters.list(LIST_LIMIT));
-    return settled(action, eventId!, await deadLetters[action](eventId!));
+    return report(action, eventId!, await deadLetters[action](eventId!));
   } finally {
     await pool.end();
   }
@@ -70,7 +70,7 @@ function show(letters: readonly DeadLetter[]): number {
   return 0;
 }
 
-function settled(action: 'redrive' | 'discard', eventId: string, letter: DeadLetter | undefined): number {
+function report(action: 'redrive' | 'discard', eventId: string, letter: DeadLetter | undefined): number {
   if (letter === undefined) {
     console.error(`there is no dead letter ${eventId}`);
     return 1;

@@ -15,8 +15,8 @@ const HELP = `Proves that the books balance, or says where they do not. Safe whi
   npm run reconcile -- --events --since 2026-11-01T00:00:00Z ... those since then only
 
 --events reads the topic KAFKA_TOPIC (payment.events.v1) from KAFKA_BROKERS and compares it with all payments made
-until now. Payments whose events wait in the outbox, are blocked, or were discarded need none on Kafka; those from a
-time that the topic no longer holds are counted as not proven.
+until now. Payments whose events are pending or were discarded need none on Kafka; those from a
+time that the topic no longer retains are counted as not proven.
 
 Ends with 0 if all is well, with 1 if anything is wrong, with 2 if there was a usage error.
 `;
@@ -100,8 +100,8 @@ async function reconcileEvents(pool: Pool, brokers: string, since: Date): Promis
 }
 
 function report({ paymentsAudited, waiting, missing, unverifiable, orphaned }: AuditTotals): boolean {
-  console.log(`${paymentsAudited} payments looked for on Kafka; the events of ${waiting} still wait to be sent`);
-  if (unverifiable > 0) console.log(`${unverifiable} are from a time that the topic no longer holds: not proven`);
+  console.log(`${paymentsAudited} payments looked for on Kafka; the events of ${waiting} are pending`);
+  if (unverifiable > 0) console.log(`${unverifiable} are from a time that the topic no longer retains: unverifiable`);
   for (const paymentId of missing.slice(0, NAMED)) console.log(`WRONG: payment ${paymentId} has no event`);
   if (missing.length > NAMED) console.log(`WRONG: and so have ${missing.length - NAMED} more payments`);
   for (const problem of orphaned.slice(0, NAMED)) console.log(`WRONG: ${problem}`);

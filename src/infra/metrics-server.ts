@@ -26,7 +26,7 @@ export interface MetricsServer {
  */
 export async function startMetricsServer(options: MetricsServerOptions): Promise<MetricsServer> {
   const server = createServer((request, response) => {
-    // A collector may ask a database that is away, and a request may be anything: neither may end the process.
+    // A collector may ask a database that is unreachable, and a request may be anything: neither may end the process.
     answer(request, response, options).catch((error: unknown) => {
       if (response.headersSent) response.destroy();
       else respond(response, 500, `failed: ${error instanceof Error ? error.message : error}`);

@@ -57,7 +57,7 @@ export class LeaseKeeper {
     return performance.now() < this.#leasedUntilMs;
   }
 
-  /** Renews, then takes or gives back shards until this worker has its share. Throws if Postgres cannot be had. */
+  /** Renews, then takes or gives back shards until this worker has its share. Throws if Postgres is unreachable. */
   async keep(): Promise<void> {
     const { workerId, leaseMs } = this.#settings;
     const sentAtMs = performance.now();
@@ -86,7 +86,7 @@ export class LeaseKeeper {
   async leave(graceMs: number): Promise<void> {
     const { workerId } = this.#settings;
     // Before the shards come free: the others' share must count without this one. If
-    // Postgres cannot be had, both fall to the others when the leases end.
+    // Postgres is unreachable, the others get both when the leases end.
     await this.#leases
       .leave(workerId)
       .catch((error: unknown) => this.#log.warn({ err: error }, 'the worker could not sign off'));

@@ -64,14 +64,17 @@ export function relayMetrics(registry: Registry): RelayMetrics {
 
 /**
  * Gauges of the whole outbox, sampled when they are scraped, by any worker: they are
- * about the database, so take the maximum over workers. While Postgres cannot be had
+ * about the database, so take the maximum over workers. While Postgres is unreachable
  * they are left out.
  */
 export function outboxGauges(registry: Registry, sample: () => Promise<OutboxSample>, log: Logger): void {
   sampledGauges(registry, sample, log, {
-    payment_ledger_outbox_pending_events: ['Events that wait to be published.', ({ pending }) => pending],
+    payment_ledger_outbox_pending_events: [
+      'Events in the outbox: committed, and not yet acknowledged by Kafka.',
+      ({ pending }) => pending,
+    ],
     payment_ledger_outbox_oldest_pending_seconds: [
-      'Age of the oldest event that waits to be published.',
+      'Age of the oldest event in the outbox.',
       ({ oldestPendingSeconds }) => oldestPendingSeconds,
     ],
     payment_ledger_outbox_blocked_keys: [
@@ -104,15 +107,15 @@ export function booksGauges(registry: Registry, history: ReconciliationHistory, 
 export function auditGauges(registry: Registry, sample: () => Promise<AuditSample | undefined>, log: Logger): void {
   sampledGauges(registry, sample, log, {
     payment_ledger_events_missing: [
-      'Payments whose event is neither on Kafka nor waiting for it; 0 is well.',
+      'Payments whose event is neither on Kafka nor pending; 0 is well.',
       (audits) => audits?.missing,
     ],
-    payment_ledger_events_invented: [
-      'Records on Kafka that belong to no payment, found in the last day; 0 is well.',
+    payment_ledger_events_orphaned: [
+      'Records on Kafka that belong to no payment or do not match theirs, found in the last day; 0 is well.',
       (audits) => audits?.orphaned,
     ],
     payment_ledger_events_unverifiable: [
-      'Payments audited in the last day whose events the topic no longer holds.',
+      'Payments audited in the last day whose events the topic no longer retains.',
       (audits) => audits?.unverifiable,
     ],
     payment_ledger_events_audited_to_timestamp_seconds: [

@@ -1,4 +1,4 @@
-/** An event in the outbox that waits to be published. */
+/** An event in the outbox, to be published. */
 export interface PendingEvent {
   readonly shard: number;
   /** Rises in commit order among the events of one key. */
@@ -110,7 +110,7 @@ export interface EventPublisher {
   close(): Promise<void>;
 }
 
-/** An event that Kafka rejected for good, and what waits behind it. */
+/** An event that Kafka rejected for good, and what it blocks. */
 export interface DeadLetter {
   readonly eventId: string;
   readonly shard: number;
@@ -140,13 +140,13 @@ export interface DeadLetters {
 
 /** How far behind the relay is, as one snapshot of the database shows it. */
 export interface OutboxSample {
-  /** Events that wait to be published, blocked ones not among them. */
+  /** Events in the outbox; blocked ones are not among them. */
   readonly pending: number;
   /** Age of the oldest of them; 0 if there is none. */
   readonly oldestPendingSeconds: number;
-  /** Events Kafka rejected. Each blocks its key. */
+  /** Each blocks its key. */
   readonly deadLetters: number;
-  /** Events that wait behind a dead letter. */
+  /** Events behind a dead letter of their key. */
   readonly blocked: number;
   /** Age of the longest open transaction: vacuum cannot clean up behind it, and the outbox slows down. */
   readonly oldestTransactionSeconds: number;

@@ -23,7 +23,7 @@ function requestOf(i: number) {
     idempotencyKey: `key-${n}`,
     payerAccountId: ACCOUNTS[n % 10]!,
     payeeAccountId: ACCOUNTS[(n * 3 + 1) % 10 === n % 10 ? (n + 1) % 10 : (n * 3 + 1) % 10]!,
-    // Large enough that some must be declined for want of funds.
+    // Large enough that some must be declined for lack of funds.
     amountCents: BigInt(1 + ((n * 37) % 400)),
   };
 }

@@ -74,7 +74,7 @@ describe('AuthorizePayment: requests that cannot be understood', () => {
     ]);
   });
 
-  test('invalid UTF-8 is refused, not repaired', async () => {
+  test('invalid UTF-8 is rejected, not repaired', async () => {
     const error = await rejection(
       new Promise((resolve, reject) => {
         // Field 2 (payer_account_id), two bytes that are no UTF-8.

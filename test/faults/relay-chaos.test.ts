@@ -36,7 +36,7 @@ describe('workers and broker that come and go', () => {
   });
 
   it.each(SEEDS)(
-    'lose and invent nothing and keep the order of each key (seed %i)',
+    'lose nothing, orphan nothing and keep the order of each key (seed %i)',
     async (seed) => {
       const database = await createDatabase();
       const topic = `payment.events.chaos-${seed}-${Date.now()}`;
@@ -51,7 +51,7 @@ describe('workers and broker that come and go', () => {
           await crew.step();
         }
         await traffic.stop();
-        await crew.settle();
+        await crew.finish();
         await expect.poll(() => count(database), { timeout: 60_000, interval: 200 }).toBe(0);
       } finally {
         await crew.dismiss();
@@ -109,7 +109,7 @@ class Crew {
   }
 
   /** Waits until those stopped run again; at least one works. */
-  async settle(): Promise<void> {
+  async finish(): Promise<void> {
     await Promise.all(this.#paused);
     await Promise.all(this.#starting);
     if (this.#workers.length === 0) await this.hire(1);
@@ -181,8 +181,8 @@ class Traffic {
   readonly #writers: Promise<void>[];
 
   constructor(writer: OutboxWriter, random: () => number) {
-    this.#writers = [0, 1, 2, 3].map(async (lane) => {
-      const mine = ACCOUNTS.filter((_, index) => index % 4 === lane);
+    this.#writers = [0, 1, 2, 3].map(async (quarter) => {
+      const mine = ACCOUNTS.filter((_, index) => index % 4 === quarter);
       while (this.#running) {
         const keys = mine.filter(() => random() < 0.2);
         await writer.write(keys, { openMs: random() < 0.3 ? random() * 40 : 0 });

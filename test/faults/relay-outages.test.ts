@@ -16,7 +16,7 @@ const KEYS = Array.from({ length: 50 }, (_, index) => `acc-${index}`);
 /** Longer than the relay keeps a producer that does not get through. KAFKA_OUTAGE_SECONDS=180 shows longer ones. */
 const OUTAGE_MS = 1_000 * Number(process.env['KAFKA_OUTAGE_SECONDS'] ?? 25);
 
-describe('a relay whose servers go away', () => {
+describe('a relay whose servers stop', () => {
   let stack: Stack;
   let dataDir: string;
   let pool: ReturnType<typeof createPool>;
@@ -142,7 +142,7 @@ describe('a relay whose servers go away', () => {
     expect(await relay.stop()).toBe(0);
   });
 
-  it('stops in good order while Kafka is away, within its grace', async () => {
+  it('stops in good order while Kafka is unreachable, within its grace', async () => {
     relay = await startRelay({ ...env, SHUTDOWN_GRACE_MS: '3000' });
     await write(5);
     await stack.kafka.kill();

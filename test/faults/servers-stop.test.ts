@@ -182,7 +182,7 @@ describe('Postgres', () => {
     },
   );
 
-  test('away: health says NOT_SERVING, and SERVING when it is back', async () => {
+  test('stopped: health says NOT_SERVING, and SERVING when it is back', async () => {
     const serving = () => health(api.address);
     expect(await serving()).toBe('SERVING');
     await stack.postgres.stop();

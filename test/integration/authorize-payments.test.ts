@@ -159,7 +159,7 @@ describe('a connection lost after COMMIT was sent', () => {
 });
 
 test('a command that Postgres rejects fails alone; its batch is authorized', async () => {
-  // A NUL cannot be stored; the API turns it away long before this.
+  // A NUL cannot be stored; the API rejects it long before this.
   const bad = command({ description: '\0' });
   const good = [command(), command(), command()];
   const group = groupCommit();

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 
-// What Postgres must refuse whatever the code does, so the code is left out of it.
+// What Postgres must reject whatever the code does, so the code is left out of it.
 let database: TestDatabase;
 beforeAll(async () => {
   database = await createDatabase();
@@ -79,7 +79,7 @@ test.each([
   ['a customer without a limit', `'CUSTOMER', null`],
   ['an external account with a limit', `'EXTERNAL', 0`],
   ['a negative limit', `'CUSTOMER', -1`],
-])('accounts: %s is refused', async (_case, kind) => {
+])('accounts: %s is rejected', async (_case, kind) => {
   await expect(database.query(`insert into accounts values ('x', 'RUB', ${kind}, now())`)).rejects.toThrow(
     'check constraint',
   );
@@ -98,7 +98,7 @@ describe('ledger entries', () => {
     `delete from accounts`,
     `delete from account_balances`,
     `truncate account_balances`,
-  ])('%s is refused', async (statement) => {
+  ])('%s is rejected', async (statement) => {
     await expect(database.query(statement)).rejects.toThrow('append-only');
   });
 
@@ -191,13 +191,13 @@ describe('temporary tables do not stand in for', () => {
 
   test('ledger_entries, to begin an account at any version', async () => {
     const [debtor, creditor, payment] = [randomUUID(), randomUUID(), randomUUID()];
-    const invent = attack([
+    const forge = attack([
       `create temporary table ledger_entries (account_id text, version bigint, balance_after_cents bigint)`,
       `insert into pg_temp.ledger_entries values ('${debtor}', 41, 0), ('${creditor}', 6, 0)`,
       `insert into public.ledger_entries values
          ('${debtor}', 42, '${payment}', 'DEBIT', 5, -5, now()), ('${creditor}', 7, '${payment}', 'CREDIT', 5, 5, now())`,
     ]);
-    await expect(invent).rejects.toThrow('does not follow');
+    await expect(forge).rejects.toThrow('does not follow');
   });
 
   test('new_entries, to hide entries from the rules', async () => {
@@ -220,7 +220,7 @@ test.each([
   ['authorized with a decline', `'AUTHORIZED', '', 'INVALID_AMOUNT', 'No.', 1, 1`],
   ['declined without a reason', `'DECLINED', '', null, null, null, null`],
   ['declined with entries', `'DECLINED', '', 'INVALID_AMOUNT', 'No.', 1, 1`],
-])('payments: %s is refused', async (_case, columns) => {
+])('payments: %s is rejected', async (_case, columns) => {
   const insert = `insert into payments values ('${randomUUID()}', 'a', 'b', 1, 'RUB', ${columns}, now())`;
   await expect(database.query(insert)).rejects.toThrow('authorized_has_entries_declined_has_reason');
 });

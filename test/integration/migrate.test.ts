@@ -37,19 +37,19 @@ test('a failed migration leaves no trace and the next run resumes there', async 
   expect(await run()).toEqual(['9000_broken.sql']);
 });
 
-test('an edited migration is refused', async () => {
+test('an edited migration is rejected', async () => {
   await run();
   await writeFile(new URL('0001_accounts.sql', folder), 'select 1;');
   await expect(run()).rejects.toThrow('0001_accounts.sql was edited');
 });
 
-test('a removed migration is refused', async () => {
+test('a removed migration is rejected', async () => {
   await run();
   await rename(new URL('0002_payments.sql', folder), new URL('0002_renamed.sql', folder));
   await expect(run()).rejects.toThrow('0002_payments.sql was applied');
 });
 
-test('a new migration that sorts before an applied one is refused', async () => {
+test('a new migration that sorts before an applied one is rejected', async () => {
   await run();
   await writeFile(new URL('0000_late.sql', folder), 'select 1;');
   await expect(run()).rejects.toThrow('0001_accounts.sql was applied');

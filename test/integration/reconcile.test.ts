@@ -80,7 +80,7 @@ describe('reconciling the books', () => {
     for (let n = 0; n < count; n++) await pay('bank', n % 2 === 0 ? 'alice' : 'bob', 1n, n * HOUR_MS);
   }
 
-  /** What Postgres would refuse, as a fault of its own or of an administrator could do it. */
+  /** What Postgres would reject, as a fault of its own or of an administrator could do it. */
   async function corrupt(sql: string): Promise<void> {
     const client = await database.pool.connect();
     await client.query('begin');
@@ -103,7 +103,7 @@ describe('reconciling the books', () => {
     await database.query(`
       insert into outbox_blocked select * from outbox where aggregateid = 'bank';
       insert into outbox_dead_letters (shard, position, id, aggregatetype, aggregateid, type, payload, headers, created_at, reason)
-        select *, 'refused' from outbox where aggregateid = 'alice';
+        select *, 'rejected' from outbox where aggregateid = 'alice';
       delete from outbox`);
     expect((await reconcile(books)).problems).toEqual([]);
   });

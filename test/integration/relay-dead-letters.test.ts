@@ -60,22 +60,22 @@ describe('an event that Kafka rejects for good', () => {
     );
   }
 
-  /** Two keys of one shard, so that they share batches; the first is refused in the middle, the other is not. */
+  /** Two keys of one shard, so that they share batches; the first is rejected in the middle, the other is not. */
   async function writeMixed(): Promise<string> {
     for (let round = 0; round < 30; round++) await writer.write(SAME_SHARD);
-    const [refused] = await writer.write([SAME_SHARD[0]!], { padding: TOO_LARGE });
+    const [rejected] = await writer.write([SAME_SHARD[0]!], { padding: TOO_LARGE });
     for (let round = 0; round < 30; round++) await writer.write(SAME_SHARD);
-    return refused!.eventId;
+    return rejected!.eventId;
   }
 
   it('goes to the dead letters, blocks the later events of its key and no others', async () => {
-    const refused = await writeMixed();
+    const rejected = await writeMixed();
     await worker.relay.runOnce();
     const [first, second] = SAME_SHARD as [string, string];
 
     const [letter, ...others] = await deadLetters.list(10);
     expect(others).toEqual([]);
-    expect(letter).toMatchObject({ eventId: refused, key: first, blocked: 30 });
+    expect(letter).toMatchObject({ eventId: rejected, key: first, blocked: 30 });
     expect(letter?.reason).toMatch(/MESSAGE_TOO_LARGE/);
     expect(await countPending()).toBe(0);
 
@@ -91,11 +91,11 @@ describe('an event that Kafka rejects for good', () => {
   });
 
   it('is redriven before the events that it blocked, in their order', async () => {
-    const refused = await writeMixed();
+    const rejected = await writeMixed();
     await worker.relay.runOnce();
     await raiseLimit();
-    expect(await deadLetters.redrive(refused)).toMatchObject({ eventId: refused, blocked: 30 });
-    expect(await deadLetters.redrive(refused)).toBeUndefined();
+    expect(await deadLetters.redrive(rejected)).toMatchObject({ eventId: rejected, blocked: 30 });
+    expect(await deadLetters.redrive(rejected)).toBeUndefined();
     await writer.write(SAME_SHARD);
     await expect
       .poll(
@@ -103,7 +103,7 @@ describe('an event that Kafka rejects for good', () => {
           await worker.relay.runOnce();
           return { pending: await countPending(), letters: await deadLetters.list(1) };
         },
-        // The broker takes a moment to use its new limit, until then it refuses again.
+        // The broker takes a moment to use its new limit, until then it rejects again.
         { timeout: 10_000 },
       )
       .toEqual({ pending: 0, letters: [] });
@@ -112,20 +112,20 @@ describe('an event that Kafka rejects for good', () => {
   });
 
   it('is rejected again if nothing was put right, and blocks its key again', async () => {
-    const refused = await writeMixed();
+    const rejected = await writeMixed();
     await worker.relay.runOnce();
-    await deadLetters.redrive(refused);
+    await deadLetters.redrive(rejected);
     await worker.relay.runOnce();
-    expect(await deadLetters.list(10)).toMatchObject([{ eventId: refused, blocked: 30 }]);
+    expect(await deadLetters.list(10)).toMatchObject([{ eventId: rejected, blocked: 30 }]);
     expect(await countPending()).toBe(0);
   });
 
   it('is left out after it was discarded, and its key goes on', async () => {
-    const refused = await writeMixed();
+    const rejected = await writeMixed();
     await worker.relay.runOnce();
-    expect(await deadLetters.discard(refused)).toMatchObject({ eventId: refused, blocked: 30 });
+    expect(await deadLetters.discard(rejected)).toMatchObject({ eventId: rejected, blocked: 30 });
     await worker.relay.runOnce();
-    const kept = writer.written.filter(({ eventId }) => eventId !== refused);
+    const kept = writer.written.filter(({ eventId }) => eventId !== rejected);
     expect(byKey(await readTopic(topic, 120))).toEqual(byKey(kept));
   });
 

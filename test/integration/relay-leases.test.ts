@@ -23,7 +23,7 @@ describe('shard leases', () => {
 
   const endLeases = () => database.query("update outbox_shards set leased_until = now() - interval '1 ms'");
 
-  it('are held by one worker at a time and raise the epoch with each claim', async () => {
+  it('are owned by one worker at a time and raise the epoch with each claim', async () => {
     const mine = await leases.claim('one', LONG_MS, 10);
     expect(mine).toHaveLength(10);
     expect(mine.every(({ epoch }) => epoch === 1n)).toBe(true);
@@ -70,10 +70,10 @@ describe('shard leases', () => {
     const [current] = (await leases.claim('new', LONG_MS, SHARDS)).filter((lease) => lease.shard === shard);
 
     expect(await outbox.remove([{ lease: old, positions: [first!.position] }])).toEqual(new Set());
-    expect(await outbox.deadLetter(old, first!, 'refused')).toBe(false);
+    expect(await outbox.deadLetter(old, first!, 'rejected')).toBe(false);
     expect(await outbox.read([{ shard, except: [] }], LIMITS)).toHaveLength(2);
 
-    expect(await outbox.deadLetter(current!, first!, 'refused')).toBe(true);
+    expect(await outbox.deadLetter(current!, first!, 'rejected')).toBe(true);
     await outbox.block(old, [second!]);
     expect(await database.query('select from outbox_blocked')).toHaveLength(0);
     await outbox.block(current!, [second!]);

@@ -40,7 +40,7 @@ describe('what a relay tells about itself', () => {
     await system.database.query(`
       insert into outbox_dead_letters
         (shard, position, id, aggregatetype, aggregateid, type, payload, headers, created_at, reason)
-      values (0, 1, gen_random_uuid(), 'payment', 'acc-blocked', 'payment.authorized.v1', '{}', '{}', now(), 'refused')`);
+      values (0, 1, gen_random_uuid(), 'payment', 'acc-blocked', 'payment.authorized.v1', '{}', '{}', now(), 'rejected')`);
     const open = await system.database.pool.connect();
     await open.query('begin');
     await open.query('select 1');
@@ -64,7 +64,7 @@ describe('what a relay tells about itself', () => {
     );
     expect(await metrics()).toMatchObject({
       payment_ledger_events_missing: 1,
-      payment_ledger_events_invented: 2,
+      payment_ledger_events_orphaned: 2,
       payment_ledger_events_unverifiable: 4,
       payment_ledger_events_audited_to_timestamp_seconds: 0x0199b2a3d400 / 1_000,
     });

@@ -139,14 +139,14 @@ describe('the relay', () => {
     await producer.disconnect();
   });
 
-  it('creates a missing topic with a partition for each shard and refuses one that has another number', async () => {
+  it('creates a missing topic with a partition for each shard and rejects one that has another number', async () => {
     const kafka = testKafka();
     const topic = `payment.events.${crypto.randomUUID()}`;
     await ensureTopic(kafka, { topic, partitions: SHARDS, replicationFactor: 1 });
     await ensureTopic(kafka, { topic, partitions: SHARDS, replicationFactor: 1 });
     const other = await createTopic({}, 3);
-    const refused = ensureTopic(kafka, { topic: other, partitions: SHARDS, replicationFactor: 1 });
-    await expect(refused).rejects.toThrow(TopicMismatchError);
-    await expect(refused).rejects.toThrow(/has 3 partitions but the outbox has 16 shards.*set KAFKA_TOPIC/);
+    const rejected = ensureTopic(kafka, { topic: other, partitions: SHARDS, replicationFactor: 1 });
+    await expect(rejected).rejects.toThrow(TopicMismatchError);
+    await expect(rejected).rejects.toThrow(/has 3 partitions but the outbox has 16 shards.*set KAFKA_TOPIC/);
   });
 });

@@ -69,7 +69,7 @@ describe('in Redis', () => {
     other.disconnect();
   });
 
-  test('a bucket has one key, which goes when it is full again; a refusal writes nothing', async () => {
+  test('a bucket has one key, which goes when it is full again; taking from an empty one writes nothing', async () => {
     const limiter = buckets({ capacity: 2, refillPerSecond: 5 });
     await limiter.take(payer);
     await limiter.take(payer);

@@ -36,7 +36,7 @@ export async function findPgBouncer(): Promise<Installed | string> {
     const libraries = join(folder, 'usr/lib', `${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`);
     return { command: join(folder, 'usr/sbin/pgbouncer'), libraries };
   } catch (error) {
-    return `pgbouncer is not on the path, and Debian's package could not be had: ${error instanceof Error ? error.message : error}`;
+    return `pgbouncer is not on the path, and Debian's package could not be fetched: ${error instanceof Error ? error.message : error}`;
   }
 }
 

@@ -103,7 +103,7 @@ function refuseIfMissing(addresses: Addresses, isCached: (name: string) => boole
   if (missing.some((reason) => reason !== undefined)) throw listed('Not everything that is needed is here:', missing);
 }
 
-/** Fetches what is started here and not in the cache yet. Throws one error for all that could not be had. */
+/** Fetches what is started here and not in the cache yet. Throws one error for all that could not be fetched. */
 async function fetchPrograms(
   addresses: Addresses,
   cache: string,

@@ -19,7 +19,7 @@ export function authorizePayment(
 }
 
 function toResponse(result: AuthorizeResult): AuthorizePaymentResponse {
-  if (result.kind === 'REFUSED') {
+  if (result.kind === 'NOT_STORED') {
     return {
       paymentId: '',
       status: PaymentStatus.PAYMENT_STATUS_DECLINED,

@@ -11,7 +11,7 @@ export interface Account {
   readonly openedAt: Date;
 }
 
-/** What an account holds, in minor units of its currency. */
+/** The balances of an account, in minor units of its currency. */
 export interface Balance {
   readonly accountId: string;
   readonly currency: string;

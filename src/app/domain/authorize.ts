@@ -33,7 +33,7 @@ export type Decision =
   | { readonly decline?: never; readonly payer: Balance; readonly payee: Balance };
 
 /**
- * Decides a screened request against the two balances as they are now; undefined
+ * Decides a prechecked request against the two balances as they are now; undefined
  * is an account that does not exist. Pure: nothing is moved here.
  */
 export function authorize(request: PaymentRequest, payer: Balance | undefined, payee: Balance | undefined): Decision {
@@ -44,7 +44,7 @@ export function authorize(request: PaymentRequest, payer: Balance | undefined, p
     if (account.currency !== request.currency) {
       return decline(
         'CURRENCY_MISMATCH',
-        `Account ${account.accountId} holds ${account.currency}, the payment is in ${request.currency}.`,
+        `Account ${account.accountId} is in ${account.currency}, the payment in ${request.currency}.`,
       );
     }
   }

@@ -1,4 +1,4 @@
-/** Why a payment is refused: the names of PaymentErrorCode without their prefix. */
+/** Why a payment is declined: the names of PaymentErrorCode without their prefix. */
 export type DeclineCode =
   | 'INSUFFICIENT_FUNDS'
   | 'ACCOUNT_NOT_FOUND'

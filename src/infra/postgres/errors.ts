@@ -8,7 +8,7 @@ const LOCK_NOT_AVAILABLE = '55P03';
 const QUERY_CANCELED = '57014';
 /** Class 08 is a broken connection, 57P a server that stops or starts, 25P a session it gave up. */
 const CONNECTION_LOST = /^(08...|57P0[1-5]|25P0[34])$/;
-/** Class 53 is a server that is full, 58 one whose disk fails, 28 one that refuses us; 25006 is read-only: a standby. */
+/** Class 53 is a server that is full, 58 one whose disk fails, 28 one that rejects our login; 25006 is read-only: a standby. */
 const OUT_OF_SERVICE = /^(53...|58...|28...|25006)$/;
 
 /** What a failure of Postgres means to the service; one that is nobody's fault but the code's stays what it is. */

@@ -44,7 +44,7 @@ const authorized: AuthorizeResult = {
 };
 
 let authorize: (request: AuthorizeRequest, abandoned: () => boolean) => Promise<AuthorizeResult>;
-let databaseAway: boolean;
+let databaseUnreachable: boolean;
 let server: Server;
 let health: Health;
 let reflection: Reflection;
@@ -53,11 +53,11 @@ let client: Client;
 
 beforeEach(async () => {
   authorize = async () => authorized;
-  databaseAway = false;
+  databaseUnreachable = false;
   registry = new Registry();
   const log = pino({ level: 'silent' });
   const probe = async () => {
-    if (databaseAway) throw new Error('away');
+    if (databaseUnreachable) throw new Error('unreachable');
   };
   health = new Health({ services: SERVICES, probe, log });
   reflection = new Reflection(log);
@@ -130,9 +130,9 @@ describe('answers', () => {
     expect(seen).toEqual({ ...good, caller: '', traceparent: undefined });
   });
 
-  test('a refusal without an id, with the time to wait', async () => {
+  test('a decline that is not stored has no id, and the time to wait', async () => {
     const decline = { code: 'RATE_LIMITED', message: 'Too many.' } as const;
-    authorize = async () => ({ kind: 'REFUSED', decline, retryAfterMs: 120, at });
+    authorize = async () => ({ kind: 'NOT_STORED', decline, retryAfterMs: 120, at });
     expect(await call()).toEqual({
       paymentId: '',
       status: PaymentStatus.PAYMENT_STATUS_DECLINED,
@@ -280,9 +280,9 @@ describe('health', () => {
     for (const name of SERVICES) expect(await check(name)).toBe('SERVING');
     expect((await failure(check('nope'))).code).toBe(status.NOT_FOUND);
 
-    databaseAway = true;
+    databaseUnreachable = true;
     await expect.poll(() => check(''), { timeout: 3_000 }).toBe('NOT_SERVING');
-    databaseAway = false;
+    databaseUnreachable = false;
     await expect.poll(() => check(''), { timeout: 3_000 }).toBe('SERVING');
   });
 

@@ -26,8 +26,8 @@ const open: OpenAccountRequest = {
   overdraftLimitCents: 0n,
 };
 
-/** The fields that the check refuses, in its order. */
-function refused(check: () => void): string[] {
+/** The fields that the check rejects, in its order. */
+function rejected(check: () => void): string[] {
   try {
     check();
     return [];
@@ -39,7 +39,7 @@ function refused(check: () => void): string[] {
 
 describe('AuthorizePayment', () => {
   const check = (overrides: Partial<AuthorizePaymentRequest>) =>
-    refused(() => checkAuthorizePayment({ ...authorize, ...overrides }));
+    rejected(() => checkAuthorizePayment({ ...authorize, ...overrides }));
 
   test('takes a good request', () => {
     expect(check({})).toEqual([]);
@@ -69,7 +69,7 @@ describe('AuthorizePayment', () => {
     expect(check({ [property]: '🐘'.repeat(max + 1) })).toEqual([field]);
   });
 
-  test.each(['\0', 'a\0b', '\uD800', 'a\uDC00b'])('refuses %j, which Postgres cannot store', (text) => {
+  test.each(['\0', 'a\0b', '\uD800', 'a\uDC00b'])('rejects %j, which Postgres cannot store', (text) => {
     expect(check({ idempotencyKey: text })).toEqual(['idempotency_key']);
     expect(check({ description: text })).toEqual(['description']);
   });
@@ -80,7 +80,7 @@ describe('AuthorizePayment', () => {
   });
 
   test.each(['rub', 'RU', 'RUBL', ' RUB', 'ZZZ', 'XXX', 'XTS', '643', 'constructor'])(
-    'refuses currency %j',
+    'rejects currency %j',
     (currency) => {
       expect(check({ currency })).toEqual(['currency']);
     },
@@ -88,19 +88,19 @@ describe('AuthorizePayment', () => {
 });
 
 describe('OpenAccount', () => {
-  const check = (overrides: Partial<OpenAccountRequest>) => refused(() => checkOpenAccount({ ...open, ...overrides }));
+  const check = (overrides: Partial<OpenAccountRequest>) => rejected(() => checkOpenAccount({ ...open, ...overrides }));
 
   test('takes CUSTOMER with an overdraft and EXTERNAL without', () => {
     expect(check({ overdraftLimitCents: 2n ** 63n - 1n })).toEqual([]);
     expect(check({ type: AccountType.ACCOUNT_TYPE_EXTERNAL })).toEqual([]);
   });
 
-  test('refuses other types, also those that the proto does not know', () => {
+  test('rejects other types, also those that the proto does not know', () => {
     expect(check({ type: AccountType.ACCOUNT_TYPE_UNSPECIFIED })).toEqual(['type']);
     expect(check({ type: 7 as AccountType })).toEqual(['type']);
   });
 
-  test('refuses a negative overdraft, and any for EXTERNAL', () => {
+  test('rejects a negative overdraft, and any for EXTERNAL', () => {
     expect(check({ overdraftLimitCents: -1n })).toEqual(['overdraft_limit_cents']);
     expect(check({ type: AccountType.ACCOUNT_TYPE_EXTERNAL, overdraftLimitCents: 1n })).toEqual([
       'overdraft_limit_cents',
@@ -109,11 +109,11 @@ describe('OpenAccount', () => {
 });
 
 describe('reads', () => {
-  test('refuses an empty or an overlong id', () => {
-    expect(refused(() => checkGetPayment({ paymentId: '' }))).toEqual(['payment_id']);
-    expect(refused(() => checkGetPayment({ paymentId: 'x'.repeat(65) }))).toEqual(['payment_id']);
-    expect(refused(() => checkGetAccountBalance({ accountId: '' }))).toEqual(['account_id']);
-    expect(refused(() => checkGetAccountBalance({ accountId: 'x'.repeat(65) }))).toEqual(['account_id']);
+  test('rejects an empty or an overlong id', () => {
+    expect(rejected(() => checkGetPayment({ paymentId: '' }))).toEqual(['payment_id']);
+    expect(rejected(() => checkGetPayment({ paymentId: 'x'.repeat(65) }))).toEqual(['payment_id']);
+    expect(rejected(() => checkGetAccountBalance({ accountId: '' }))).toEqual(['account_id']);
+    expect(rejected(() => checkGetAccountBalance({ accountId: 'x'.repeat(65) }))).toEqual(['account_id']);
   });
 });
 

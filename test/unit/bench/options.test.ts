@@ -18,7 +18,7 @@ test('names and options are taken', () => {
   expect(parseOptions(['charts'])).toMatchObject({ benches: [], charts: true });
 });
 
-test('what is no option is refused', () => {
+test('what is no option is rejected', () => {
   for (const args of [['reed'], ['--rounds', 'many'], ['--sizes', '1,0'], ['--client', 'curl'], ['--fast']]) {
     expect(() => parseOptions(args)).toThrow();
   }

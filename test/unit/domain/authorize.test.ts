@@ -26,12 +26,12 @@ function balance(accountId: string, overrides: Partial<Balance> = {}): Balance {
 const payer = balance('acc-001');
 const payee = balance('acc-002');
 
-describe('screen', () => {
-  test.each([0n, -1n, INT64_MIN])('refuses an amount of %d', (amountCents) => {
+describe('precheck', () => {
+  test.each([0n, -1n, INT64_MIN])('declines an amount of %d', (amountCents) => {
     expect(precheck({ ...request, amountCents })?.code).toBe('INVALID_AMOUNT');
   });
 
-  test('refuses one account on both sides', () => {
+  test('declines one account on both sides', () => {
     expect(precheck({ ...request, payeeAccountId: 'acc-001' })?.code).toBe('SAME_ACCOUNT');
   });
 
@@ -67,7 +67,7 @@ describe('authorize', () => {
   test.each([
     ['payer', balance('acc-001', { currency: 'USD' }), payee],
     ['payee', payer, balance('acc-002', { currency: 'USD' })],
-  ])('declines when the %s holds another currency', (_side, one, other) => {
+  ])('declines when the %s is in another currency', (_side, one, other) => {
     expect(authorize(request, one, other).decline?.code).toBe('CURRENCY_MISMATCH');
   });
 

@@ -20,7 +20,7 @@ describe('LocalTokenBuckets', () => {
     expect(buckets.take('p', 334_000)).toBe(0);
   });
 
-  test('never holds more than its capacity', () => {
+  test('never has more than its capacity', () => {
     const buckets = new LocalTokenBuckets({ capacity: 2, refillPerSecond: 1_000_000 });
     buckets.take('p', 0);
     const inTenYears = 10 * 365 * 86_400 * SECOND_US;
@@ -45,7 +45,7 @@ describe('LocalTokenBuckets', () => {
     expect(buckets.take('p', 0)).toBe(1_000);
   });
 
-  test('forgets the payer that was away longest when it has too many', () => {
+  test('forgets the payer that was idle longest when it has too many', () => {
     const buckets = new LocalTokenBuckets({ capacity: 2, refillPerSecond: 1 }, 2);
     buckets.take('p', 0);
     buckets.take('q', 0);

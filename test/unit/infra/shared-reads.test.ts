@@ -45,7 +45,7 @@ test('those who come while both slots are busy wait for the next, and are never 
   expect(await Promise.all([second, third, fourth])).toEqual([1, 1, undefined]);
 });
 
-test('a statement holds a limited number of keys', async () => {
+test('a statement has a limited number of keys', async () => {
   const { reads, shared } = gatedTable({});
   const all = Promise.all(Array.from({ length: 300 }, (_, n) => shared(String(n))));
   await turn();

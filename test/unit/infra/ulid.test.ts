@@ -14,7 +14,7 @@ describe('ulidToUuid and uuidToUlid', () => {
     expect(ulidToUuid(id)).toBe(ulidToUUID(id).toLowerCase());
   });
 
-  it('refuse what is not one', () => {
+  it('reject what is not one', () => {
     for (const text of ['', 'x', '81ARZ3NDEKTSV4RRFFQ69G5FAV', '01ARZ3NDEKTSV4RRFFQ69G5FAU', `${ulid()}0`]) {
       expect(() => ulidToUuid(text)).toThrow('Not a ULID');
       expect(() => uuidToUlid(text)).toThrow('Not a uuid');

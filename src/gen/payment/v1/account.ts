@@ -75,7 +75,7 @@ export function accountTypeToJSON(object: AccountType): string {
 export interface OpenAccountRequest {
   /** Chosen by the caller, 1 to 64 characters, such as acc-001. */
   accountId: string;
-  /** ISO 4217 code in capitals; an account holds one currency for ever. */
+  /** ISO 4217 code in capitals; an account keeps its currency for ever. */
   currency: string;
   type: AccountType;
   /**

@@ -233,8 +233,8 @@ export interface GetAccountBalanceResponse {
   /** What the account holds; below zero when it uses its overdraft. */
   availableBalanceCents: bigint;
   /**
-   * Amounts held but not yet posted. A payment posts when it is authorized, so
-   * nothing is held today.
+   * Amounts on hold and not yet posted. A payment posts when it is authorized, so
+   * nothing is on hold today.
    */
   pendingBalanceCents: bigint;
   currency: string;
@@ -244,7 +244,7 @@ export interface PaymentError {
   code: PaymentErrorCode;
   /** For people; do not parse. */
   message: string;
-  /** With RATE_LIMITED: how long until the bucket holds a token again. */
+  /** With RATE_LIMITED: how long until the bucket has a token again. */
   retryAfterMs: bigint;
 }
 
@@ -1292,11 +1292,10 @@ export const PaymentError: MessageFns<PaymentError> = {
  * yen). Times are RFC 3339 in UTC with milliseconds. A payment id is a ULID:
  * 26 characters whose order is the order of creation.
  *
- * A refusal that belongs to the business (no funds, no such account, too many
- * requests) is an OK answer with status DECLINED and an error that says why. A
- * call that could not be understood or served ends with a gRPC status instead,
- * and carries google.rpc details: BadRequest, ErrorInfo, RetryInfo or
- * ResourceInfo.
+ * A payment that is declined (no funds, no such account, too many requests) is
+ * an OK answer with status DECLINED and an error that says why. A call that
+ * could not be understood or served ends with a gRPC status instead, and
+ * carries google.rpc details: BadRequest, ErrorInfo, RetryInfo or ResourceInfo.
  */
 export type PaymentServiceService = typeof PaymentServiceService;
 export const PaymentServiceService = {

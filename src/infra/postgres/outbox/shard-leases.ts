@@ -72,8 +72,8 @@ async function claim(pool: pg.Pool, workerId: string, leaseMs: number, count: nu
   return rows;
 }
 
-// The epoch is raised here too, so that a write which comes late is refused even
-// before somebody claims the shard.
+// The epoch is raised here too, so that a write which comes late is rejected even
+// before another worker claims the shard.
 const RELEASE = `
   update outbox_shards shards
   set owner = null, epoch = shards.epoch + 1, leased_until = '-infinity'

@@ -23,14 +23,14 @@ const insert = prepared(
    on conflict do nothing`,
 );
 
-type HolderRow = PaymentRow & { caller: string; key: string; held_by: string; payment_id: string | null };
+type HolderRow = PaymentRow & { caller: string; key: string; taken_by: string; payment_id: string | null };
 
 const select = prepared<HolderRow>(
   'find_key_holders',
-  `select held.caller, held.key, held.payment_id as held_by, ${PAYMENT_COLUMNS}
+  `select taken.caller, taken.key, taken.payment_id as taken_by, ${PAYMENT_COLUMNS}
    from unnest($1::text[], $2::text[]) as wanted (caller, key)
-   join idempotency_keys held using (caller, key)
-   left join payments on payments.payment_id = held.payment_id`,
+   join idempotency_keys taken using (caller, key)
+   left join payments on payments.payment_id = taken.payment_id`,
 );
 
 /** See LedgerTransaction.claimKeys. */
@@ -60,7 +60,7 @@ export async function findKeyHolders(
   return new Map(
     rows.map((row) => [
       keyOf({ caller: row.caller, idempotencyKey: row.key }),
-      { paymentId: uuidToUlid(row.held_by), payment: row.payment_id === null ? undefined : toPayment(row) },
+      { paymentId: uuidToUlid(row.taken_by), payment: row.payment_id === null ? undefined : toPayment(row) },
     ]),
   );
 }

@@ -38,7 +38,7 @@ export function toPayment(row: PaymentRow): Payment {
     currency: row.currency,
     description: row.description,
     createdAt: row.created_at,
-    // A CHECK holds these columns to their status.
+    // A CHECK sees to it that these columns fit the status.
     verdict:
       row.status === 'AUTHORIZED'
         ? { status: 'AUTHORIZED', payerVersion: row.payer_version!, payeeVersion: row.payee_version! }
