@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { handleEvent } from '../../examples/consumer/account-views.ts';
 import { type AccountState, PaymentAuthorized } from '../../src/gen/payment/v1/events.ts';
 import { consumeEvents, type ReceivedEvent } from '../../tools/events.ts';
@@ -46,7 +46,7 @@ describe('the example consumer', () => {
 
   const missing = () => system.database.query('select account_id, version from missing_versions');
 
-  it('has every balance right after repeats, and in whatever order the partitions came', async () => {
+  test('has every balance right after repeats, and in whatever order the partitions came', async () => {
     const [partition] = received.map((event) => event.partition);
     const late = received.filter((event) => event.partition === partition);
     const early = received.filter((event) => event.partition !== partition);
@@ -62,7 +62,7 @@ describe('the example consumer', () => {
     expect(await missing()).toEqual([]);
   });
 
-  it('notices an event that never came', async () => {
+  test('notices an event that never came', async () => {
     await system.database.query('truncate seen_events, account_views, missing_versions');
     // As they were paid, so that neither account is seen for the first time after the loss.
     const inTime = received.toSorted((one, other) => (one.eventId < other.eventId ? -1 : 1));

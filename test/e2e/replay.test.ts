@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { replay } from '../../src/app/replay.ts';
 import { postgresPaymentHistory, postgresReplayOutbox } from '../../src/infra/postgres/outbox/replay.ts';
 import { consumeEvents, type EventConsumer } from '../../tools/events.ts';
@@ -42,7 +42,7 @@ describe('replaying events from the ledger', () => {
       () => undefined,
     );
 
-  it('repeats a time range, each event as it was but for its mark', async () => {
+  test('repeats a time range, each event as it was but for its mark', async () => {
     const originals = consumer.events.slice(0, 10);
     expect(await run({ kind: 'TIME', from: since, to: new Date(Date.now() + 1_000) })).toBe(10);
     await consumer.until((events) => events.length === 20);
@@ -54,7 +54,7 @@ describe('replaying events from the ledger', () => {
     expect(await run({ kind: 'TIME', from: new Date(0), to: since })).toBe(0);
   });
 
-  it('repeats what moved an account, in the order it did', async () => {
+  test('repeats what moved an account, in the order it did', async () => {
     const before = consumer.events.length;
     expect(await run({ kind: 'ACCOUNT', accountId: 'acc-a' })).toBe(6);
     await consumer.until((events) => events.length === before + 6);

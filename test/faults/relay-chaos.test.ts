@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { consumeEvents } from '../../tools/events.ts';
 import { type Stack, startStack } from '../../tools/stack/stack.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
@@ -35,7 +35,7 @@ describe('workers and broker that come and go', () => {
     await rm(dataDir, { recursive: true, force: true });
   });
 
-  it.each(SEEDS)(
+  test.each(SEEDS)(
     'lose nothing, orphan nothing and keep the order of each key (seed %i)',
     async (seed) => {
       const database = await createDatabase();

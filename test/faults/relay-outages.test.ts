@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { migrate } from '../../src/cli/migrate.ts';
 import { createPool } from '../../src/infra/postgres/pool.ts';
 import { consumeEvents } from '../../tools/events.ts';
@@ -77,7 +77,7 @@ describe('a relay whose servers stop', () => {
     expect(disorder(consumer.events)).toEqual([]);
   }
 
-  it(
+  test(
     'goes on by itself, under traffic, when Kafka is back after longer than its producer bears',
     async () => {
       relay = await startRelay(env);
@@ -109,7 +109,7 @@ describe('a relay whose servers stop', () => {
     OUTAGE_MS + 120_000,
   );
 
-  it('starts before Kafka and waits for it', async () => {
+  test('starts before Kafka and waits for it', async () => {
     await stack.kafka.stop();
     const started = startRelay(env);
     await write(5);
@@ -119,7 +119,7 @@ describe('a relay whose servers stop', () => {
     await everythingArrived();
   });
 
-  it('goes on by itself when Postgres is back', async () => {
+  test('goes on by itself when Postgres is back', async () => {
     relay = await startRelay(env);
     await write(20);
     await stack.postgres.kill();
@@ -130,7 +130,7 @@ describe('a relay whose servers stop', () => {
     expect(relay.child.exitCode).toBeNull();
   });
 
-  it('needs Redis for nothing but speed', async () => {
+  test('needs Redis for nothing but speed', async () => {
     relay = await startRelay(env);
     await stack.redis.kill();
     await write(20);
@@ -142,7 +142,7 @@ describe('a relay whose servers stop', () => {
     expect(await relay.stop()).toBe(0);
   });
 
-  it('stops in good order while Kafka is unreachable, within its grace', async () => {
+  test('stops in good order while Kafka is unreachable, within its grace', async () => {
     relay = await startRelay({ ...env, SHUTDOWN_GRACE_MS: '3000' });
     await write(5);
     await stack.kafka.kill();

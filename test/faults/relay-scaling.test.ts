@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { consumeEvents } from '../../tools/events.ts';
 import { disorder } from '../support/order.ts';
 import { byKey, OutboxWriter, SHARDS } from '../support/relay.ts';
@@ -29,7 +29,7 @@ describe('relay workers as processes', () => {
     return performance.now() - since;
   }
 
-  it('hand over within a second of SIGTERM', async () => {
+  test('hand over within a second of SIGTERM', async () => {
     const [leaving] = [await start(), await start()];
     await untilShares([8, 8], 5_000);
     const exited = leaving!.stop('SIGTERM');
@@ -39,7 +39,7 @@ describe('relay workers as processes', () => {
     expect(tookMs).toBeLessThan(1_000);
   });
 
-  it('take over from a killed one within the lease and two seconds', async () => {
+  test('take over from a killed one within the lease and two seconds', async () => {
     const [killed] = [await start(), await start()];
     await untilShares([8, 8], 5_000);
     await killed!.stop('SIGKILL');
@@ -48,7 +48,7 @@ describe('relay workers as processes', () => {
     expect(tookMs).toBeLessThan(LEASE_MS + 2_000);
   });
 
-  it('scale from 1 to 8 to 2 under traffic without an error, a gap or a repeat', async () => {
+  test('scale from 1 to 8 to 2 under traffic without an error, a gap or a repeat', async () => {
     const writer = new OutboxWriter(system.database);
     const keys = Array.from({ length: 100 }, (_, index) => `acc-${index}`);
     // With the default lease: eight processes that start at once on a small machine may keep each other waiting.

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { ulid, ulidToUUID } from 'ulid';
-import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { shardOf } from '../../src/app/domain/shard.ts';
 import { auditEvents } from '../../src/app/reconciliation/audit-events.ts';
 import { AUDIT_LIMITS, type AuditReport, auditLately } from '../../src/app/reconciliation/audit-lately.ts';
@@ -101,7 +101,7 @@ describe('an audit of events', () => {
     });
   }
 
-  it('finds the event of every payment, repeats and all, and leaves no consumer group behind', async () => {
+  test('finds the event of every payment, repeats and all, and leaves no consumer group behind', async () => {
     const [first] = await pay(KEYS);
     await send();
     await sendAgain(first!);
@@ -112,7 +112,7 @@ describe('an audit of events', () => {
     expect(groups.filter(({ groupId }) => groupId.includes(topic))).toEqual([]);
   });
 
-  it('names a payment whose event was deleted without being sent, each time, until it is sent', async () => {
+  test('names a payment whose event was deleted without being sent, each time, until it is sent', async () => {
     const payments = await pay(KEYS);
     const lost = payments[7]!;
     await lose(lost);
@@ -129,7 +129,7 @@ describe('an audit of events', () => {
     expect(await sampleAudits(database.application)).toMatchObject({ missing: 0 });
   });
 
-  it('raises no alarm for events that wait, are held, are dead letters or were discarded', async () => {
+  test('raises no alarm for events that wait, are held, are dead letters or were discarded', async () => {
     const [dead] = await pay(['acc-1'], { padding: TOO_LARGE });
     const [discarded] = await pay(['acc-2'], { padding: TOO_LARGE });
     await pay(['acc-1', 'acc-3']);
@@ -148,7 +148,7 @@ describe('an audit of events', () => {
     expect(await audit()).toEqual({ ...WELL, paymentsAudited: 0 });
   });
 
-  it('notices when an event that waited before is lost', async () => {
+  test('notices when an event that waited before is lost', async () => {
     const [lost] = await pay(KEYS);
     expect(await audit()).toEqual({ ...WELL, paymentsAudited: 30, waiting: 30 });
     await lose(lost!);
@@ -156,7 +156,7 @@ describe('an audit of events', () => {
     expect(await audit()).toEqual({ ...WELL, paymentsAudited: 0, missing: 1, missingIds: [lost!.eventId] });
   });
 
-  it('goes page by page and, stopped half-way, goes on where it was', async () => {
+  test('goes page by page and, stopped half-way, goes on where it was', async () => {
     const payments = [...(await pay(KEYS)), ...(await pay(KEYS)), ...(await pay(KEYS))];
     const lost = [payments[5]!, payments[44]!, payments[89]!];
     for (const event of lost) await lose(event);
@@ -176,7 +176,7 @@ describe('an audit of events', () => {
     });
   });
 
-  it('reports records that belong to no payment', async () => {
+  test('reports records that belong to no payment', async () => {
     await pay(KEYS);
     await send();
     const nobody = ulid(Date.now() - 1_000);
@@ -198,7 +198,7 @@ describe('an audit of events', () => {
     expect(await sampleAudits(database.application)).toMatchObject({ orphaned: 4 });
   });
 
-  it('reports records that are not what their payment calls for, and misses the event', async () => {
+  test('reports records that are not what their payment calls for, and misses the event', async () => {
     const [wrong] = await pay(['acc-1', 'acc-2']);
     await lose(wrong!);
     await send();
@@ -221,7 +221,7 @@ describe('an audit of events', () => {
       expect(orphaned).toContainEqual(expect.stringContaining(what));
   });
 
-  it('does not blame a topic that was made after the payments', async () => {
+  test('does not blame a topic that was made after the payments', async () => {
     const old = ulid(Date.now() - 2 * 3_600_000);
     await database.query(
       `insert into payments
@@ -238,14 +238,14 @@ describe('an audit of events', () => {
     expect(await audit({ pageSize: 10 })).toMatchObject({ missing: 0, unverifiable: 0, paymentsAudited: 30 });
   });
 
-  it('waits while more events than it can compare with are in the outbox', async () => {
+  test('waits while more events than it can compare with are in the outbox', async () => {
     await pay(KEYS);
     expect(await audit({ mostWaiting: 10 })).toMatchObject({ paymentsAudited: 0 });
     await send();
     expect(await audit({ mostWaiting: 10 })).toEqual({ ...WELL, paymentsAudited: 30 });
   });
 
-  it('does not blame what retention has removed', async () => {
+  test('does not blame what retention has removed', async () => {
     const key = 'acc-1';
     for (let round = 0; round < 10; round++) await pay([key]);
     await send();
@@ -260,7 +260,7 @@ describe('an audit of events', () => {
     expect(await audit()).toMatchObject({ missing: 1 });
   });
 
-  it('knows what is lost in a partition of which retention has only removed what was audited', async () => {
+  test('knows what is lost in a partition of which retention has only removed what was audited', async () => {
     const key = 'acc-1';
     await pay([key, key, key]);
     await send();
@@ -281,7 +281,7 @@ describe('an audit of events', () => {
     });
   }
 
-  it('does not blame another topic for what went to the first', async () => {
+  test('does not blame another topic for what went to the first', async () => {
     await pay(KEYS);
     await send();
     await audit();
@@ -291,7 +291,7 @@ describe('an audit of events', () => {
     expect(await audit({}, other)).toEqual({ ...WELL, paymentsAudited: 30, unverifiable: 30 });
   });
 
-  it('counts once when two start from the same place', async () => {
+  test('counts once when two start from the same place', async () => {
     await pay(KEYS);
     await send();
     const outcomes = await Promise.allSettled([audit(), audit()]);
@@ -303,7 +303,7 @@ describe('an audit of events', () => {
     expect(counted.length).toBeGreaterThanOrEqual(1);
   });
 
-  it('refuses audits that went beyond the present, says so, and does their work again', async () => {
+  test('refuses audits that went beyond the present, says so, and does their work again', async () => {
     const payments = await pay(KEYS);
     await lose(payments[7]!);
     await send();
@@ -317,7 +317,7 @@ describe('an audit of events', () => {
     expect(await audit()).toEqual({ ...found, paymentsAudited: 0 });
   });
 
-  it('stops when it is told to', async () => {
+  test('stops when it is told to', async () => {
     await pay(KEYS);
     await send();
     const records = postgresAuditRecords(database.application);
@@ -329,7 +329,7 @@ describe('an audit of events', () => {
     expect(await records.last()).toBeUndefined();
   });
 
-  it('runs by hand and tells by its exit code', async () => {
+  test('runs by hand and tells by its exit code', async () => {
     await pay(KEYS);
     await send();
     expect(byHand()).toMatchObject({ status: 0, stdout: expect.stringContaining('every payment has its event') });
@@ -353,7 +353,7 @@ describe('an audit of events', () => {
 });
 
 describe('a relay', () => {
-  it('audits by itself, and tells of a payment that has no event', async () => {
+  test('audits by itself, and tells of a payment that has no event', async () => {
     const system = await createSystem();
     // Jobs of its own, which no other test's relay does.
     const redisUrl = new URL(inject('redisUrl'));

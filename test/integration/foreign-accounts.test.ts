@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { rejectForeignAccounts, START_ACCOUNTS } from '../../tools/foreign-accounts.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 
@@ -11,7 +11,7 @@ afterAll(() => database.close());
 const open = (accountId: string) =>
   database.query(`insert into accounts values ($1, 'RUB', 'CUSTOMER', 0, now())`, [accountId]);
 
-it('starts in a database whose accounts are its own, and in no other unless told to', async () => {
+test('starts in a database whose accounts are its own, and in no other unless told to', async () => {
   await rejectForeignAccounts(database.url, {});
   for (const account of START_ACCOUNTS.customers) await open(account);
   await rejectForeignAccounts(database.url, {});

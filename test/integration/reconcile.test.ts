@@ -1,5 +1,5 @@
 import { ulid, ulidToUUID } from 'ulid';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { paymentAuthorized } from '../../src/app/domain/event.ts';
 import { type Books, type BooksProgress, reconcile } from '../../src/app/reconciliation/books.ts';
 import { reconcileRecent, reconcileWhole } from '../../src/app/reconciliation/reconcile-lately.ts';
@@ -94,12 +94,12 @@ describe('reconciling the books', () => {
   /** One range each time. */
   const one = { rangeSize: 3, stopAfterMs: 0 };
 
-  it('finds nothing in books that balance', async () => {
+  test('finds nothing in books that balance', async () => {
     expect(await reconcile(books)).toMatchObject({ problems: [], paymentsExamined: 4 });
     expect(await books.sumCurrencies(2)).toEqual([{ currency: 'RUB', sumCents: 0n }]);
   });
 
-  it('finds nothing wrong with events that are blocked or dead letters', async () => {
+  test('finds nothing wrong with events that are blocked or dead letters', async () => {
     await database.query(`
       insert into outbox_blocked select * from outbox where aggregateid = 'bank';
       insert into outbox_dead_letters (shard, position, id, aggregatetype, aggregateid, type, payload, headers, created_at, reason)
@@ -114,7 +114,7 @@ describe('reconciling the books', () => {
     select shard, position, id, aggregatetype, aggregateid, type, payload || '${change}', headers, created_at ${columns}
     from outbox where aggregateid = 'alice'`;
 
-  it.each([
+  test.each([
     [
       'a balance changed',
       "update account_balances set available_cents = available_cents + 1 where account_id = 'bob'",
@@ -221,7 +221,7 @@ describe('reconciling the books', () => {
     expect(problems).toContainEqual(expect.stringMatching(problem));
   });
 
-  it.each([1, 2, 3, 7, 1_000])('finds damage at every edge of ranges of %i', async (rangeSize) => {
+  test.each([1, 2, 3, 7, 1_000])('finds damage at every edge of ranges of %i', async (rangeSize) => {
     await payOften(20);
     expect(await reconcile(books, undefined, rangeSize)).toMatchObject({ problems: [], paymentsExamined: 24 });
     await corrupt('update ledger_entries set amount_cents = amount_cents + 1');
@@ -230,7 +230,7 @@ describe('reconciling the books', () => {
     expect(payments).toHaveLength(rangeSize === 1_000 ? 5 : rangeSize === 7 ? 18 : 24);
   });
 
-  it('goes on where an interrupted examination of the whole books ended', async () => {
+  test('goes on where an interrupted examination of the whole books ended', async () => {
     await payOften(20);
     const history = postgresReconciliationHistory(database.application);
     const examined: (number | string)[] = [];
@@ -248,7 +248,7 @@ describe('reconciling the books', () => {
     expect(await reconcileWhole(books, history, signal, one)).toMatchObject({ paymentsExamined: 0, finished: true });
   });
 
-  it('raises no alarm at payments made between two ranges', async () => {
+  test('raises no alarm at payments made between two ranges', async () => {
     await payOften(6);
     const made: BooksProgress[] = [];
     const busy: Books = {
@@ -264,7 +264,7 @@ describe('reconciling the books', () => {
     expect(made.length).toBeGreaterThan(10);
   });
 
-  it('lets only one of two workers go on with a range', async () => {
+  test('lets only one of two workers go on with a range', async () => {
     const history = postgresReconciliationHistory(database.application);
     await reconcileWhole(books, history, signal, one);
     const current = (await history.latest(true))!;
@@ -274,7 +274,7 @@ describe('reconciling the books', () => {
     );
   });
 
-  it('examines what is recent while the whole is unfinished, again from there until a problem is gone', async () => {
+  test('examines what is recent while the whole is unfinished, again from there until a problem is gone', async () => {
     const history = postgresReconciliationHistory(database.application);
     await reconcileWhole(books, history, signal, one);
     expect(await reconcileRecent(books, history, signal)).toMatchObject({ paymentsExamined: 2, finished: true });
@@ -287,7 +287,7 @@ describe('reconciling the books', () => {
     expect(await history.last()).toMatchObject({ problems: 0 });
   });
 
-  it('examines the whole books once a day, and at once again after a problem', async () => {
+  test('examines the whole books once a day, and at once again after a problem', async () => {
     const history = postgresReconciliationHistory(database.application);
     expect(await reconcileWhole(books, history, signal)).toMatchObject({ paymentsExamined: 4 });
     expect(await reconcileWhole(books, history, signal)).toMatchObject({ paymentsExamined: 0 });
@@ -297,7 +297,7 @@ describe('reconciling the books', () => {
     expect(await reconcileWhole(books, history, signal)).toMatchObject({ paymentsExamined: 4 });
   });
 
-  it('ignores reconciliations from the future, and says so', async () => {
+  test('ignores reconciliations from the future, and says so', async () => {
     const history = postgresReconciliationHistory(database.application);
     await reconcileWhole(books, history, signal);
     await reconcileRecent(books, history, signal);

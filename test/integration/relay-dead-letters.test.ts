@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { shardOf } from '../../src/app/domain/shard.ts';
 import { withAdmin } from '../../src/infra/kafka/client.ts';
 import { postgresDeadLetters } from '../../src/infra/postgres/outbox/dead-letters.ts';
@@ -68,7 +68,7 @@ describe('an event that Kafka rejects for good', () => {
     return rejected!.eventId;
   }
 
-  it('goes to the dead letters, blocks the later events of its key and no others', async () => {
+  test('goes to the dead letters, blocks the later events of its key and no others', async () => {
     const rejected = await writeMixed();
     await worker.relay.runOnce();
     const [first, second] = SAME_SHARD as [string, string];
@@ -90,7 +90,7 @@ describe('an event that Kafka rejects for good', () => {
     expect(received[first]).toEqual(byKey(writer.written)[first]!.slice(0, 30));
   });
 
-  it('is redriven before the events that it blocked, in their order', async () => {
+  test('is redriven before the events that it blocked, in their order', async () => {
     const rejected = await writeMixed();
     await worker.relay.runOnce();
     await raiseLimit();
@@ -111,7 +111,7 @@ describe('an event that Kafka rejects for good', () => {
     expect(await countHeld()).toBe(0);
   });
 
-  it('is rejected again if nothing was put right, and blocks its key again', async () => {
+  test('is rejected again if nothing was put right, and blocks its key again', async () => {
     const rejected = await writeMixed();
     await worker.relay.runOnce();
     await deadLetters.redrive(rejected);
@@ -120,7 +120,7 @@ describe('an event that Kafka rejects for good', () => {
     expect(await countPending()).toBe(0);
   });
 
-  it('is left out after it was discarded, and its key goes on', async () => {
+  test('is left out after it was discarded, and its key goes on', async () => {
     const rejected = await writeMixed();
     await worker.relay.runOnce();
     expect(await deadLetters.discard(rejected)).toMatchObject({ eventId: rejected, blocked: 30 });
@@ -129,7 +129,7 @@ describe('an event that Kafka rejects for good', () => {
     expect(byKey(await readTopic(topic, 120))).toEqual(byKey(kept));
   });
 
-  it('is told from a batch that is too large only as a whole', async () => {
+  test('is told from a batch that is too large only as a whole', async () => {
     // Each is below the topic's limit, all together are far above it.
     for (let round = 0; round < 40; round++) await writer.write(SAME_SHARD, { padding: 1_000 });
     await worker.relay.runOnce();
@@ -137,7 +137,7 @@ describe('an event that Kafka rejects for good', () => {
     expect(byKey(await readTopic(topic, 80))).toEqual(byKey(writer.written));
   });
 
-  it('keeps the order while it is redriven and discarded under traffic', async () => {
+  test('keeps the order while it is redriven and discarded under traffic', async () => {
     worker.relay.start();
     const [first] = SAME_SHARD as [string];
     const discarded = new Set<string>();

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import kafkajs, { CompressionTypes, type Message } from 'kafkajs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { cloudEvent } from '../../src/infra/kafka/cloud-event.ts';
 import { sendEncoded } from '../../src/infra/kafka/encoded-batch.ts';
 import { encodeRecords, type KafkaRecord } from '../../src/infra/kafka/records.ts';
@@ -79,7 +79,7 @@ async function read(topic: string, count: number) {
 describe('what the relay sends', () => {
   // The registry of codecs is kafkajs' own and shared, so a codec can also listen.
   const LISTENING = 16 | CompressionTypes.GZIP;
-  it.each(Object.entries(BATCHES))('is what kafkajs makes of it: %s', async (_, events) => {
+  test.each(Object.entries(BATCHES))('is what kafkajs makes of it: %s', async (_, events) => {
     const [ours, theirs] = [await createTopic(), await createTopic()];
     const handed: Buffer[] = [];
     codecs[LISTENING] = () => ({
@@ -121,7 +121,7 @@ describe('a batch that is encoded here', () => {
   const records: readonly KafkaRecord[] = many(3).map(cloudEvent);
   const standInsOf = (messages: readonly Message[]) => encodeRecords(messages as unknown as readonly KafkaRecord[]);
 
-  it('is not sent if kafkajs hands over anything but its stand-ins', async () => {
+  test('is not sent if kafkajs hands over anything but its stand-ins', async () => {
     const changes: readonly ((buffer: Buffer) => Buffer)[] = [
       (buffer) => buffer.subarray(1),
       (buffer) => Buffer.concat([buffer, Buffer.alloc(1)]),
@@ -137,11 +137,11 @@ describe('a batch that is encoded here', () => {
     }
   });
 
-  it('does not count as sent if kafkajs never asked for it', async () => {
+  test('does not count as sent if kafkajs never asked for it', async () => {
     await expect(sendEncoded(0, records, async () => 'sent')).rejects.toThrow('Bug! kafkajs');
   });
 
-  it('is known by its stand-ins among others that are being sent, and only while it is', async () => {
+  test('is known by its stand-ins among others that are being sent, and only while it is', async () => {
     const kept: Buffer[] = [];
     const send = (some: readonly KafkaRecord[]) =>
       sendEncoded(0, some, async ({ messages, compression }) => {

@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { expireKeys } from '../../src/app/reconciliation/expire-keys.ts';
 import { postgresIdempotencyKeys } from '../../src/infra/postgres/reconciliation/idempotency-keys.ts';
 import { connectRedisForJobs } from '../../src/infra/redis/connection.ts';
@@ -35,14 +35,14 @@ describe('housekeeping', () => {
     redis.disconnect();
   });
 
-  it('does each job once in its time however many workers are up, and however often they schedule it', async () => {
+  test('does each job once in its time however many workers are up, and however often they schedule it', async () => {
     for (const worker of workers) worker.start();
     await new Promise((resume) => setTimeout(resume, 10 * EVERY_MS));
     expect(runs.length).toBeGreaterThanOrEqual(7);
     expect(runs.length).toBeLessThanOrEqual(11);
   });
 
-  it('goes on after Redis has lost everything', async () => {
+  test('goes on after Redis has lost everything', async () => {
     for (const worker of workers) worker.start();
     await expect.poll(() => runs.length, { timeout: 5_000 }).toBeGreaterThanOrEqual(2);
     await redis.flushdb();
@@ -50,7 +50,7 @@ describe('housekeeping', () => {
     await expect.poll(() => runs.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(before + 3);
   });
 
-  it('gives up a job that is being done when it stops', async () => {
+  test('gives up a job that is being done when it stops', async () => {
     const begun = Promise.withResolvers<AbortSignal>();
     const endless = {
       name: 'endless',
@@ -70,7 +70,7 @@ describe('housekeeping', () => {
 });
 
 describe('expiring idempotency keys', () => {
-  it('forgets those past the retention and no others', async () => {
+  test('forgets those past the retention and no others', async () => {
     const database = await createDatabase();
     await database.query(
       `insert into idempotency_keys (caller, key, payment_id, created_at)
@@ -83,7 +83,7 @@ describe('expiring idempotency keys', () => {
     await database.close();
   });
 
-  it('goes by the index to those pages that may have old keys', async () => {
+  test('goes by the index to those pages that may have old keys', async () => {
     const database = await createDatabase();
     await database.query(
       `insert into idempotency_keys (caller, key, payment_id, created_at)

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { shardOf } from '../../src/app/domain/shard.ts';
 import { postgresOutbox } from '../../src/infra/postgres/outbox/outbox.ts';
 import { postgresShardLeases } from '../../src/infra/postgres/outbox/shard-leases.ts';
@@ -23,7 +23,7 @@ describe('shard leases', () => {
 
   const endLeases = () => database.query("update outbox_shards set leased_until = now() - interval '1 ms'");
 
-  it('are owned by one worker at a time and raise the epoch with each claim', async () => {
+  test('are owned by one worker at a time and raise the epoch with each claim', async () => {
     const mine = await leases.claim('one', LONG_MS, 10);
     expect(mine).toHaveLength(10);
     expect(mine.every(({ epoch }) => epoch === 1n)).toBe(true);
@@ -36,7 +36,7 @@ describe('shard leases', () => {
     expect((await leases.renew('one', LONG_MS)).owned).toEqual([]);
   });
 
-  it('are claimed by one of many that want them at the same moment', async () => {
+  test('are claimed by one of many that want them at the same moment', async () => {
     const claims = await Promise.all(
       Array.from({ length: 8 }, (_, index) => leases.claim(`worker-${index}`, LONG_MS, SHARDS)),
     );
@@ -44,14 +44,14 @@ describe('shard leases', () => {
     expect(new Set(claims.flat().map(({ shard }) => shard)).size).toBe(SHARDS);
   });
 
-  it('go on when a renewal comes late but nobody has claimed them', async () => {
+  test('go on when a renewal comes late but nobody has claimed them', async () => {
     const mine = await leases.claim('one', LONG_MS, SHARDS);
     await endLeases();
     expect((await leases.renew('one', LONG_MS)).owned).toEqual(mine);
     expect(await leases.claim('two', LONG_MS, SHARDS)).toEqual([]);
   });
 
-  it('count workers that own nothing, and not those that have gone', async () => {
+  test('count workers that own nothing, and not those that have gone', async () => {
     await leases.renew('b', LONG_MS);
     await leases.renew('a', LONG_MS);
     expect((await leases.renew('c', LONG_MS)).workers).toEqual(['a', 'b', 'c']);
@@ -60,7 +60,7 @@ describe('shard leases', () => {
     expect((await leases.renew('c', LONG_MS)).workers).toEqual(['c']);
   });
 
-  it('fence every write of a worker that was replaced', async () => {
+  test('fence every write of a worker that was replaced', async () => {
     const writer = new OutboxWriter(database);
     await writer.write(['acc-1', 'acc-1']);
     const shard = shardOf('acc-1', SHARDS);
@@ -83,7 +83,7 @@ describe('shard leases', () => {
     expect((await leases.renew('new', LONG_MS)).owned).toContainEqual(current);
   });
 
-  it('are shared evenly, whatever the number of workers', () => {
+  test('are shared evenly, whatever the number of workers', () => {
     for (let count = 1; count <= SHARDS + 2; count++) {
       const workers = Array.from({ length: count }, (_, index) => `worker-${index}`);
       const shares = workers.map((worker) => fairShare({ shards: SHARDS, workers }, worker));
@@ -92,7 +92,7 @@ describe('shard leases', () => {
     }
   });
 
-  it('rebalance by polling alone when workers join', async () => {
+  test('rebalance by polling alone when workers join', async () => {
     const topic = await createTopic();
     const one = createRelay(database, topic);
     const two = createRelay(database, topic);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { OutboxWriter } from '../support/relay.ts';
 import { createSystem, type System } from '../support/system.ts';
 
@@ -20,7 +20,7 @@ describe('what a relay tells about itself', () => {
     return Object.fromEntries([...samples].map(([, name, value]) => [name, Number(value)]));
   }
 
-  it('counts what it publishes and how long that took', async () => {
+  test('counts what it publishes and how long that took', async () => {
     const writer = new OutboxWriter(system.database);
     await writer.write(['acc-1', 'acc-2', 'acc-3']);
     await expect
@@ -36,7 +36,7 @@ describe('what a relay tells about itself', () => {
     });
   });
 
-  it('shows what waits, what is blocked, and a transaction that stays open', async () => {
+  test('shows what waits, what is blocked, and a transaction that stays open', async () => {
     await system.database.query(`
       insert into outbox_dead_letters
         (shard, position, id, aggregatetype, aggregateid, type, payload, headers, created_at, reason)
@@ -52,7 +52,7 @@ describe('what a relay tells about itself', () => {
     expect(shown['payment_ledger_postgres_oldest_transaction_seconds']).toBeGreaterThan(0.2);
   });
 
-  it('shows what audits of events have found, by any worker', async () => {
+  test('shows what audits of events have found, by any worker', async () => {
     expect(await metrics()).not.toHaveProperty('payment_ledger_events_missing');
     await system.database.query(`
       insert into event_audits
@@ -70,7 +70,7 @@ describe('what a relay tells about itself', () => {
     });
   });
 
-  it('is healthy and ready while Postgres and Kafka answer', async () => {
+  test('is healthy and ready while Postgres and Kafka answer', async () => {
     expect((await fetch(`${address}/healthz`)).status).toBe(200);
     expect((await fetch(`${address}/readyz`)).status).toBe(200);
   });

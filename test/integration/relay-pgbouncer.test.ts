@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { postgresDeadLetters } from '../../src/infra/postgres/outbox/dead-letters.ts';
 import { createPool } from '../../src/infra/postgres/pool.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
@@ -21,7 +21,7 @@ describe.skipIf(typeof installed === 'string')('the relay behind PgBouncer in tr
     await database?.close();
   });
 
-  it('shares shards, publishes in order, dead-letters, blocks, redrives and hands over', async () => {
+  test('shares shards, publishes in order, dead-letters, blocks, redrives and hands over', async () => {
     const topic = await createTopic({ 'max.message.bytes': '10000' });
     const pools = [1, 2].map(() =>
       createPool({

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { shardOf } from '../../src/app/domain/shard.ts';
 import { ensureTopic, TopicMismatchError } from '../../src/infra/kafka/topic.ts';
 import { postgresOutbox } from '../../src/infra/postgres/outbox/outbox.ts';
@@ -12,7 +12,7 @@ describe('the relay', () => {
   });
   afterAll(() => database.close());
 
-  it('publishes every event once, in order within its key, to the partition of its shard, and empties the outbox', async () => {
+  test('publishes every event once, in order within its key, to the partition of its shard, and empties the outbox', async () => {
     const topic = await createTopic();
     const writer = new OutboxWriter(database);
     const keys = Array.from({ length: 40 }, (_, index) => `acc-${index}`);
@@ -32,7 +32,7 @@ describe('the relay', () => {
     expect(await database.query('select from outbox_shards where owner is not null')).toHaveLength(0);
   });
 
-  it('sends CloudEvents in binary mode, with the trace context it was given', async () => {
+  test('sends CloudEvents in binary mode, with the trace context it was given', async () => {
     const topic = await createTopic();
     const writer = new OutboxWriter(database);
     const [event] = await writer.write(['acc-headers']);
@@ -58,7 +58,7 @@ describe('the relay', () => {
     expect(received?.authorized?.payer?.version).toBe(1n);
   });
 
-  it('keeps an event while its topic takes nothing, and sends it once it does', async () => {
+  test('keeps an event while its topic takes nothing, and sends it once it does', async () => {
     const topic = `payment.events.${crypto.randomUUID()}`;
     const [event] = await new OutboxWriter(database).write(['acc-early']);
     const { relay, close } = createRelay(database, topic);
@@ -71,7 +71,7 @@ describe('the relay', () => {
     expect((await readTopic(topic, 1)).map(({ eventId }) => eventId)).toEqual([event!.eventId]);
   });
 
-  it('reads an event that commits late although it has read beyond it', async () => {
+  test('reads an event that commits late although it has read beyond it', async () => {
     const outbox = postgresOutbox(database.application);
     const limits = { maxEvents: 10, maxBytes: 1_000_000 };
     const shard = shardOf('acc-late', SHARDS);
@@ -93,7 +93,7 @@ describe('the relay', () => {
     await database.query('delete from outbox');
   });
 
-  it('ends a page at its limit of bytes, but gives one event at least', async () => {
+  test('ends a page at its limit of bytes, but gives one event at least', async () => {
     const writer = new OutboxWriter(database);
     await writer.write(['acc-large', 'acc-large', 'acc-large'], { padding: 5_000 });
     const page = [{ shard: shardOf('acc-large', SHARDS), except: [] }];
@@ -103,7 +103,7 @@ describe('the relay', () => {
     await database.query('delete from outbox');
   });
 
-  it('delivers through hand-over when workers come and go', async () => {
+  test('delivers through hand-over when workers come and go', async () => {
     const topic = await createTopic();
     const writer = new OutboxWriter(database);
     const keys = Array.from({ length: 30 }, (_, index) => `acc-${index}`);
@@ -129,7 +129,7 @@ describe('the relay', () => {
     expect(byKey(received)).toEqual(byKey(writer.written));
   });
 
-  it('creates a topic that takes events at once', async () => {
+  test('creates a topic that takes events at once', async () => {
     const topic = `payment.events.${crypto.randomUUID()}`;
     await ensureTopic(testKafka(), { topic, partitions: SHARDS, replicationFactor: 1 });
     const producer = testKafka().producer({ allowAutoTopicCreation: false, retry: { retries: 0 } });
@@ -139,7 +139,7 @@ describe('the relay', () => {
     await producer.disconnect();
   });
 
-  it('creates a missing topic with a partition for each shard and rejects one that has another number', async () => {
+  test('creates a missing topic with a partition for each shard and rejects one that has another number', async () => {
     const kafka = testKafka();
     const topic = `payment.events.${crypto.randomUUID()}`;
     await ensureTopic(kafka, { topic, partitions: SHARDS, replicationFactor: 1 });

@@ -1,9 +1,9 @@
 import { decodeTime, ulid, ulidToUUID, uuidToULID } from 'ulid';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { monotonicUlids, ulidToUuid, uuidToUlid } from '../../../src/infra/ulid.ts';
 
 describe('ulidToUuid and uuidToUlid', () => {
-  it('agree with the ulid package', () => {
+  test('agree with the ulid package', () => {
     const uuids = Array.from({ length: 1_000 }, () => crypto.randomUUID() as string);
     uuids.push('00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff');
     for (const uuid of uuids) {
@@ -14,7 +14,7 @@ describe('ulidToUuid and uuidToUlid', () => {
     expect(ulidToUuid(id)).toBe(ulidToUUID(id).toLowerCase());
   });
 
-  it('reject what is not one', () => {
+  test('reject what is not one', () => {
     for (const text of ['', 'x', '81ARZ3NDEKTSV4RRFFQ69G5FAV', '01ARZ3NDEKTSV4RRFFQ69G5FAU', `${ulid()}0`]) {
       expect(() => ulidToUuid(text)).toThrow('Not a ULID');
       expect(() => uuidToUlid(text)).toThrow('Not a uuid');
@@ -23,7 +23,7 @@ describe('ulidToUuid and uuidToUlid', () => {
 });
 
 describe('monotonicUlids', () => {
-  it('rises within a millisecond and when the clock goes back, and tells the time', () => {
+  test('rises within a millisecond and when the clock goes back, and tells the time', () => {
     let ms = 1_700_000_000_000;
     const next = monotonicUlids(() => ms);
     const ids = Array.from({ length: 10_000 }, () => next());

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Registry } from 'prom-client';
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { relayMetrics } from '../../../src/relay/metrics.ts';
 import { EventRejectedError, type PendingEvent } from '../../../src/relay/ports.ts';
 import { ShardPublisher, type ShardPublisherServices } from '../../../src/relay/shard-publisher.ts';
@@ -65,7 +65,7 @@ function slowlyRead(count: number, publish: (events: readonly PendingEvent[]) =>
   return { services, reads, delivered };
 }
 
-it('has no read of the last pass under way when the next begins, after an event was rejected', async () => {
+test('has no read of the last pass under way when the next begins, after an event was rejected', async () => {
   const { services, reads, delivered } = slowlyRead(20, (events) => {
     if (events.some(({ position }) => position === 5n)) throw new EventRejectedError('too large');
   });
@@ -74,7 +74,7 @@ it('has no read of the last pass under way when the next begins, after an event 
   expect(reads.most).toBe(1);
 });
 
-it('has no read of the last pass under way when it tries again, after a send failed', async () => {
+test('has no read of the last pass under way when it tries again, after a send failed', async () => {
   let failures = 1;
   const { services, reads, delivered } = slowlyRead(20, () => {
     if (failures-- > 0) throw new Error('not the leader');

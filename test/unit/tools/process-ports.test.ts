@@ -1,5 +1,5 @@
 import { createServer } from 'node:net';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { rejectTakenPorts } from '../../../tools/process-ports.ts';
 
 const listener = createServer();
@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => new Promise((closed) => listener.close(closed)));
 
-it('names a port that is taken and its variable', async () => {
+test('names a port that is taken and its variable', async () => {
   const env = { GRPC_PORT: '0', METRICS_PORT: '0' };
   await rejectTakenPorts(env);
   await expect(rejectTakenPorts({ ...env, GRPC_PORT: taken })).rejects.toThrow(`Port ${taken}, for gRPC`);

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { shardOf } from '../../../../src/app/domain/shard.ts';
 import { SoughtEvents } from '../../../../src/app/reconciliation/match-events.ts';
 import type { AuditedPayment, SentEvent } from '../../../../src/app/reconciliation/ports.ts';
@@ -23,14 +23,14 @@ function record(change: Partial<SentEvent> = {}): SentEvent {
 }
 
 describe('matching events with payments', () => {
-  it('finds an event, and leaves what is not there', () => {
+  test('finds an event, and leaves what is not there', () => {
     const sought = new SoughtEvents([payment(), { ...payment(), paymentId: ID.replace('V', 'W') }], PARTITIONS);
     sought.strikeOut([record(), record()]);
     expect([...sought.left.keys()]).toEqual([ID.replace('V', 'W')]);
     expect(sought.mismatched).toEqual([]);
   });
 
-  it.each([
+  test.each([
     ['key', { key: 'bob' }, 'has key "bob", its payer is "alice"'],
     ['type', { type: 'payment.declined.v1' }, 'has type "payment.declined.v1"'],
     ['partition', { partition: (shardOf('alice', PARTITIONS) + 1) % PARTITIONS }, 'belongs in partition'],
@@ -43,7 +43,7 @@ describe('matching events with payments', () => {
     expect(sought.left.size).toBe(0);
   });
 
-  it('tells pending, discarded and too old events apart', () => {
+  test('tells pending, discarded and too old events apart', () => {
     const pending = new SoughtEvents([payment('WAITING')], PARTITIONS);
     expect([pending.left.size, pending.pending.size]).toEqual([0, 1]);
     const discarded = new SoughtEvents([payment('DISCARDED')], PARTITIONS);

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { lowestPaymentId } from '../../../../src/app/domain/payment-id.ts';
 import {
   CLOCK_SLACK_MS,
@@ -17,7 +17,7 @@ const READING: PartitionReading = {
 };
 
 describe('what a partition retains', () => {
-  it.each<[string, Partial<PartitionReading>, number | undefined]>([
+  test.each<[string, Partial<PartitionReading>, number | undefined]>([
     ['what was known, if nothing was lost', {}, 1_000],
     ['what begins with the first record, if something was lost', { begin: 11n }, 5_000 + CLOCK_SLACK_MS],
     ['what begins with the first record, if nothing was known', { retainedSinceMs: undefined }, 5_000 + CLOCK_SLACK_MS],
@@ -31,12 +31,12 @@ describe('what a partition retains', () => {
     expect(retainedWhileRead({ ...READING, ...change })).toBe(expected);
   });
 
-  it('is everything from a time on only if a record from before it is left', () => {
+  test('is everything from a time on only if a record from before it is left', () => {
     expect(retainedSince({ begin: 3n, end: 9n, offset: 4n }, 1_000)).toBe(1_000);
     expect(retainedSince({ begin: 3n, end: 9n, offset: 3n }, 1_000)).toBeUndefined();
   });
 
-  it('proves a missing event only of payments since then', () => {
+  test('proves a missing event only of payments since then', () => {
     expect(isProvable(lowestPaymentId(1_000), 'alice', [1_000])).toBe(true);
     expect(isProvable(lowestPaymentId(999), 'alice', [1_000])).toBe(false);
     expect(isProvable(lowestPaymentId(1_000), 'alice', [undefined])).toBe(false);
