@@ -1,42 +1,51 @@
 // Lists, redrives and discards events that Kafka rejected for good.
-import { parseArgs } from 'node:util';
 import { isValid } from 'ulid';
 import { postgresDeadLetters } from '../infra/postgres/outbox/dead-letters.ts';
 import { createPool } from '../infra/postgres/pool.ts';
 import type { DeadLetter } from '../relay/ports.ts';
+import { argumentsFrom, run, usageError } from './command.ts';
 
-const HELP = `Events that Kafka rejected for good, and the later events of their keys that wait behind them.
+const HELP = `Lists, redrives or discards events that Kafka rejected for good. They block the later events of their keys.
 
+Usage:
   npm run dead-letters -- list               shows them, oldest first
-  npm run dead-letters -- redrive EVENT_ID   publishes the event again, then those behind it, in order
-  npm run dead-letters -- discard EVENT_ID   gives the event up, and publishes those behind it
+  npm run dead-letters -- redrive EVENT_ID   publishes the event again, then those that it blocked, in order
+  npm run dead-letters -- discard EVENT_ID   gives the event up, and publishes those that it blocked
+  npm run dead-letters -- --help             shows this
+
+In the image, node src/cli/dead-letters.ts stands for npm run dead-letters --.
 
 Redrive once what Kafka rejected is put right, such as max.message.bytes of the topic. After a discard
 consumers see a gap in the versions of both accounts; the discarded event is printed.
 
-DATABASE_URL names the database. Ends with 1 if there is no such dead letter, with 2 on a usage error.
+Example:
+  npm run dead-letters -- redrive 01M85Q1GYJ02G9N66B2A2P3Z7A
+
+Environment:
+  DATABASE_URL   the database, as the application's role
+
+Exit codes: 0 done, 1 there is no such dead letter or the command failed, 2 usage error.
 `;
 
 /** More at once are not for people to read. */
 const LIST_LIMIT = 200;
 
-process.exitCode = await main(process.argv.slice(2));
+await run(main);
 
-async function main(args: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: { help: { type: 'boolean', short: 'h' } },
-  });
+async function main(): Promise<number> {
+  const given = argumentsFrom({ allowPositionals: true, options: { help: { type: 'boolean', short: 'h' } } });
+  if (typeof given === 'string') return misuse(given);
+  const { values, positionals } = given;
   if (values.help) {
     console.log(HELP);
     return 0;
   }
-  const [action, eventId] = positionals;
+  const [action, eventId, ...more] = positionals;
   const connectionString = process.env['DATABASE_URL'];
   if (!connectionString) return misuse('DATABASE_URL is not set: postgres://user:password@host:port/database');
   if (action !== 'list' && action !== 'redrive' && action !== 'discard') return misuse('list, redrive or discard?');
   if (action !== 'list' && !isValid(eventId ?? '')) return misuse(`${action} which one? EVENT_ID is a ULID.`);
+  if (more.length > 0 || (action === 'list' && eventId !== undefined)) return misuse('There are too many arguments.');
 
   const pool = createPool({
     connectionString,
@@ -55,8 +64,7 @@ async function main(args: string[]): Promise<number> {
 }
 
 function misuse(message: string): number {
-  console.error(`${message}\n\n${HELP}`);
-  return 2;
+  return usageError(message, HELP);
 }
 
 function show(letters: readonly DeadLetter[]): number {

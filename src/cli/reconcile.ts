@@ -1,5 +1,4 @@
 // Reconciles the books in whole and, if asked, what is on Kafka with them.
-import { parseArgs } from 'node:util';
 import { Kafka, logLevel } from 'kafkajs';
 import { type AuditTotals, auditEvents } from '../app/reconciliation/audit-events.ts';
 import { RANGE_SIZE, reconcile } from '../app/reconciliation/books.ts';
@@ -7,18 +6,32 @@ import { kafkaEventLog } from '../infra/kafka/event-log.ts';
 import { createPool } from '../infra/postgres/pool.ts';
 import { postgresBooks } from '../infra/postgres/reconciliation/books.ts';
 import { postgresAuditedPayments } from '../infra/postgres/reconciliation/event-audit.ts';
+import { argumentsFrom, run, usageError } from './command.ts';
 
 const HELP = `Proves that the books balance, or says where they do not. Safe while payments go on: nothing is locked.
 
-  npm run reconcile                                          the books in DATABASE_URL
-  npm run reconcile -- --events                              and that each payment has its event
-  npm run reconcile -- --events --since 2026-11-01T00:00:00Z ... those since then only
+Usage:
+  npm run reconcile -- [--events [--since TIME]]
+  npm run reconcile -- --help
 
---events reads the topic KAFKA_TOPIC (payment.events.v1) from KAFKA_BROKERS and compares it with all payments made
-until now. Payments whose events are pending or were discarded need none on Kafka; those from a
-time that the topic no longer retains are counted as not proven.
+In the image, node src/cli/reconcile.ts stands for npm run reconcile --.
 
-Ends with 0 if all is well, with 1 if anything is wrong, with 2 if there was a usage error.
+Options:
+  --events       compares the topic with all payments made until now, too: each has its event on Kafka, and no
+                 event is without a payment. Pending and discarded events need not be there; those from a time that
+                 the topic no longer retains are counted as unverifiable.
+  --since TIME   with --events, only payments since then, as RFC 3339
+
+Examples:
+  npm run reconcile
+  npm run reconcile -- --events --since 2026-11-01T00:00:00Z
+
+Environment:
+  DATABASE_URL    the database, as the application's or the reader's role
+  KAFKA_BROKERS   with --events: host:port, comma-separated
+  KAFKA_TOPIC     with --events; payment.events.v1 if it is not set
+
+Exit codes: 0 all is well, 1 something is wrong or the command failed, 2 usage error.
 `;
 const PROGRESS_EVERY_MS = 5_000;
 /** More are only counted. */
@@ -26,12 +39,14 @@ const NAMED = 50;
 
 type Pool = ReturnType<typeof createPool>;
 
-process.exitCode = await main();
+await run(main);
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
+  const given = argumentsFrom({
     options: { events: { type: 'boolean' }, since: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
   });
+  if (typeof given === 'string') return misuse(given);
+  const { values } = given;
   if (values.help) {
     console.log(HELP);
     return 0;
@@ -61,8 +76,7 @@ async function main(): Promise<number> {
 }
 
 function misuse(message: string): number {
-  console.error(`${message}\n\n${HELP}`);
-  return 2;
+  return usageError(message, HELP);
 }
 
 /** Whether anything is wrong. */

@@ -1,35 +1,51 @@
 // Sends the events of past payments again.
-import { parseArgs } from 'node:util';
 import { type ReplayRange, replay } from '../app/replay.ts';
 import { postgresPaymentHistory, postgresReplayOutbox } from '../infra/postgres/outbox/replay.ts';
 import { createPool } from '../infra/postgres/pool.ts';
+import { argumentsFrom, run, usageError } from './command.ts';
 
 const HELP = `Sends the events of past payments again, made from the ledger, with their original ce_id and the header
-replayed: true. The relay publishes them behind what waits already.
+replayed: true. The relay publishes them behind what is in the outbox already. Safe to stop and to run again:
+consumers drop by ce_id what they have seen.
 
-  npm run replay -- --from 2026-11-01T00:00:00Z --to 2026-11-02T00:00:00Z   payments that came in between
-  npm run replay -- --account acc-001      payments that moved the account's money, in the order they did
+Usage:
+  npm run replay -- --from TIME --to TIME
+  npm run replay -- --account ACCOUNT_ID
+  npm run replay -- --help
 
-DATABASE_URL names the database. Safe to stop and to run again: consumers drop by ce_id what they have seen.
+In the image, node src/cli/replay.ts stands for npm run replay --.
+
+Options:
+  --from TIME, --to TIME   payments that came in between, as RFC 3339; those at the second are not among them
+  --account ACCOUNT_ID     payments that moved the account's money, in the order they did
+
+Examples:
+  npm run replay -- --from 2026-11-01T00:00:00Z --to 2026-11-02T00:00:00Z
+  npm run replay -- --account acc-001
+
+Environment:
+  DATABASE_URL   the database, as the application's role
+
+Exit codes: 0 the events are in the outbox, 1 the command failed, 2 usage error.
 `;
 
-process.exitCode = await main();
+await run(main);
 
 async function main(): Promise<number> {
   const text = { type: 'string' } as const;
-  const { values } = parseArgs({
+  const given = argumentsFrom({
     options: { from: text, to: text, account: text, help: { type: 'boolean', short: 'h' } },
   });
+  if (typeof given === 'string') return misuse(given);
+  const { values } = given;
   if (values.help) {
     console.log(HELP);
     return 0;
   }
   const range = toRange(values);
+  if (typeof range === 'string') return misuse(range);
   const connectionString = process.env['DATABASE_URL'];
-  if (typeof range === 'string' || !connectionString) {
-    console.error(`${typeof range === 'string' ? range : 'DATABASE_URL is not set'}\n\n${HELP}`);
-    return 2;
-  }
+  if (!connectionString) return misuse('DATABASE_URL is not set: postgres://user:password@host:port/database');
   const pool = createPool({
     connectionString,
     max: 1,
@@ -46,6 +62,10 @@ async function main(): Promise<number> {
   } finally {
     await pool.end();
   }
+}
+
+function misuse(message: string): number {
+  return usageError(message, HELP);
 }
 
 /** What was asked for, or what is wrong with it. */
