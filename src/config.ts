@@ -7,9 +7,18 @@ const url = (...schemes: string[]) =>
     error: `must be a URL that starts with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}`,
   });
 
+const addresses = z
+  .string()
+  .regex(/^[^\s,:@/]+:\d{1,5}(,[^\s,:@/]+:\d{1,5})*$/, 'must be host:port, comma-separated')
+  .transform((text) => text.split(','));
+
 const shared = {
   DATABASE_URL: url('postgres:', 'postgresql:'),
   REDIS_URL: url('redis:', 'rediss:'),
+  /** Set, they name the primary, and of REDIS_URL only credentials and database count. */
+  REDIS_SENTINELS: addresses.optional(),
+  /** What the Sentinels call the primary and its replicas. */
+  REDIS_SENTINEL_NAME: z.string().min(1).default('mymaster'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   /** 1 refuses to start with a database role that can get round the rules of the books. */
   REQUIRE_LEAST_PRIVILEGE: z.enum(['0', '1']).default('0'),
@@ -49,10 +58,7 @@ const apiVariables = z.object({
 
 const relayVariables = z.object({
   ...shared,
-  KAFKA_BROKERS: z
-    .string()
-    .regex(/^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$/, 'must be host:port, comma-separated')
-    .transform((text) => text.split(',')),
+  KAFKA_BROKERS: addresses,
   KAFKA_TOPIC: z.string().min(1).max(249).default('payment.events.v1'),
   /** For the topic, where the relay has to create it. */
   KAFKA_REPLICATION_FACTOR: count(1, 10),
@@ -86,6 +92,17 @@ export function loadApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
 /** The relay's settings. Throws ConfigError that names every bad variable. */
 export function loadRelayConfig(env: NodeJS.ProcessEnv): RelayConfig {
   return load(relayVariables, env);
+}
+
+/** Where Redis is, by REDIS_URL and REDIS_SENTINELS. */
+export function redisAddress(config: ApiConfig | RelayConfig) {
+  const { REDIS_URL: url, REDIS_SENTINELS: sentinels, REDIS_SENTINEL_NAME: name } = config;
+  if (sentinels === undefined) return { url };
+  const addresses = sentinels.map((text) => {
+    const [host, port] = text.split(':') as [string, string];
+    return { host, port: Number(port) };
+  });
+  return { url, sentinel: { addresses, name } };
 }
 
 export class ConfigError extends Error {

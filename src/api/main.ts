@@ -4,7 +4,7 @@ import { Admission } from '../app/admission.ts';
 import { paymentTransaction } from '../app/authorize-payments.ts';
 import { GroupCommit } from '../app/group-commit.ts';
 import { Accounts, Payments } from '../app/payment-service.ts';
-import { type ApiConfig, ConfigError, loadApiConfig } from '../config.ts';
+import { type ApiConfig, ConfigError, loadApiConfig, redisAddress } from '../config.ts';
 import { createLog } from '../infra/log.ts';
 import { startMetricsServer } from '../infra/metrics-server.ts';
 import { shardCount } from '../infra/postgres/outbox/shard-count.ts';
@@ -55,7 +55,7 @@ const databaseChecks = startUpChecks(probePool, {
   report: { warn: (message) => log.warn(message), fatal: leave },
 });
 await checkDatabase();
-const redis = connectRedis(config.REDIS_URL, log);
+const redis = connectRedis(redisAddress(config), log);
 
 const unitOfWork = new PostgresUnitOfWork(pool, shardCount(pool));
 const groupCommit = new GroupCommit(paymentTransaction(unitOfWork, new RedisOutboxHint(redis, registry)), {

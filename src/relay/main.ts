@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { ConfigError, loadRelayConfig, type RelayConfig } from '../config.ts';
+import { ConfigError, loadRelayConfig, type RelayConfig, redisAddress } from '../config.ts';
 import { kafkaClient } from '../infra/kafka/client.ts';
 import { kafkaEventLog } from '../infra/kafka/event-log.ts';
 import { KafkaPublisher } from '../infra/kafka/publisher.ts';
@@ -83,7 +83,7 @@ const publisher = new KafkaPublisher(
   { topic: config.KAFKA_TOPIC, ackTimeoutMs: 5_000, rebuildAfterMs: 10_000 },
   log,
 );
-const signals = redisSignals(config.REDIS_URL, log);
+const signals = redisSignals(redisAddress(config), log);
 const relay = new Relay(
   {
     workerId,
@@ -125,7 +125,7 @@ const housekeeping = new Housekeeping(
       keyRetentionDays: config.IDEMPOTENCY_KEY_RETENTION_DAYS,
     },
   ),
-  { redis: connectRedisForJobs(config.REDIS_URL, log), queue: 'payment-ledger-housekeeping', rescheduleMs: 60_000 },
+  { redis: connectRedisForJobs(redisAddress(config), log), queue: 'payment-ledger-housekeeping', rescheduleMs: 60_000 },
   log,
 );
 const health = new Health({ relay, publisher, leaseMs: config.RELAY_LEASE_MS });

@@ -27,7 +27,7 @@ describe('housekeeping', () => {
       run: async () => ({ total: runs.push(Date.now()) }),
     };
     const queue = `housekeeping-${crypto.randomUUID()}`;
-    settings = () => ({ redis: connectRedisForJobs(url.href, silent), queue, rescheduleMs: 200 });
+    settings = () => ({ redis: connectRedisForJobs({ url: url.href }, silent), queue, rescheduleMs: 200 });
     workers = [1, 2, 3].map(() => new Housekeeping([job], settings(), silent));
   });
   afterEach(async () => {

@@ -17,7 +17,7 @@ const log = pino({ level: 'silent' });
 const keyOf = (payerAccountId: string) => `payment-ledger:bucket:${payerAccountId}`;
 
 beforeAll(async () => {
-  redis = connectRedis(inject('redisUrl'), log);
+  redis = connectRedis({ url: inject('redisUrl') }, log);
   await new Promise((resolve) => redis.once('ready', resolve));
 });
 
@@ -58,7 +58,7 @@ describe('in Redis', () => {
   });
 
   test('all replicas share a bucket', async () => {
-    const other = connectRedis(inject('redisUrl'), log);
+    const other = connectRedis({ url: inject('redisUrl') }, log);
     await new Promise((resolve) => other.once('ready', resolve));
     const replicas = [
       buckets({ capacity: 50, refillPerSecond: 1 }),
@@ -140,7 +140,7 @@ describe('without Redis', () => {
   });
 
   test('a server that was never there costs no payment more than a moment', async () => {
-    const nowhere = connectRedis('redis://127.0.0.1:1', log);
+    const nowhere = connectRedis({ url: 'redis://127.0.0.1:1' }, log);
     const limiter = buckets({ capacity: 10, refillPerSecond: 1 }, nowhere);
     const taken = await Promise.all(Array.from({ length: 11 }, () => limiter.take(payer)));
     expect(taken.filter((retryAfterMs) => retryAfterMs === 0)).toHaveLength(10);

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmod, mkdir, readdir, rename } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { cached, maven, type OnProgress, which } from './cache.ts';
@@ -37,20 +37,58 @@ export async function redisProgram(cache: string, onProgress: OnProgress): Promi
 }
 
 /** Starts Redis on data below folder. What it holds survives a restart. */
-export async function startRedis(folder: string, port: number, command: string): Promise<Server> {
+export async function startRedis(
+  folder: string,
+  port: number,
+  command: string,
+  settings: readonly string[] = [],
+): Promise<Server> {
+  return start('Redis', folder, port, command, [
+    ...['--bind', '127.0.0.1', '--port', String(port), '--dir', folder],
+    ...['--appendonly', 'yes', '--save', ''],
+    // BullMQ must never lose a key to eviction.
+    ...['--maxmemory-policy', 'noeviction'],
+    ...settings,
+  ]);
+}
+
+/** Starts a Sentinel that alone decides on failover; it calls what it watches mymaster. */
+export async function startSentinel(
+  folder: string,
+  port: number,
+  command: string,
+  primaryPort: number,
+): Promise<Server> {
+  const file = join(folder, 'sentinel.conf');
+  await mkdir(folder, { recursive: true });
+  // It keeps its state in there.
+  const lines = [
+    'bind 127.0.0.1',
+    `port ${port}`,
+    `dir ${folder}`,
+    `sentinel monitor mymaster 127.0.0.1 ${primaryPort} 1`,
+    'sentinel down-after-milliseconds mymaster 1000',
+    'sentinel failover-timeout mymaster 10000',
+  ];
+  await writeFile(file, `${lines.join('\n')}\n`);
+  return start('Sentinel', folder, port, command, [file, '--sentinel']);
+}
+
+async function start(
+  name: string,
+  folder: string,
+  port: number,
+  command: string,
+  args: readonly string[],
+): Promise<Server> {
   await mkdir(folder, { recursive: true });
   return startServer({
-    name: 'Redis',
+    name,
     address: `redis://127.0.0.1:${port}`,
     process: new GuardedProcess({
-      name: 'Redis',
+      name,
       command,
-      args: [
-        ...['--bind', '127.0.0.1', '--port', String(port), '--dir', folder],
-        ...['--appendonly', 'yes', '--save', ''],
-        // BullMQ must never lose a key to eviction.
-        ...['--maxmemory-policy', 'noeviction'],
-      ],
+      args,
       logFile: join(folder, 'redis.log'),
       pidFile: join(folder, 'redis.pid'),
       stopSignal: 'SIGTERM',

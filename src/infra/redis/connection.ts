@@ -1,4 +1,5 @@
 import { Redis, type RedisOptions } from 'ioredis';
+import { withinLimit } from '../../app/time-limit.ts';
 
 type Options = Omit<RedisOptions, 'protocol' | 'replyMapping'>;
 
@@ -7,6 +8,21 @@ interface Log {
   warn(fields: object, message: string): void;
 }
 
+/** Where Redis is and how it is reached. */
+export interface RedisAddress {
+  /** With Sentinel only its credentials and database count: the primary's address comes from there. */
+  readonly url: string;
+  readonly sentinel?:
+    | {
+        readonly addresses: readonly { readonly host: string; readonly port: number }[];
+        /** What the Sentinels call the primary and its replicas. */
+        readonly name: string;
+      }
+    | undefined;
+}
+
+/** How often a connection asks its server whether it is still the primary, and how long it waits for the answer. */
+const ROLE_CHECK_MS = 5_000;
 /** While a demoted server answers at the address, the log says so this often. */
 const DEMOTED_LOG_MS = 60_000;
 
@@ -15,8 +31,8 @@ const DEMOTED_LOG_MS = 60_000;
  * commands at once while there is no connection and those in flight when it
  * breaks, repeats none, and reconnects for ever.
  */
-export function connectRedis(url: string, log: Log): Redis {
-  return connect(url, log, {
+export function connectRedis(address: RedisAddress, log: Log): Redis {
+  return connect(address, log, {
     // Commands issued in one turn of the event loop travel together.
     enableAutoPipelining: true,
     enableOfflineQueue: false,
@@ -29,27 +45,47 @@ export function connectRedis(url: string, log: Log): Redis {
 }
 
 /** A connection for BullMQ, which waits for Redis however long it takes. */
-export function connectRedisForJobs(url: string, log: Log): Redis {
-  return connect(url, log, { maxRetriesPerRequest: null, lazyConnect: true });
+export function connectRedisForJobs(address: RedisAddress, log: Log): Redis {
+  return connect(address, log, { maxRetriesPerRequest: null, lazyConnect: true });
 }
 
-function connect(url: string, log: Log, options: Options): Redis {
+function connect({ url, sentinel }: RedisAddress, log: Log, options: Options): Redis {
   let demotedLoggedAt = Number.NEGATIVE_INFINITY;
+  const demoted = () => {
+    if (performance.now() - demotedLoggedAt < DEMOTED_LOG_MS) return;
+    log.warn({}, 'Redis was demoted to a replica: connecting again');
+    demotedLoggedAt = performance.now();
+  };
   const all: Options = {
     connectTimeout: 2_000,
-    retryStrategy: (attempt) => Math.min(attempt * 100, 2_000),
+    retryStrategy: retryDelayMs,
+    ...(sentinel !== undefined && {
+      sentinels: [...sentinel.addresses],
+      name: sentinel.name,
+      sentinelRetryStrategy: retryDelayMs,
+      sentinelCommandTimeout: 2_000,
+      // Without it ioredis would not encrypt the connection to a primary that Sentinel names.
+      enableTLSForSentinelMode: url.startsWith('rediss:'),
+    }),
     // A primary that was demoted takes no writes: behind the address there may be another one by now.
     reconnectOnError(error) {
       if (!error.message.includes('READONLY')) return false;
-      if (performance.now() - demotedLoggedAt >= DEMOTED_LOG_MS) {
-        log.warn({ err: error }, 'Redis was demoted to a replica: connecting again');
-        demotedLoggedAt = performance.now();
-      }
+      demoted();
       return true;
     },
     ...options,
   };
   const redis = new Redis(url, all);
+  logReachability(redis, log);
+  leaveReplicas(redis, demoted);
+  return redis;
+}
+
+function retryDelayMs(attempt: number): number {
+  return Math.min(attempt * 100, 2_000);
+}
+
+function logReachability(redis: Redis, log: Log): void {
   let unreachable = false;
   redis.on('error', (error) => {
     // Each attempt to reconnect fails in the same way: the first one says it all.
@@ -57,8 +93,37 @@ function connect(url: string, log: Log, options: Options): Redis {
     unreachable = true;
   });
   redis.on('ready', () => {
-    if (unreachable) log.info({}, 'Redis is back');
+    if (unreachable) log.info({}, 'Redis is reachable again');
     unreachable = false;
   });
-  return redis;
+}
+
+/**
+ * Connects again when the server is a replica by now, or owes the answer. A replica
+ * takes PUBLISH and SUBSCRIBE, so a connection for hints alone would never hear READONLY.
+ */
+function leaveReplicas(redis: Redis, demoted: () => void): void {
+  let asking = false;
+  const check = async () => {
+    if (redis.status !== 'ready' || asking) return;
+    asking = true;
+    const role = await askRole(redis);
+    asking = false;
+    if (role === 'replica') demoted();
+    if (role !== 'other' && redis.status === 'ready') redis.disconnect(true);
+  };
+  const timer = setInterval(() => void check(), ROLE_CHECK_MS);
+  timer.unref();
+  redis.once('end', () => clearInterval(timer));
+}
+
+/** Never throws. */
+async function askRole(redis: Redis): Promise<'replica' | 'silent' | 'other'> {
+  // An error is an answer too: a user who may not ask stays connected.
+  const answer = redis.info('replication').catch(({ message }: Error) => message);
+  try {
+    return (await withinLimit(answer, ROLE_CHECK_MS)).includes('role:slave') ? 'replica' : 'other';
+  } catch {
+    return 'silent';
+  }
 }

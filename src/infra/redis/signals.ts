@@ -1,14 +1,14 @@
 import type { Logger, Signals } from '../../relay/ports.ts';
 import { OUTBOX_CHANNEL, SHARDS_CHANNEL } from './channels.ts';
-import { connectRedis } from './connection.ts';
+import { connectRedis, type RedisAddress } from './connection.ts';
 
 /**
  * Hints over Redis pub/sub. While Redis is unreachable they are lost, not kept: nothing
  * waits for it, and it is connected to again in the background.
  */
-export function redisSignals(url: string, log: Logger): Signals & { close(): Promise<void> } {
-  const subscriber = connectRedis(url, log);
-  const publisher = connectRedis(url, log);
+export function redisSignals(address: RedisAddress, log: Logger): Signals & { close(): Promise<void> } {
+  const subscriber = connectRedis(address, log);
+  const publisher = connectRedis(address, log);
   const listeners = new Map<string, () => void>();
 
   // After each connection, as a subscription belongs to one.
