@@ -1,5 +1,7 @@
 import { Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { JobWatch } from './job-watch.ts';
+import type { JobMetrics } from './metrics.ts';
 import type { Logger } from './ports.ts';
 
 /** A job that is done now and then by one of the workers. */
@@ -10,33 +12,39 @@ export interface Job {
   readonly run: (signal: AbortSignal) => Promise<object>;
 }
 
-export interface HousekeepingSettings {
+export interface JobRunnerSettings {
   /** A connection of its own, whose commands wait for Redis; closed by stop. */
   readonly redis: Redis;
   readonly queue: string;
-  /** How often the schedules are written again, so that they survive a Redis that lost them. */
+  /** How often the schedules are written again, so that they survive a Redis that lost them, and overdue jobs are looked for. */
   readonly rescheduleMs: number;
 }
 
 /**
  * Runs jobs on BullMQ: each of them once in its time, however many workers there
- * are. It carries no event and no payment; while Redis is unreachable jobs wait.
+ * are. It carries no event and no payment; while Redis is unreachable no job runs, and
+ * those that are overdue for it are in the log and the metrics.
  */
-export class Housekeeping {
+export class JobRunner {
   readonly #jobs: ReadonlyMap<string, Job>;
-  readonly #settings: HousekeepingSettings;
+  readonly #settings: JobRunnerSettings;
   readonly #log: Logger;
   readonly #redis: Redis;
   readonly #queue: Queue;
   readonly #worker: Worker;
+  readonly #watch: JobWatch;
+  /** In Redis: when each job last succeeded, for the workers that did not do it. */
+  readonly #successKey: string;
   readonly #stopping = new AbortController();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(jobs: readonly Job[], settings: HousekeepingSettings, log: Logger) {
+  constructor(jobs: readonly Job[], settings: JobRunnerSettings, metrics: JobMetrics, log: Logger) {
     this.#jobs = new Map(jobs.map((job) => [job.name, job]));
     this.#settings = settings;
     this.#log = log;
     this.#redis = settings.redis;
+    this.#watch = new JobWatch(jobs, metrics, log, Date.now());
+    this.#successKey = `${settings.queue}:last-success`;
     this.#queue = new Queue(settings.queue, { connection: this.#redis, skipVersionCheck: true });
     this.#worker = new Worker(settings.queue, (job) => this.#run(job.name), {
       connection: this.#redis,
@@ -44,19 +52,24 @@ export class Housekeeping {
       skipVersionCheck: true,
     });
     // The connection logs once that Redis is unreachable; BullMQ repeats it for each attempt.
-    const repeated = (error: Error) => log.debug({ err: error }, 'jobs wait for Redis');
+    const repeated = (error: Error) => log.debug({ err: error }, 'no job can run without Redis');
     this.#queue.on('error', repeated);
     this.#worker.on('error', repeated);
     this.#worker.on('failed', (job, error) => {
-      if (this.#stopping.signal.aborted) log.info({ job: job?.name }, 'a job was given up');
-      else log.error({ err: error, job: job?.name }, 'a job failed');
+      if (this.#stopping.signal.aborted) return log.info({ job: job?.name }, 'a job was given up');
+      log.error({ err: error, job: job?.name }, 'a job failed');
+      if (job !== undefined) this.#watch.failed(job.name);
     });
   }
 
   start(): void {
-    this.#worker.run().catch((error: unknown) => this.#log.error({ err: error }, 'housekeeping has stopped'));
+    this.#worker.run().catch((error: unknown) => this.#log.error({ err: error }, 'no more jobs are run'));
     this.#reschedule();
-    this.#timer = setInterval(() => this.#reschedule(), this.#settings.rescheduleMs);
+    this.#timer = setInterval(() => {
+      this.#reschedule();
+      void this.#learnSuccesses();
+      this.#watch.check(Date.now());
+    }, this.#settings.rescheduleMs);
   }
 
   /** A job that is being done is given up: another worker does it again. */
@@ -70,7 +83,7 @@ export class Housekeeping {
   }
 
   #reschedule(): void {
-    // Commands would only pile up until Redis is back.
+    // Commands would only pile up until Redis is reachable.
     if (this.#redis.status !== 'ready' && this.#redis.status !== 'wait') return;
     for (const { name, everyMs } of this.#jobs.values()) {
       this.#queue
@@ -92,7 +105,29 @@ export class Housekeeping {
     if (job === undefined) return { skipped: true };
     const result = await untilAborted(job.run, this.#stopping.signal);
     this.#log.info({ job: name, ...result }, 'job done');
+    await this.#noteSuccess(name);
     return result;
+  }
+
+  async #noteSuccess(name: string): Promise<void> {
+    const atMs = Date.now();
+    this.#watch.succeeded(name, atMs, atMs);
+    try {
+      await this.#redis.hset(this.#successKey, name, atMs);
+    } catch (error) {
+      // The job is done all the same; other workers learn of the next one.
+      this.#log.warn({ err: error, job: name }, 'other workers could not be told that a job was done');
+    }
+  }
+
+  async #learnSuccesses(): Promise<void> {
+    if (this.#redis.status !== 'ready') return;
+    try {
+      const successes = await this.#redis.hgetall(this.#successKey);
+      for (const [name, atMs] of Object.entries(successes)) this.#watch.succeeded(name, Number(atMs), Date.now());
+    } catch (error) {
+      this.#log.debug({ err: error }, 'which jobs other workers have done could not be read');
+    }
   }
 }
 

@@ -25,12 +25,12 @@ export interface JobSettings {
 }
 
 const MINUTE_MS = 60_000;
-/** An event that waits for so long is worth a line in the log. */
+/** An event that is pending for so long is worth a line in the log. */
 const LATE_SECONDS = 60;
 /** So is a transaction behind which nothing can be vacuumed. */
 const LONG_TRANSACTION_SECONDS = 300;
 
-/** What housekeeping does, and how often. */
+/** The jobs, and how often each is done. */
 export function jobs(
   services: JobServices,
   { reconcileEveryMs, auditEventsEveryMs, keyRetentionDays }: JobSettings,
@@ -89,10 +89,10 @@ function auditEvents({ audit, log }: JobServices, everyMs: number): Job {
       if (counts.refused > 0)
         log.error({ refused: counts.refused }, 'audits went beyond the present and are repeated: a clock is wrong');
       for (const paymentId of missingIds)
-        log.error({ paymentId }, 'the payment has no event, neither on Kafka nor waiting');
+        log.error({ paymentId }, 'the payment has no event, neither on Kafka nor pending');
       for (const problem of orphaned) log.error({ problem }, 'Kafka has an event that the books do not');
       if (counts.unverifiable > 0)
-        log.warn({ ...counts }, 'events are too old to be looked for: the topic no longer has them');
+        log.warn({ ...counts }, 'events are too old to be looked for: the topic no longer retains them');
       return { ...counts, orphaned: orphaned.length };
     },
   };

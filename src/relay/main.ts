@@ -30,9 +30,9 @@ import { redisSignals } from '../infra/redis/signals.ts';
 import { onStopSignal } from '../infra/stop-signal.ts';
 import { Backoff } from './backoff.ts';
 import { Health } from './health.ts';
-import { Housekeeping } from './job-runner.ts';
+import { JobRunner } from './job-runner.ts';
 import { jobs } from './jobs.ts';
-import { auditGauges, booksGauges, outboxGauges, relayMetrics } from './metrics.ts';
+import { auditGauges, booksGauges, jobMetrics, outboxGauges, relayMetrics } from './metrics.ts';
 import { Relay } from './relay.ts';
 
 let config: RelayConfig;
@@ -105,7 +105,7 @@ const history = postgresReconciliationHistory(pool);
 outboxGauges(registry, () => sampleOutbox(pool), log);
 booksGauges(registry, history, log);
 auditGauges(registry, () => sampleAudits(pool), log);
-const housekeeping = new Housekeeping(
+const jobRunner = new JobRunner(
   jobs(
     {
       books: postgresBooks(readerPool),
@@ -126,6 +126,7 @@ const housekeeping = new Housekeeping(
     },
   ),
   { redis: connectRedisForJobs(redisAddress(config), log), queue: 'payment-ledger-housekeeping', rescheduleMs: 60_000 },
+  jobMetrics(registry),
   log,
 );
 const health = new Health({ relay, publisher, leaseMs: config.RELAY_LEASE_MS });
@@ -140,13 +141,13 @@ const metricsServer = await startMetricsServer({
 if (await topicReady(pool)) {
   relay.start();
   health.start();
-  housekeeping.start();
+  jobRunner.start();
   log.info({ workerId, topic: config.KAFKA_TOPIC, metrics: metricsServer.address }, 'relay ready');
   if (!stopping.signal.aborted) await new Promise((resolve) => stopping.signal.addEventListener('abort', resolve));
   await relay.stop(config.SHUTDOWN_GRACE_MS);
 }
 health.stop();
-await Promise.allSettled([housekeeping.stop(), publisher.close(), signals.close(), metricsServer.close()]);
+await Promise.allSettled([jobRunner.stop(), publisher.close(), signals.close(), metricsServer.close()]);
 await Promise.all([pool.end(), readerPool.end()]);
 log.info('relay stopped');
 // A job that was given up may still be waiting for Kafka.

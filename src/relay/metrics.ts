@@ -13,6 +13,13 @@ export interface RelayMetrics {
   readonly shardsUnowned: Gauge;
 }
 
+/** What one worker knows of the jobs, whichever worker does them. */
+export interface JobMetrics {
+  readonly lastSuccess: Gauge<'job'>;
+  readonly overdue: Gauge<'job'>;
+  readonly failures: Counter<'job'>;
+}
+
 const LATENCY_BUCKETS_S = [0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 600, 3_600];
 
 export function relayMetrics(registry: Registry): RelayMetrics {
@@ -41,7 +48,7 @@ export function relayMetrics(registry: Registry): RelayMetrics {
     }),
     deadLetters: new Counter({
       name: 'payment_ledger_relay_dead_letters_total',
-      help: 'Events this worker put with the dead letters.',
+      help: 'Events this worker dead-lettered.',
       registers,
     }),
     leaseLosses: new Counter({
@@ -58,6 +65,27 @@ export function relayMetrics(registry: Registry): RelayMetrics {
       name: 'payment_ledger_relay_shards_unowned',
       help: 'Shards no worker owned when this one last looked; the same in every worker.',
       registers,
+    }),
+  };
+}
+
+export function jobMetrics(registry: Registry): JobMetrics {
+  const same: { labelNames: 'job'[]; registers: Registry[] } = { labelNames: ['job'], registers: [registry] };
+  return {
+    lastSuccess: new Gauge({
+      name: 'payment_ledger_relay_job_last_success_timestamp_seconds',
+      help: 'When the job last succeeded, on any worker, as far as this one knows; left out before the first time.',
+      ...same,
+    }),
+    overdue: new Gauge({
+      name: 'payment_ledger_relay_job_overdue',
+      help: '1 if no worker is known to have done the job for three of its intervals; 0 is well.',
+      ...same,
+    }),
+    failures: new Counter({
+      name: 'payment_ledger_relay_job_failures_total',
+      help: 'Attempts at the job that failed on this worker.',
+      ...same,
     }),
   };
 }

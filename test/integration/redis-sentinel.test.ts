@@ -9,7 +9,8 @@ import { connectRedis, connectRedisForJobs } from '../../src/infra/redis/connect
 import { RedisOutboxHint } from '../../src/infra/redis/outbox-hint.ts';
 import { redisSignals } from '../../src/infra/redis/signals.ts';
 import { RedisTokenBuckets } from '../../src/infra/redis/token-bucket.ts';
-import { Housekeeping } from '../../src/relay/job-runner.ts';
+import { JobRunner } from '../../src/relay/job-runner.ts';
+import { jobMetrics } from '../../src/relay/metrics.ts';
 import { cacheFolder } from '../../tools/stack/cache.ts';
 import { freePorts } from '../../tools/stack/free-port.ts';
 import { redisProgram, startRedis, startSentinel } from '../../tools/stack/redis.ts';
@@ -70,7 +71,7 @@ test('the limiter, the hints of both processes and the jobs go on with each new 
   let runs = 0;
   const job = { name: 'count', everyMs: 200, run: async () => ({ runs: ++runs }) };
   const jobs = { redis: connectRedisForJobs(address, silent), queue: 'jobs', rescheduleMs: 1_000 };
-  const runner = new Housekeeping([job], jobs, silent);
+  const runner = new JobRunner([job], jobs, jobMetrics(registry), silent);
   runner.start();
 
   let payers = 0;

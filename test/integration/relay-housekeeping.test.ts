@@ -1,18 +1,33 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { expireKeys } from '../../src/app/reconciliation/expire-keys.ts';
 import { postgresIdempotencyKeys } from '../../src/infra/postgres/reconciliation/idempotency-keys.ts';
 import { connectRedisForJobs } from '../../src/infra/redis/connection.ts';
-import { Housekeeping, type HousekeepingSettings } from '../../src/relay/job-runner.ts';
+import { JobRunner, type JobRunnerSettings } from '../../src/relay/job-runner.ts';
+import { jobMetrics } from '../../src/relay/metrics.ts';
+import { cacheFolder } from '../../tools/stack/cache.ts';
+import { freePorts } from '../../tools/stack/free-port.ts';
+import { redisProgram, startRedis } from '../../tools/stack/redis.ts';
 import { createDatabase } from '../support/database.ts';
 import { silent } from '../support/relay.ts';
 
 const EVERY_MS = 500;
 
-describe('housekeeping', () => {
+async function shown(registry: Registry, name: string, job: string): Promise<number | undefined> {
+  const metric = await registry.getSingleMetric(`payment_ledger_relay_job_${name}`)!.get();
+  return metric.values.find(({ labels }) => labels['job'] === job)?.value;
+}
+
+describe('jobs', () => {
   let redis: Redis;
-  let workers: Housekeeping[];
-  let settings: () => HousekeepingSettings;
+  let workers: JobRunner[];
+  let registries: Registry[];
+  let settings: () => JobRunnerSettings;
   const runs: number[] = [];
 
   beforeEach(() => {
@@ -28,21 +43,22 @@ describe('housekeeping', () => {
     };
     const queue = `housekeeping-${crypto.randomUUID()}`;
     settings = () => ({ redis: connectRedisForJobs({ url: url.href }, silent), queue, rescheduleMs: 200 });
-    workers = [1, 2, 3].map(() => new Housekeeping([job], settings(), silent));
+    registries = [1, 2, 3].map(() => new Registry());
+    workers = registries.map((registry) => new JobRunner([job], settings(), jobMetrics(registry), silent));
   });
   afterEach(async () => {
     await Promise.all(workers.map((worker) => worker.stop()));
     redis.disconnect();
   });
 
-  test('does each job once in its time however many workers are up, and however often they schedule it', async () => {
+  test('are done once in their time however many workers are up, and however often they schedule them', async () => {
     for (const worker of workers) worker.start();
     await new Promise((resume) => setTimeout(resume, 10 * EVERY_MS));
     expect(runs.length).toBeGreaterThanOrEqual(7);
     expect(runs.length).toBeLessThanOrEqual(11);
   });
 
-  test('goes on after Redis has lost everything', async () => {
+  test('go on after Redis has lost everything', async () => {
     for (const worker of workers) worker.start();
     await expect.poll(() => runs.length, { timeout: 5_000 }).toBeGreaterThanOrEqual(2);
     await redis.flushdb();
@@ -50,7 +66,61 @@ describe('housekeeping', () => {
     await expect.poll(() => runs.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(before + 3);
   });
 
-  test('gives up a job that is being done when it stops', async () => {
+  test('are shown by every worker, whichever has done them', async () => {
+    for (const worker of workers) worker.start();
+    await expect.poll(() => runs.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(3);
+    const lastSuccesses = () =>
+      Promise.all(registries.map((registry) => shown(registry, 'last_success_timestamp_seconds', 'count')));
+    const expected = runs.at(-1)! / 1_000;
+    await expect
+      .poll(async () => (await lastSuccesses()).filter((seconds) => seconds! >= expected), { timeout: 5_000 })
+      .toHaveLength(3);
+  });
+
+  test('that fail are counted, and are overdue in the end', async () => {
+    const registry = new Registry();
+    const failing = { name: 'failing', everyMs: EVERY_MS, run: () => Promise.reject(new Error('no')) };
+    const own = settings();
+    const metrics = jobMetrics(registry);
+    const worker = new JobRunner([failing], { ...own, queue: `${own.queue}-failing` }, metrics, silent);
+    expect(await shown(registry, 'failures_total', 'failing')).toBe(0);
+    worker.start();
+    await expect.poll(() => shown(registry, 'overdue', 'failing'), { timeout: 10_000 }).toBe(1);
+    expect(await shown(registry, 'failures_total', 'failing')).toBeGreaterThan(0);
+    expect(await shown(registry, 'last_success_timestamp_seconds', 'failing')).toBeUndefined();
+    await worker.stop();
+  });
+
+  test('that cannot run without Redis warn once, show in the metrics, and run again with it', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'payment-ledger-redis-'));
+    const [port] = (await freePorts(1)) as [number];
+    const server = await startRedis(folder, port, await redisProgram(cacheFolder(process.env), () => undefined));
+    const warnings: string[] = [];
+    const log = { ...silent, warn: (_: object, message: string) => void warnings.push(message) };
+    const own = { ...settings(), redis: connectRedisForJobs({ url: server.address }, silent) };
+    const registry = new Registry();
+    const job = { name: 'count', everyMs: EVERY_MS, run: async () => ({}) };
+    const worker = new JobRunner([job], own, jobMetrics(registry), log);
+    const overdue = () => shown(registry, 'overdue', 'count');
+    try {
+      worker.start();
+      await expect
+        .poll(() => shown(registry, 'last_success_timestamp_seconds', 'count'), { timeout: 10_000 })
+        .toBeGreaterThan(0);
+      await server.kill();
+      await expect.poll(overdue, { timeout: 10_000 }).toBe(1);
+      await sleep(6 * EVERY_MS);
+      expect(warnings.filter((message) => message.includes('overdue'))).toHaveLength(1);
+      await server.start();
+      await expect.poll(overdue, { timeout: 20_000 }).toBe(0);
+    } finally {
+      await worker.stop();
+      await server.stop();
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  test('are given up when their worker stops', async () => {
     const begun = Promise.withResolvers<AbortSignal>();
     const endless = {
       name: 'endless',
@@ -61,7 +131,12 @@ describe('housekeeping', () => {
       },
     };
     const own = settings();
-    const worker = new Housekeeping([endless], { ...own, queue: `${own.queue}-endless` }, silent);
+    const worker = new JobRunner(
+      [endless],
+      { ...own, queue: `${own.queue}-endless` },
+      jobMetrics(new Registry()),
+      silent,
+    );
     worker.start();
     const signal = await begun.promise;
     await worker.stop();
