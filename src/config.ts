@@ -1,7 +1,8 @@
 import { z } from 'zod';
 
 const port = z.coerce.number().int().min(0).max(65_535);
-const count = (fallback: number, max = 1_000_000) => z.coerce.number().int().min(1).max(max).default(fallback);
+const positive = (max = 1_000_000) => z.coerce.number().int().min(1).max(max);
+const count = (fallback: number, max?: number) => positive(max).default(fallback);
 const url = (...schemes: string[]) =>
   z.string().refine((text) => URL.canParse(text) && schemes.includes(new URL(text).protocol), {
     error: `must be a URL that starts with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}`,
@@ -43,6 +44,9 @@ const apiVariables = z.object({
   RATE_LIMIT_CAPACITY: count(200),
   /** Tokens that flow back each second: the lasting rate. */
   RATE_LIMIT_REFILL_PER_SECOND: count(100),
+  /** The same for EXTERNAL payers; not set is no limit for them. */
+  RATE_LIMIT_EXTERNAL_CAPACITY: positive().optional(),
+  RATE_LIMIT_EXTERNAL_REFILL_PER_SECOND: positive().optional(),
   /** The most payments in one transaction. */
   GROUP_COMMIT_MAX_BATCH: count(256, 10_000),
   /** The most payments that wait for a transaction; beyond it callers get RESOURCE_EXHAUSTED. */
@@ -54,6 +58,14 @@ const apiVariables = z.object({
   /** Prometheus metrics, /healthz and /readyz. 0 takes a free port. */
   METRICS_HOST: z.string().min(1).default('127.0.0.1'),
   METRICS_PORT: port.default(9_465),
+});
+
+const wholeExternalLimit = (config: z.infer<typeof apiVariables>) =>
+  (config.RATE_LIMIT_EXTERNAL_CAPACITY === undefined) === (config.RATE_LIMIT_EXTERNAL_REFILL_PER_SECOND === undefined);
+
+const checkedApiVariables = apiVariables.refine(wholeExternalLimit, {
+  path: ['RATE_LIMIT_EXTERNAL_REFILL_PER_SECOND'],
+  error: 'goes with RATE_LIMIT_EXTERNAL_CAPACITY: set both or neither',
 });
 
 const relayVariables = z.object({
@@ -86,7 +98,7 @@ export type RelayConfig = Readonly<z.infer<typeof relayVariables>>;
 
 /** The API's settings. Throws ConfigError that names every bad variable. */
 export function loadApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
-  return load(apiVariables, env);
+  return load(checkedApiVariables, env);
 }
 
 /** The relay's settings. Throws ConfigError that names every bad variable. */
@@ -103,6 +115,13 @@ export function redisAddress(config: ApiConfig | RelayConfig) {
     return { host, port: Number(port) };
   });
   return { url, sentinel: { addresses, name } };
+}
+
+/** The bucket of an EXTERNAL payer; undefined is no limit. */
+export function externalLimit(config: ApiConfig) {
+  const { RATE_LIMIT_EXTERNAL_CAPACITY: capacity, RATE_LIMIT_EXTERNAL_REFILL_PER_SECOND: refillPerSecond } = config;
+  if (capacity === undefined || refillPerSecond === undefined) return undefined;
+  return { capacity, refillPerSecond };
 }
 
 export class ConfigError extends Error {

@@ -1,10 +1,12 @@
 import '../heap.ts';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { AccountTypes } from '../app/account-types.ts';
 import { Admission } from '../app/admission.ts';
 import { paymentTransaction } from '../app/authorize-payments.ts';
 import { GroupCommit } from '../app/group-commit.ts';
+import { LimitByAccountType } from '../app/limit-by-account-type.ts';
 import { Accounts, Payments } from '../app/payment-service.ts';
-import { type ApiConfig, ConfigError, loadApiConfig, redisAddress } from '../config.ts';
+import { type ApiConfig, ConfigError, externalLimit, loadApiConfig, redisAddress } from '../config.ts';
 import { createLog } from '../infra/log.ts';
 import { startMetricsServer } from '../infra/metrics-server.ts';
 import { shardCount } from '../infra/postgres/outbox/shard-count.ts';
@@ -15,7 +17,7 @@ import { probeWritable } from '../infra/postgres/probe.ts';
 import { startUpChecks } from '../infra/postgres/start-up-checks.ts';
 import { connectRedis } from '../infra/redis/connection.ts';
 import { RedisOutboxHint } from '../infra/redis/outbox-hint.ts';
-import { RedisTokenBuckets } from '../infra/redis/token-bucket.ts';
+import { limiterFallbacks, RedisTokenBuckets } from '../infra/redis/token-bucket.ts';
 import { onStopSignal } from '../infra/stop-signal.ts';
 import { monotonicUlids } from '../infra/ulid.ts';
 import { CallMetrics } from './call-metrics.ts';
@@ -63,7 +65,6 @@ const groupCommit = new GroupCommit(paymentTransaction(unitOfWork, new RedisOutb
   maxQueue: config.GROUP_COMMIT_MAX_QUEUE,
 });
 
-const bucket = { capacity: config.RATE_LIMIT_CAPACITY, refillPerSecond: config.RATE_LIMIT_REFILL_PER_SECOND };
 const ledger = postgresLedger(readPool);
 const admission = {
   // As many as the two statements take that read payments at a time.
@@ -74,14 +75,16 @@ const admission = {
     maxQueue: config.OPEN_ACCOUNT_MAX_QUEUE,
   }),
 };
-// Monotonic, so that ids made within one millisecond are in order too.
-const payments = new Payments(
-  groupCommit,
-  new RedisTokenBuckets(redis, bucket, registry),
-  ledger,
-  admission.reads,
-  monotonicUlids(),
+const fallbacks = limiterFallbacks(registry);
+const customerBucket = { capacity: config.RATE_LIMIT_CAPACITY, refillPerSecond: config.RATE_LIMIT_REFILL_PER_SECOND };
+const externalBucket = externalLimit(config);
+const limiter = new LimitByAccountType(
+  new RedisTokenBuckets(redis, customerBucket, fallbacks),
+  externalBucket && new RedisTokenBuckets(redis, externalBucket, fallbacks),
+  new AccountTypes(ledger),
 );
+// Monotonic, so that ids made within one millisecond are in order too.
+const payments = new Payments(groupCommit, limiter, ledger, admission.reads, monotonicUlids());
 const accounts = new Accounts(ledger, admission);
 
 const health = new Health({

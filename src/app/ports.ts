@@ -1,4 +1,4 @@
-import type { Account, Balance } from './domain/account.ts';
+import type { Account, AccountType, Balance } from './domain/account.ts';
 import type { PaymentEvent } from './domain/event.ts';
 import type { LedgerEntry } from './domain/ledger.ts';
 import type { Payment, PaymentRequest } from './domain/payment.ts';
@@ -97,6 +97,7 @@ export interface DecidedPayment {
 export interface Ledger {
   findPayment(paymentId: string): Promise<Payment | undefined>;
   findBalance(accountId: string): Promise<Balance | undefined>;
+  findAccountType(accountId: string): Promise<AccountType | undefined>;
   /** Opens the account if its id is free; returns the account that has the id. */
   openAccount(account: Account): Promise<Account>;
 }

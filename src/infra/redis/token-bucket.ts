@@ -23,6 +23,15 @@ const PAUSE_MS = 1_000;
 /** Tokens asked for in one call at most, which bounds how long the script keeps Redis to itself: about a millisecond. */
 const MAX_TAKES = 250;
 
+/** What all token buckets of a process count in. */
+export function limiterFallbacks(registry: Registry): Counter {
+  return new Counter({
+    name: 'payment_ledger_rate_limit_fallback_total',
+    help: 'Payments whose token came from a local bucket, because Redis was unreachable or slow.',
+    registers: [registry],
+  });
+}
+
 /**
  * Token buckets in Redis, which all replicas share. When Redis fails or keeps a payment
  * for 50 ms, buckets of this process take over: payments go on, and
@@ -40,7 +49,7 @@ export class RedisTokenBuckets implements RateLimiter {
   readonly #fallbacks: Counter;
   readonly #takeSoon: (payerAccountId: string) => Promise<number>;
 
-  constructor(redis: Redis, settings: TokenBucketSettings, registry: Registry) {
+  constructor(redis: Redis, settings: TokenBucketSettings, fallbacks: Counter) {
     redis.defineCommand('takeTokens', { lua: SCRIPT });
     this.#redis = redis;
     this.#settings = settings;
@@ -49,11 +58,7 @@ export class RedisTokenBuckets implements RateLimiter {
       slots: 1,
       maxBatch: MAX_TAKES,
     });
-    this.#fallbacks = new Counter({
-      name: 'payment_ledger_rate_limit_fallback_total',
-      help: 'Payments whose token came from a local bucket, because Redis was unreachable or slow.',
-      registers: [registry],
-    });
+    this.#fallbacks = fallbacks;
   }
 
   take(payerAccountId: string): Promise<number> {

@@ -1,5 +1,5 @@
 import { Registry } from 'prom-client';
-import { beforeEach, describe, expect, it, it as test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { JobWatch } from '../../../src/relay/job-watch.ts';
 import { jobMetrics } from '../../../src/relay/metrics.ts';
 import { silent } from '../../support/relay.ts';

@@ -4,6 +4,7 @@ import type { Ledger } from '../../../app/ports.ts';
 import { ulidToUuid } from '../../ulid.ts';
 import { kyselyOn } from '../database.ts';
 import { classify } from '../errors.ts';
+import { findAccountTypes } from './find-account-types.ts';
 import { findPayments } from './find-payments.ts';
 import { findBalances } from './lock-balances.ts';
 import { openAccount } from './open-account.ts';
@@ -14,9 +15,11 @@ export function postgresLedger(pool: pg.Pool): Ledger {
   const database = kyselyOn(pool);
   const payment = sharedReads((uuids) => findPayments(pool, uuids));
   const balance = sharedReads((accountIds) => findBalances(pool, accountIds));
+  const accountType = sharedReads((accountIds) => findAccountTypes(pool, accountIds));
   return {
     findPayment: (paymentId) => run(() => payment(ulidToUuid(paymentId))),
     findBalance: (accountId) => run(() => balance(accountId)),
+    findAccountType: (accountId) => run(() => accountType(accountId)),
     openAccount: (account) => run(() => openAccount(database, account)),
   };
 }

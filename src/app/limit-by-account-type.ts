@@ -1,0 +1,43 @@
+import type { AccountTypes } from './account-types.ts';
+import { ServiceError } from './errors.ts';
+import type { RateLimiter } from './ports.ts';
+
+/**
+ * A limit for customers, and another or none for EXTERNAL payers, by which all deposits
+ * of a currency may come. Without one, a payer's type matters only once its bucket is
+ * empty, so that other payments pay nothing for it.
+ */
+export class LimitByAccountType implements RateLimiter {
+  readonly #customers: RateLimiter;
+  readonly #external: RateLimiter | undefined;
+  readonly #types: AccountTypes;
+
+  constructor(customers: RateLimiter, external: RateLimiter | undefined, types: AccountTypes) {
+    this.#customers = customers;
+    this.#external = external;
+    this.#types = types;
+  }
+
+  async take(payerAccountId: string): Promise<number> {
+    const isExternal =
+      this.#external === undefined
+        ? this.#types.known(payerAccountId, performance.now())?.type === 'EXTERNAL'
+        : await this.#isExternal(payerAccountId);
+    if (isExternal) return this.#external?.take(payerAccountId) ?? 0;
+
+    const retryAfterMs = await this.#customers.take(payerAccountId);
+    if (retryAfterMs === 0 || this.#external !== undefined) return retryAfterMs;
+    return (await this.#isExternal(payerAccountId)) ? 0 : retryAfterMs;
+  }
+
+  /** An account that does not exist, or cannot be looked up now, counts as a customer's. */
+  async #isExternal(accountId: string): Promise<boolean> {
+    try {
+      return (await this.#types.find(accountId, performance.now())) === 'EXTERNAL';
+    } catch (error) {
+      // The limiter never fails: what is wrong with Postgres the payment itself will tell.
+      if (error instanceof ServiceError) return false;
+      throw error;
+    }
+  }
+}

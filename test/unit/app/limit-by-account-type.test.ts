@@ -1,0 +1,95 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { AccountTypes } from '../../../src/app/account-types.ts';
+import type { AccountType } from '../../../src/app/domain/account.ts';
+import { unavailable } from '../../../src/app/errors.ts';
+import { LimitByAccountType } from '../../../src/app/limit-by-account-type.ts';
+
+const ACCOUNTS: Record<string, AccountType> = { customer: 'CUSTOMER', world: 'EXTERNAL' };
+
+let lookedUp: string[];
+let reachable: boolean;
+
+const ledger = {
+  async findAccountType(accountId: string) {
+    lookedUp.push(accountId);
+    if (!reachable) throw unavailable('The database cannot be reached.');
+    return ACCOUNTS[accountId];
+  },
+};
+
+/** Says that a token comes in retryAfterMs, and counts how often it was asked. */
+function limiter(retryAfterMs: number) {
+  const asked: string[] = [];
+  return {
+    asked,
+    async take(payer: string) {
+      asked.push(payer);
+      return retryAfterMs;
+    },
+  };
+}
+
+beforeEach(() => {
+  lookedUp = [];
+  reachable = true;
+});
+
+describe('without a limit for EXTERNAL payers', () => {
+  test('nothing is looked up while the bucket has tokens', async () => {
+    const limit = new LimitByAccountType(limiter(0), undefined, new AccountTypes(ledger));
+    for (const payer of ['customer', 'world', 'nobody']) expect(await limit.take(payer)).toBe(0);
+    expect(lookedUp).toEqual([]);
+  });
+
+  test('an empty bucket stops a customer and nobody else, each of whom is looked up once', async () => {
+    const customers = limiter(40);
+    const limit = new LimitByAccountType(customers, undefined, new AccountTypes(ledger));
+    for (let i = 0; i < 3; i += 1) {
+      expect(await limit.take('customer')).toBe(40);
+      expect(await limit.take('world')).toBe(0);
+      expect(await limit.take('nobody')).toBe(40);
+    }
+    expect(lookedUp).toEqual(['customer', 'world', 'nobody']);
+    // Once known to be EXTERNAL, it takes from no bucket.
+    expect(customers.asked.filter((payer) => payer === 'world')).toHaveLength(1);
+  });
+
+  test('while accounts cannot be looked up the limit holds for all, and nothing is remembered', async () => {
+    const limit = new LimitByAccountType(limiter(40), undefined, new AccountTypes(ledger));
+    reachable = false;
+    expect(await limit.take('world')).toBe(40);
+    reachable = true;
+    expect(await limit.take('world')).toBe(0);
+  });
+});
+
+describe('with a limit for EXTERNAL payers', () => {
+  test('each takes from the bucket of its type, and is looked up once', async () => {
+    const [customers, external] = [limiter(0), limiter(70)];
+    const limit = new LimitByAccountType(customers, external, new AccountTypes(ledger));
+    for (let i = 0; i < 3; i += 1) {
+      expect(await limit.take('customer')).toBe(0);
+      expect(await limit.take('world')).toBe(70);
+    }
+    expect(lookedUp).toEqual(['customer', 'world']);
+    expect([customers.asked.length, external.asked.length]).toEqual([3, 3]);
+  });
+});
+
+describe('account types', () => {
+  test('of accounts that do not exist are looked up again after ten seconds', async () => {
+    const types = new AccountTypes(ledger);
+    for (const nowMs of [0, 9_999, 10_000]) expect(await types.find('nobody', nowMs)).toBeUndefined();
+    expect(lookedUp).toHaveLength(2);
+  });
+
+  test('are remembered for a bounded number of accounts, the longest unused forgotten first', async () => {
+    const types = new AccountTypes(ledger, 2);
+    await types.find('world', 0);
+    await types.find('customer', 0);
+    await types.find('world', 0);
+    await types.find('nobody', 0);
+    expect(types.known('world', 0)).toMatchObject({ type: 'EXTERNAL' });
+    expect(types.known('customer', 0)).toBeUndefined();
+  });
+});
