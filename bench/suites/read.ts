@@ -1,4 +1,4 @@
-import { uuidToUlid } from '../../src/infra/ulid.ts';
+import { uuidToUlid } from '../../src/app/ulid.ts';
 import { addPayments, openAccounts } from '../fill.ts';
 import type { Calls } from '../load/job.ts';
 import type { Findings } from '../report.ts';

@@ -1,5 +1,5 @@
 // Lists, redrives and discards events that Kafka rejected for good.
-import { isValid } from 'ulid';
+import { isUlid } from '../app/ulid.ts';
 import { postgresDeadLetters } from '../infra/postgres/outbox/dead-letters.ts';
 import { createPool } from '../infra/postgres/pool.ts';
 import type { DeadLetter } from '../relay/ports.ts';
@@ -40,11 +40,12 @@ async function main(): Promise<number> {
     console.log(HELP);
     return 0;
   }
-  const [action, eventId, ...more] = positionals;
+  const [action, givenId, ...more] = positionals;
+  const eventId = givenId?.toUpperCase();
   const connectionString = process.env['DATABASE_URL'];
   if (!connectionString) return misuse('DATABASE_URL is not set: postgres://user:password@host:port/database');
   if (action !== 'list' && action !== 'redrive' && action !== 'discard') return misuse('list, redrive or discard?');
-  if (action !== 'list' && !isValid(eventId ?? '')) return misuse(`${action} which one? EVENT_ID is a ULID.`);
+  if (action !== 'list' && !isUlid(eventId ?? '')) return misuse(`${action} which one? EVENT_ID is a ULID.`);
   if (more.length > 0 || (action === 'list' && eventId !== undefined)) return misuse('There are too many arguments.');
 
   const pool = createPool({

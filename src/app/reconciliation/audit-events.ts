@@ -1,5 +1,5 @@
-import { lowestPaymentId, timeOfPaymentId } from '../domain/payment-id.ts';
 import { shardOf } from '../domain/shard.ts';
+import { lowestUlid, timeOfUlid } from '../ulid.ts';
 import { SoughtEvents } from './match-events.ts';
 import type { AuditedPayments, AuditPosition, AuditStep, EventLog } from './ports.ts';
 import { CLOCK_SLACK_MS, isProvable, retainedSince, retainedWhileRead } from './retention.ts';
@@ -18,10 +18,10 @@ const HIGHEST_PAYMENT_ID = '7ZZZZZZZZZZZZZZZZZZZZZZZZZ';
 
 /** Everything from a time on, or from where the topic has it. Throws if Postgres or Kafka are unreachable. */
 export async function positionAt({ payments, log }: AuditSources, timeMs: number): Promise<AuditPosition> {
-  const auditedTo = lowestPaymentId(timeMs);
+  const auditedTo = lowestUlid(timeMs);
   const located = await log.locate(timeMs - CLOCK_SLACK_MS);
   const [first] = await payments.page(auditedTo, HIGHEST_PAYMENT_ID, 1);
-  const whole = first === undefined || (await reachesBackTo(log, timeOfPaymentId(first.paymentId)));
+  const whole = first === undefined || (await reachesBackTo(log, timeOfUlid(first.paymentId)));
   return {
     topic: log.topic,
     auditedTo,
@@ -58,14 +58,14 @@ export async function auditPage(
   const page = await payments.page(position.auditedTo, toId, limit);
   const more = page.length === limit;
   const auditedTo = more ? page.at(-1)!.paymentId : toId;
-  const next = await log.locate(timeOfPaymentId(auditedTo) - CLOCK_SLACK_MS);
+  const next = await log.locate(timeOfUlid(auditedTo) - CLOCK_SLACK_MS);
   // Of the last page, or it would be chance which records that belong to nobody are seen.
-  const until = more ? next : await log.locate(timeOfPaymentId(auditedTo) + CLOCK_SLACK_MS);
+  const until = more ? next : await log.locate(timeOfUlid(auditedTo) + CLOCK_SLACK_MS);
 
   const sought = new SoughtEvents(page, position.partitions.length, ({ paymentId, payerAccountId }) => {
     const sinceMs = position.partitions[shardOf(payerAccountId, position.partitions.length)]?.retainedSinceMs;
     // The time itself allows for clocks: what is within that may yet be there.
-    return sinceMs === undefined || timeOfPaymentId(paymentId) >= sinceMs - 2 * CLOCK_SLACK_MS;
+    return sinceMs === undefined || timeOfUlid(paymentId) >= sinceMs - 2 * CLOCK_SLACK_MS;
   });
   const unmatched = new UnmatchedRecords(page, auditedTo, payments);
   const firstSentAtMs: (number | undefined)[] = [];
@@ -100,8 +100,7 @@ export async function auditPage(
       partitions: next.map((located, partition) => ({
         offset: located.offset,
         retainedSinceMs:
-          retained[partition] ??
-          (located.begin === 0n ? undefined : retainedSince(located, timeOfPaymentId(auditedTo))),
+          retained[partition] ?? (located.begin === 0n ? undefined : retainedSince(located, timeOfUlid(auditedTo))),
       })),
     },
     paymentsAudited: page.length,
@@ -131,7 +130,7 @@ export async function auditEvents(
   onProgress: (totals: AuditTotals) => void,
   pageSize = PAGE_SIZE,
 ): Promise<AuditTotals> {
-  const toId = lowestPaymentId(to.getTime());
+  const toId = lowestUlid(to.getTime());
   let position = await positionAt(sources, from.getTime());
   let totals: AuditTotals = { paymentsAudited: 0, waiting: 0, missing: [], unverifiable: 0, orphaned: [] };
   let readFrom: readonly bigint[] | undefined;

@@ -1,5 +1,5 @@
-import { lowestPaymentId, timeOfPaymentId } from '../domain/payment-id.ts';
 import { shardOf } from '../domain/shard.ts';
+import { lowestUlid, timeOfUlid } from '../ulid.ts';
 import { type AuditSources, auditPage, PAGE_SIZE, positionAt } from './audit-events.ts';
 import { SoughtEvents } from './match-events.ts';
 import type { AuditPosition, AuditRecords, AuditStep } from './ports.ts';
@@ -51,8 +51,8 @@ export async function auditLately(
   limits: AuditLimits = AUDIT_LIMITS,
 ): Promise<AuditReport> {
   const nowMs = (await sources.payments.now()).getTime();
-  const toId = lowestPaymentId(nowMs - limits.settledAfterMs);
-  const refused = await records.refuseFuture(lowestPaymentId(nowMs + CLOCK_SLACK_MS));
+  const toId = lowestUlid(nowMs - limits.settledAfterMs);
+  const refused = await records.refuseFuture(lowestUlid(nowMs + CLOCK_SLACK_MS));
   let previous = await records.last();
   let position =
     previous === undefined ? await positionAt(sources, 0) : await resumed(sources, previous.position, nowMs);
@@ -82,7 +82,7 @@ export async function auditLately(
 
 /** The same position, or, if the topic is not the one it was, the same payments on what is there now. */
 async function resumed({ log }: AuditSources, position: AuditPosition, nowMs: number): Promise<AuditPosition> {
-  const located = await log.locate(timeOfPaymentId(position.auditedTo) - CLOCK_SLACK_MS);
+  const located = await log.locate(timeOfUlid(position.auditedTo) - CLOCK_SLACK_MS);
   const same =
     position.topic === log.topic &&
     position.partitions.length === located.length &&
@@ -108,7 +108,7 @@ async function followUp(
   signal: AbortSignal,
 ): Promise<number> {
   let unverifiable = 0;
-  let after = lowestPaymentId(0);
+  let after = lowestUlid(0);
   for (;;) {
     const page = await records.unconfirmed(after, pageSize);
     const sought = new SoughtEvents(page, partitions.length);

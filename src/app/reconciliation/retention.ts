@@ -1,5 +1,5 @@
-import { timeOfPaymentId } from '../domain/payment-id.ts';
 import { shardOf } from '../domain/shard.ts';
+import { timeOfUlid } from '../ulid.ts';
 import type { LocatedPartition } from './ports.ts';
 
 /**
@@ -38,5 +38,5 @@ export function retainedSince({ begin, offset }: LocatedPartition, timeMs: numbe
 
 /** Whether the event of a payment would still be on the topic, had it been sent. */
 export function isProvable(paymentId: string, payer: string, retained: readonly (number | undefined)[]): boolean {
-  return timeOfPaymentId(paymentId) >= (retained[shardOf(payer, retained.length)] ?? Number.POSITIVE_INFINITY);
+  return timeOfUlid(paymentId) >= (retained[shardOf(payer, retained.length)] ?? Number.POSITIVE_INFINITY);
 }

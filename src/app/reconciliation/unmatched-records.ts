@@ -1,4 +1,4 @@
-import { isPaymentId, timeOfPaymentId } from '../domain/payment-id.ts';
+import { isUlid, timeOfUlid } from '../ulid.ts';
 import type { AuditedPayment, AuditedPayments, SentEvent } from './ports.ts';
 import { CLOCK_SLACK_MS } from './retention.ts';
 
@@ -24,9 +24,9 @@ export class UnmatchedRecords {
     for (const { eventId, partition, offset, sentAtMs } of records) {
       if (this.#ids.has(eventId)) continue;
       const sentence = `ce_id ${JSON.stringify(eventId)} at offset ${offset} of partition ${partition} belongs to no payment`;
-      if (!isPaymentId(eventId)) this.#add(sentence);
+      if (!isUlid(eventId)) this.#add(sentence);
       // Later payments come with later pages, unless their time has not come at all.
-      else if (eventId <= this.#auditedTo || timeOfPaymentId(eventId) > sentAtMs + CLOCK_SLACK_MS)
+      else if (eventId <= this.#auditedTo || timeOfUlid(eventId) > sentAtMs + CLOCK_SLACK_MS)
         this.#unknown.set(eventId, sentence);
     }
     if (this.#unknown.size >= UNMATCHED_AT_A_TIME) await this.#lookUp();

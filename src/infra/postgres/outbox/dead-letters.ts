@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { ulidToUUID, uuidToULID } from 'ulid';
+import { ulidToUuid, uuidToUlid } from '../../../app/ulid.ts';
 import type { DeadLetter, DeadLetters } from '../../../relay/ports.ts';
 import { inTransaction } from '../transaction.ts';
 
@@ -65,7 +65,7 @@ const DISCARD = `${RELEASE}, given_up as (
  * sets events aside, so what comes after the lock sees every event that was.
  */
 function release(pool: pg.Pool, eventId: string, statement: string): Promise<DeadLetter | undefined> {
-  const id = ulidToUUID(eventId);
+  const id = ulidToUuid(eventId);
   return inTransaction(pool, 'begin', async (transaction) => {
     await transaction.query('select from outbox_dead_letters where id = $1 for update', [id]);
     const { rows } = await transaction.query<Row>(`${SELECT} where letter.id = $1`, [id]);
@@ -76,5 +76,5 @@ function release(pool: pg.Pool, eventId: string, statement: string): Promise<Dea
 }
 
 function toDeadLetter({ id, created_at, dead_at, ...same }: Row): DeadLetter {
-  return { ...same, eventId: uuidToULID(id), createdAt: created_at, deadAt: dead_at };
+  return { ...same, eventId: uuidToUlid(id), createdAt: created_at, deadAt: dead_at };
 }

@@ -1,6 +1,6 @@
 import type pg from 'pg';
+import { uuidToUlid } from '../../../app/ulid.ts';
 import type { Acknowledged, Lease, Outbox, PageLimits, PendingEvent, ShardPage } from '../../../relay/ports.ts';
-import { uuidToUlid } from '../../ulid.ts';
 import { plainArray } from '../array.ts';
 
 /** The outbox in Postgres. No session state: every statement may run on another connection. */

@@ -1,8 +1,8 @@
 import type pg from 'pg';
-import { encodeTime, ulidToUUID } from 'ulid';
 import type { LedgerEntry } from '../../../app/domain/ledger.ts';
 import { shardOf } from '../../../app/domain/shard.ts';
 import type { PaymentHistory, RecordedPayment, ReplayOutbox, ReplayRange } from '../../../app/replay.ts';
+import { lowestUlid, ulidToUuid } from '../../../app/ulid.ts';
 import { PAYMENT_COLUMNS, toPayment } from '../payments/find-payments.ts';
 import type { PaymentRow } from '../tables.ts';
 import { countShards } from './shard-count.ts';
@@ -57,7 +57,7 @@ function select(pool: pg.Pool, range: ReplayRange, after: string | undefined, li
 
 /** Ids begin with their time. */
 function lowestId(time: Date): string {
-  return ulidToUUID(encodeTime(time.getTime(), 10).padEnd(26, '0'));
+  return ulidToUuid(lowestUlid(time.getTime()));
 }
 
 function toRecorded(row: Row): RecordedPayment {
@@ -100,7 +100,7 @@ export function postgresReplayOutbox(pool: pg.Pool): ReplayOutbox {
       const shards = await countShards(pool);
       await pool.query(APPEND, [
         events.map(({ payerAccountId }) => shardOf(payerAccountId, shards)),
-        events.map(({ eventId }) => ulidToUUID(eventId)),
+        events.map(({ eventId }) => ulidToUuid(eventId)),
         events.map(({ payerAccountId }) => payerAccountId),
         events.map(({ type }) => type),
         events.map(({ payload }) => JSON.stringify(payload)),

@@ -1,6 +1,6 @@
 import { keyOf } from '../../../app/ledger-draft.ts';
 import type { AuthorizeCommand, KeyHolder } from '../../../app/ports.ts';
-import { ulidToUuid, uuidToUlid } from '../../ulid.ts';
+import { ulidToUuid, uuidToUlid } from '../../../app/ulid.ts';
 import { plainArray, textArray } from '../array.ts';
 import { prepared, type Transaction } from '../statement.ts';
 import type { PaymentRow } from '../tables.ts';

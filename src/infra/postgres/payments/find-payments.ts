@@ -1,5 +1,5 @@
 import type { Payment } from '../../../app/domain/payment.ts';
-import { uuidToUlid } from '../../ulid.ts';
+import { uuidToUlid } from '../../../app/ulid.ts';
 import { plainArray } from '../array.ts';
 import { type Connection, prepared } from '../statement.ts';
 import type { PaymentRow } from '../tables.ts';

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { ContendedError, TransientError, unavailable } from '../../../app/errors.ts';
 import type { Ledger } from '../../../app/ports.ts';
-import { ulidToUuid } from '../../ulid.ts';
+import { ulidToUuid } from '../../../app/ulid.ts';
 import { kyselyOn } from '../database.ts';
 import { classify } from '../errors.ts';
 import { findAccountTypes } from './find-account-types.ts';

@@ -1,7 +1,7 @@
 import type { Balance } from '../../../app/domain/account.ts';
 import { shardOf } from '../../../app/domain/shard.ts';
 import type { DecidedPayment, LedgerChanges } from '../../../app/ports.ts';
-import { ulidToUuid } from '../../ulid.ts';
+import { ulidToUuid } from '../../../app/ulid.ts';
 import { jsonArray, plainArray, textArray } from '../array.ts';
 import { prepared, type Transaction } from '../statement.ts';
 

@@ -1,7 +1,6 @@
 import type pg from 'pg';
-import { lowestPaymentId } from '../../../app/domain/payment-id.ts';
 import type { Books, BooksRule, CurrencySum, ExaminedRange } from '../../../app/reconciliation/books.ts';
-import { ulidToUuid, uuidToUlid } from '../../ulid.ts';
+import { lowestUlid, ulidToUuid, uuidToUlid } from '../../../app/ulid.ts';
 import type { Transaction } from '../statement.ts';
 import { inTransaction } from '../transaction.ts';
 import { STAGES, type StageTable } from './books-stages.ts';
@@ -17,7 +16,7 @@ const BEGIN = `begin isolation level repeatable read read only;
 /** The books as Postgres has them. */
 export function postgresBooks(pool: pg.Pool): Books {
   return {
-    paymentsFrom: (time) => [ulidToUuid(lowestPaymentId(time.getTime()))],
+    paymentsFrom: (time) => [ulidToUuid(lowestUlid(time.getTime()))],
     examine: (stage, after, limit) =>
       inTransaction(pool, BEGIN, (snapshot) => examineRange(snapshot, STAGES[stage], after ?? [], limit)),
     sumCurrencies: (limit) => inTransaction(pool, BEGIN, (snapshot) => sumCurrencies(snapshot, limit)),

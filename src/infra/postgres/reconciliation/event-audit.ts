@@ -1,5 +1,4 @@
 import type pg from 'pg';
-import { timeOfPaymentId } from '../../../app/domain/payment-id.ts';
 import type {
   AuditedPayment,
   AuditedPayments,
@@ -9,7 +8,7 @@ import type {
   AuditStep,
   RecordedStep,
 } from '../../../app/reconciliation/ports.ts';
-import { ulidToUuid, uuidToUlid } from '../../ulid.ts';
+import { timeOfUlid, ulidToUuid, uuidToUlid } from '../../../app/ulid.ts';
 
 type PaymentRow = [
   paymentId: string,
@@ -208,5 +207,5 @@ export async function sampleAudits(pool: pg.Pool): Promise<AuditSample | undefin
   const [row] = rows;
   if (row === undefined) return undefined;
   const { audited_to, missing, unverifiable, orphaned } = row;
-  return { auditedToMs: timeOfPaymentId(uuidToUlid(audited_to)), missing, unverifiable: unverifiable ?? 0, orphaned };
+  return { auditedToMs: timeOfUlid(uuidToUlid(audited_to)), missing, unverifiable: unverifiable ?? 0, orphaned };
 }

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { lowestPaymentId } from '../../../../src/app/domain/payment-id.ts';
 import {
   CLOCK_SLACK_MS,
   isProvable,
@@ -7,6 +6,7 @@ import {
   retainedSince,
   retainedWhileRead,
 } from '../../../../src/app/reconciliation/retention.ts';
+import { lowestUlid } from '../../../../src/app/ulid.ts';
 
 const READING: PartitionReading = {
   retainedSinceMs: 1_000,
@@ -37,8 +37,8 @@ describe('what a partition retains', () => {
   });
 
   test('proves a missing event only of payments since then', () => {
-    expect(isProvable(lowestPaymentId(1_000), 'alice', [1_000])).toBe(true);
-    expect(isProvable(lowestPaymentId(999), 'alice', [1_000])).toBe(false);
-    expect(isProvable(lowestPaymentId(1_000), 'alice', [undefined])).toBe(false);
+    expect(isProvable(lowestUlid(1_000), 'alice', [1_000])).toBe(true);
+    expect(isProvable(lowestUlid(999), 'alice', [1_000])).toBe(false);
+    expect(isProvable(lowestUlid(1_000), 'alice', [undefined])).toBe(false);
   });
 });

@@ -1,8 +1,9 @@
 import { randomFillSync } from 'node:crypto';
 
-// ULIDs (https://github.com/ulid/spec) and the uuids of the same 128 bits. Each payment
-// makes one and converts it several times, and the ulid package, which goes by arrays
-// and regular expressions, took a tenth of the API's time. These write into one buffer.
+// ULIDs (https://github.com/ulid/spec), the time in them and the uuids of the same 128 bits.
+// As text they sort as their bytes do. Each payment makes one and converts it several
+// times, and the ulid package, which goes by arrays and regular expressions, took a tenth
+// of the API's time. These write into one buffer.
 
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const HEX = '0123456789abcdef';
@@ -12,6 +13,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 const TIME_LENGTH = 10;
 const ULID_LENGTH = 26;
+const MAX_TIME_MS = 2 ** 48 - 1;
 const UUID_LENGTH = 36;
 
 /** By the code of a character: the value of the digit. */
@@ -22,6 +24,25 @@ const hexCodeOf = Buffer.from(HEX);
 
 const ulidBuffer = Buffer.alloc(ULID_LENGTH);
 const uuidBuffer = Buffer.from('00000000-0000-0000-0000-000000000000');
+
+/** In capitals, as the API makes them. */
+export function isUlid(text: string): boolean {
+  return ULID.test(text);
+}
+
+/** Milliseconds since 1970. A payment id's is when its call came in, by the clock of its replica. */
+export function timeOfUlid(ulid: string): number {
+  let ms = 0;
+  for (let i = 0; i < TIME_LENGTH; i++) ms = ms * 32 + digitOf[ulid.charCodeAt(i)]!;
+  return ms;
+}
+
+/** The lowest ULID of that millisecond; times before 1970 or after all ULIDs count as the first or the last. */
+export function lowestUlid(timeMs: number): string {
+  const ulid = Buffer.alloc(ULID_LENGTH, ALPHABET[0]);
+  writeTime(ulid, Math.min(Math.max(0, Math.trunc(timeMs)), MAX_TIME_MS));
+  return ulid.toString('latin1');
+}
 
 /** The uuid as Postgres writes it, in small letters. Throws if the text is no ULID in capitals. */
 export function ulidToUuid(ulid: string): string {

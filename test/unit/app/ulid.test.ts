@@ -1,6 +1,8 @@
 import { decodeTime, ulid, ulidToUUID, uuidToULID } from 'ulid';
 import { describe, expect, test } from 'vitest';
-import { monotonicUlids, ulidToUuid, uuidToUlid } from '../../../src/infra/ulid.ts';
+import { isUlid, lowestUlid, monotonicUlids, timeOfUlid, ulidToUuid, uuidToUlid } from '../../../src/app/ulid.ts';
+
+// The ulid package is the oracle.
 
 describe('ulidToUuid and uuidToUlid', () => {
   test('agree with the ulid package', () => {
@@ -19,6 +21,36 @@ describe('ulidToUuid and uuidToUlid', () => {
       expect(() => ulidToUuid(text)).toThrow('Not a ULID');
       expect(() => uuidToUlid(text)).toThrow('Not a uuid');
     }
+  });
+});
+
+describe('isUlid', () => {
+  test('tells ULIDs in capitals from other text', () => {
+    expect(isUlid(ulid())).toBe(true);
+    for (const text of ['', ulid().toLowerCase(), `8${ulid().slice(1)}`, `${ulid()}0`, ulid().replace(/.$/, 'U')]) {
+      expect(isUlid(text)).toBe(false);
+    }
+  });
+});
+
+describe('the time of a ULID', () => {
+  const TIMES_MS = [1, 31, 32, 1_795_000_000_123, 2 ** 48 - 1];
+
+  test.each(TIMES_MS)('is as the ulid package reads it: %d', (timeMs) => {
+    expect(timeOfUlid(ulid(timeMs))).toBe(timeMs);
+    expect(decodeTime(lowestUlid(timeMs))).toBe(timeMs);
+  });
+
+  test('puts it between the lowest of its millisecond and of the next', () => {
+    for (const timeMs of TIMES_MS.slice(0, -1)) {
+      const id = ulid(timeMs);
+      expect(lowestUlid(timeMs) <= id && id < lowestUlid(timeMs + 1)).toBe(true);
+    }
+  });
+
+  test('stays within what a ULID can hold', () => {
+    expect(lowestUlid(-1)).toBe(lowestUlid(0));
+    expect(lowestUlid(2 ** 48)).toBe(lowestUlid(2 ** 48 - 1));
   });
 });
 
