@@ -263,10 +263,17 @@ describe('AuthorizePayment: authorized', () => {
     await client.open('full');
     const fill = { payerAccountId: 'world-1', payeeAccountId: 'full', amountCents: most };
     expect((await client.authorize(fill)).status).toBe(PaymentStatus.PAYMENT_STATUS_AUTHORIZED);
-    const answer = await client.authorize({ ...fill, amountCents: 2n });
+    const tooMuch = { ...fill, amountCents: 2n, idempotencyKey: crypto.randomUUID() };
+    const answer = await client.authorize(tooMuch);
+    expect(answer.status).toBe(PaymentStatus.PAYMENT_STATUS_DECLINED);
     expect(answer.error?.code).toBe(PaymentErrorCode.PAYMENT_ERROR_CODE_INVALID_AMOUNT);
-    // Stored, unlike an amount that is not positive.
+    // Stored, unlike an amount that is not positive, so the key is taken.
     expect(answer.paymentId).toMatch(ULID);
+    expect(await client.authorize(tooMuch)).toEqual({
+      ...answer,
+      status: PaymentStatus.PAYMENT_STATUS_DUPLICATE,
+      originalStatus: PaymentStatus.PAYMENT_STATUS_DECLINED,
+    });
     expect((await client.balance('full')).availableBalanceCents).toBe(most);
     expect((await client.balance('world-1')).availableBalanceCents).toBe(-most);
   });
