@@ -45,7 +45,7 @@ export function jobs(
       everyMs: MINUTE_MS,
       async run() {
         const sample = await services.sampleOutbox();
-        if (sample.deadLetters > 0) log.warn({ ...sample }, 'dead letters wait for an operator');
+        if (sample.deadLetters > 0) log.warn({ ...sample }, 'there are dead letters, to be redriven or discarded');
         if (sample.oldestPendingSeconds > LATE_SECONDS) log.warn({ ...sample }, 'events are late');
         if (sample.oldestTransactionSeconds > LONG_TRANSACTION_SECONDS) log.warn({ ...sample }, 'a transaction is old');
         return sample;

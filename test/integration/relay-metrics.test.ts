@@ -36,7 +36,7 @@ describe('what a relay tells about itself', () => {
     });
   });
 
-  test('shows what waits, what is blocked, and a transaction that stays open', async () => {
+  test('shows what is pending, what is blocked, and a transaction that stays open', async () => {
     await system.database.query(`
       insert into outbox_dead_letters
         (shard, position, id, aggregatetype, aggregateid, type, payload, headers, created_at, reason)

@@ -82,7 +82,7 @@ describe('in Redis', () => {
     expect(await redis.exists(keyOf(payer))).toBe(0);
   });
 
-  test('a smaller capacity holds at once, also for a bucket that has more', async () => {
+  test('a smaller capacity counts at once, also for a bucket that has more', async () => {
     await buckets({ capacity: 100, refillPerSecond: 1 }).take(payer);
     registry = new Registry();
     const limiter = buckets({ capacity: 2, refillPerSecond: 1 });

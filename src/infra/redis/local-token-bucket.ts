@@ -1,5 +1,5 @@
 export interface TokenBucketSettings {
-  /** Tokens a bucket holds: the largest burst. */
+  /** The tokens of a full bucket: the largest burst. */
   readonly capacity: number;
   /** Tokens that flow back each second. */
   readonly refillPerSecond: number;
