@@ -52,6 +52,16 @@ const openings = (prefix: string) => Array.from({ length: OPENINGS }, (_, n) => 
 
 const pay = () => client.authorize({ payerAccountId: 'payer', payeeAccountId: 'payee', amountCents: 1n });
 
+test('an API has its connections before the first flood', async () => {
+  await system.startApi({ READ_POOL_SIZE: '7' });
+  const [{ sessions }] = (await system.database.query<{ sessions: number }>(
+    `select count(*)::int as sessions from pg_stat_activity
+     where datname = current_database() and application_name = 'payment-ledger-api'`,
+  )) as [{ sessions: number }];
+  // Two for payments each, and those for reads of this one and of the one above; health's may be there or not.
+  expect(sessions).toBeGreaterThanOrEqual(2 + 7 + 2 + 4);
+});
+
 test('a flood of openings that are stuck delays neither payments nor reads, and is told to come again', async () => {
   // Inserts of accounts wait for it; payments, which only look at accounts, do not.
   const { paid, ended } = await whileLocked('accounts', 'share row exclusive', async () => {
