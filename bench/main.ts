@@ -3,6 +3,7 @@ import { drawCharts } from './charts/main.ts';
 import { Environment } from './environment.ts';
 import { type BenchName, HELP, type Options, parseOptions } from './options.ts';
 import { circumstances, publish } from './report.ts';
+import { abuseSuite } from './suites/abuse.ts';
 import { authorizeSuite } from './suites/authorize.ts';
 import { growthSuite } from './suites/growth.ts';
 import { profileSuite } from './suites/profile.ts';
@@ -17,16 +18,19 @@ const SUITES: Readonly<Record<BenchName, Suite>> = {
   growth: growthSuite,
   soak: soakSuite,
   relay: relaySuite,
+  abuse: abuseSuite,
   profile: profileSuite,
 };
 
 /** Runs a benchmark on servers of its own, which are gone afterwards, however it ended. */
-async function measure(name: BenchName, options: Options, signal: AbortSignal): Promise<void> {
+async function measure(name: BenchName, asked: Options, signal: AbortSignal): Promise<void> {
   const since = Date.now();
   const onProgress = (message: string) => {
     console.error(`${name} ${((Date.now() - since) / 1_000).toFixed(0).padStart(4)} s  ${message}`);
   };
   const suite = SUITES[name];
+  const durationMs = asked.quick ? asked.durationMs : Math.max(asked.durationMs, suite.shortestTurnMs ?? 0);
+  const options = { ...asked, durationMs };
   const environment = await Environment.start({ kafka: suite.kafka, onProgress });
   try {
     signal.throwIfAborted();

@@ -39,7 +39,7 @@ const apiVariables = z.object({
   /** The most reads that wait for their turn; beyond it callers get RESOURCE_EXHAUSTED. */
   READ_MAX_QUEUE: count(4_000),
   /** The same for accounts to open. */
-  OPEN_ACCOUNT_MAX_QUEUE: count(500),
+  OPEN_ACCOUNT_MAX_QUEUE: count(200),
   /** Tokens in a full bucket of a payer: the largest burst. */
   RATE_LIMIT_CAPACITY: count(200),
   /** Tokens that flow back each second: the lasting rate. */

@@ -15,5 +15,7 @@ export interface Bench {
 export interface Suite {
   /** Whether it needs a Kafka broker. */
   readonly kafka: boolean;
+  /** What it measures takes a turn of so many milliseconds, whatever was asked for. */
+  readonly shortestTurnMs?: number;
   run(bench: Bench): Promise<Findings>;
 }

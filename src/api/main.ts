@@ -13,7 +13,7 @@ import { startMetricsServer } from '../infra/metrics-server.ts';
 import { shardCount } from '../infra/postgres/outbox/shard-count.ts';
 import { postgresLedger } from '../infra/postgres/payments/ledger.ts';
 import { PostgresUnitOfWork } from '../infra/postgres/payments/unit-of-work.ts';
-import { createPool } from '../infra/postgres/pool.ts';
+import { createPool, openKept } from '../infra/postgres/pool.ts';
 import { probeWritable } from '../infra/postgres/probe.ts';
 import { startUpChecks } from '../infra/postgres/start-up-checks.ts';
 import { connectRedis } from '../infra/redis/connection.ts';
@@ -47,9 +47,9 @@ const patience = {
   // Longer, for what Postgres ends by itself leaves nothing behind there.
   queryTimeoutMs: 10_000,
 };
-const pool = createPool({ ...postgres, ...patience, max: config.DATABASE_POOL_SIZE });
+const pool = createPool({ ...postgres, ...patience, max: config.DATABASE_POOL_SIZE, keepOpen: 2 });
 // Whatever else is asked for in whatever number, payments have their connections to themselves.
-const readPool = createPool({ ...postgres, ...patience, max: config.READ_POOL_SIZE });
+const readPool = createPool({ ...postgres, ...patience, max: config.READ_POOL_SIZE, keepOpen: config.READ_POOL_SIZE });
 // A connection of its own for health: a pool that is busy is not a database that is gone.
 const probePool = createPool({ ...postgres, max: 1, queryTimeoutMs: 1_000 });
 const databaseChecks = startUpChecks(probePool, {
@@ -57,6 +57,7 @@ const databaseChecks = startUpChecks(probePool, {
   report: { warn: (message) => log.warn(message), fatal: leave },
 });
 await checkDatabase();
+await Promise.all([openKept(pool), openKept(readPool)]);
 const redis = connectRedis(redisAddress(config), log);
 
 const unitOfWork = new PostgresUnitOfWork(pool, shardCount(pool));

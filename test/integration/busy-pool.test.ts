@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { postgresLedger } from '../../src/infra/postgres/payments/ledger.ts';
-import { createPool } from '../../src/infra/postgres/pool.ts';
+import { createPool, openKept } from '../../src/infra/postgres/pool.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 
 const PAYMENT = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
@@ -11,8 +11,15 @@ beforeAll(async () => {
 });
 afterAll(() => database.close());
 
-const poolOf = (connectionString: string) =>
-  createPool({ connectionString, max: 1, applicationName: 'test', queryTimeoutMs: 0, onIdleError: () => undefined });
+const poolOf = (connectionString: string, { max = 1, keepOpen = 0 } = {}) =>
+  createPool({
+    connectionString,
+    max,
+    keepOpen,
+    applicationName: 'test',
+    queryTimeoutMs: 0,
+    onIdleError: () => undefined,
+  });
 
 test('a pool whose connections are all busy is OVERLOADED, and does not say that the database is unreachable', async () => {
   const pool = poolOf(database.url);
@@ -37,4 +44,16 @@ test('a database that is not there is UNAVAILABLE', async () => {
   const pool = poolOf('postgres://ledger:ledger@127.0.0.1:9/payment_ledger');
   await expect(postgresLedger(pool).findPayment(PAYMENT)).rejects.toMatchObject({ problem: { kind: 'UNAVAILABLE' } });
   await pool.end();
+});
+
+test('connections that are kept are open before the first call, where they can be', async () => {
+  const pool = poolOf(database.url, { max: 3, keepOpen: 2 });
+  await openKept(pool);
+  expect(pool).toMatchObject({ totalCount: 2, idleCount: 2 });
+  await pool.end();
+
+  const unreachable = poolOf('postgres://ledger:ledger@127.0.0.1:9/payment_ledger', { keepOpen: 1 });
+  await openKept(unreachable);
+  expect(unreachable.totalCount).toBe(0);
+  await unreachable.end();
 });

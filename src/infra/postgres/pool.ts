@@ -13,6 +13,8 @@ export interface PoolSettings {
   readonly connectionString: string;
   /** The most connections at a time. */
   readonly max: number;
+  /** How many of them stay open though they are idle; none unless it is given. */
+  readonly keepOpen?: number;
   /** Shown in pg_stat_activity. */
   readonly applicationName: string;
   /**
@@ -33,6 +35,7 @@ export interface PoolSettings {
 export function createPool({
   connectionString,
   max,
+  keepOpen = 0,
   applicationName,
   queryTimeoutMs,
   serverTimeouts,
@@ -41,6 +44,7 @@ export function createPool({
   const pool = new pg.Pool({
     connectionString,
     max,
+    min: keepOpen,
     application_name: applicationName,
     connectionTimeoutMillis: 2_000,
     query_timeout: queryTimeoutMs,
@@ -56,6 +60,16 @@ export function createPool({
   } as pg.PoolConfig);
   pool.on('error', onIdleError);
   return pool;
+}
+
+/**
+ * Opens the connections that are kept. Whoever comes with thousands of others would else wait until this process, which
+ * is busy with them, has opened one, and might be told that the database is unreachable. Those that cannot be opened
+ * now are opened when they are needed.
+ */
+export async function openKept(pool: pg.Pool): Promise<void> {
+  const opening = Array.from({ length: pool.options.min ?? 0 }, () => pool.connect());
+  for (const each of await Promise.allSettled(opening)) if (each.status === 'fulfilled') each.value.release();
 }
 
 function getTypeParser(oid: number, format?: 'text' | 'binary') {
