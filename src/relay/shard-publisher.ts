@@ -59,7 +59,7 @@ export class ShardPublisher {
     return this.#draining;
   }
 
-  /** Events were committed: drains, and looks again if it was already at it and may have missed them. */
+  /** Events were committed: drains; a drain that is already running, and may have missed them, reads once more. */
   wake(): void {
     this.#again = true;
     void this.drain();

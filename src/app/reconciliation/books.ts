@@ -54,11 +54,11 @@ export interface Books {
   /** The key after which payments of that time begin. */
   paymentsFrom(time: Date): RangeKey;
   /**
-   * Examines the rows of a stage that follow the key, up to so many, in one statement:
+   * Examines the rows of a stage that follow the key, up to the limit, in one statement:
    * one snapshot, so that payments made meanwhile raise no alarm. Locks nothing.
    */
   examine(stage: Exclude<BooksStage, 'CURRENCIES'>, after: RangeKey | undefined, limit: number): Promise<ExaminedRange>;
-  /** Sums all balances in ranges of so many, all of them in one snapshot. */
+  /** Sums all balances, in ranges of that many accounts and all in one snapshot. */
   sumCurrencies(limit: number): Promise<CurrencySum[]>;
 }
 
