@@ -1,5 +1,5 @@
--- What reconciling the books found, each time, and how far it has come: anyone can see
--- when they were last known to balance. Entries of a month are kept.
+-- Reconciliations of the books: how far each has come, and what it found. So anyone can
+-- see when the books were last known to balance. Those of the last month are kept.
 
 create table reconciliations (
   reconciliation_id bigint      generated always as identity primary key,

@@ -1,7 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import { Counter, Histogram, type Registry } from 'prom-client';
 
-/** Told once of every call, when it ends. */
+/** Called once for each call, when it ends. */
 export type CallObserver = (code: status, durationMs: number) => void;
 
 /**

@@ -35,7 +35,7 @@ export interface Instruments {
 
 type AnyMethod = MethodDefinition<unknown, unknown>;
 
-/** Adds a service to the server. The types see to it that each of its methods is there. */
+/** Adds a service to the server. A method without an Rpc does not compile. */
 export function addService<Service extends object>(
   server: Server,
   service: Service,
@@ -53,9 +53,9 @@ export function addService<Service extends object>(
 }
 
 /**
- * Makes an Rpc what grpc-js calls: that catches only what is thrown synchronously,
- * and waits for ever for a callback that does not come. A plain function rather
- * than grpc-js interceptors, which put several objects and calls around each message.
+ * Wraps an Rpc for grpc-js, which catches only what is thrown synchronously and waits
+ * for ever for a callback that does not come. It is a plain function, because grpc-js'
+ * interceptors put several objects and calls around each message.
  */
 function unary<Request, Response>(
   rpc: Rpc<Request, Response>,

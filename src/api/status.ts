@@ -38,7 +38,7 @@ export function toFailure(error: unknown, log: Logger): Failure {
 const WARN_EVERY_MS = 1_000;
 let warnedAtMs = Number.NEGATIVE_INFINITY;
 
-/** What the caller is not told. */
+/** Logs what the caller is not told. */
 function logCause(error: ServiceError, log: Logger): void {
   const nowMs = performance.now();
   if (error.problem.kind === 'UNAVAILABLE' && nowMs - warnedAtMs >= WARN_EVERY_MS) {

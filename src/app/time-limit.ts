@@ -1,4 +1,4 @@
-/** Rejects if the promise has not ended after that many milliseconds; what it stands for goes on. */
+/** Rejects if the promise has no result after that many milliseconds. The work behind it goes on. */
 export async function withinLimit<T>(promise: Promise<T>, limitMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {

@@ -38,7 +38,7 @@ export class Health {
         () => {
           this.#lastPongMs = performance.now();
         },
-        // Its silence is what counts.
+        // Only the time since the last answer counts.
         () => undefined,
       );
     }, PING_EVERY_MS);

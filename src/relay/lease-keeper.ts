@@ -22,7 +22,7 @@ export class LeaseKeeper {
   readonly #metrics: RelayMetrics;
   readonly #log: Logger;
   readonly #publishers = new Map<number, ShardPublisher>();
-  /** Shards that finish what is in flight, to be given back or because they were lost; no second one may start beside them. */
+  /** Shards whose publisher is finishing what is in flight; until it has, none may start for the same shard. */
   readonly #leaving = new Map<number, Promise<void>>();
   /** Until when the leases run at least, by this process's clock. */
   #leasedUntilMs = 0;
@@ -123,7 +123,7 @@ export class LeaseKeeper {
     }
   }
 
-  /** Starts publishers for leases that have none: those just claimed, and those whose claim was not answered. */
+  /** Starts publishers for leases that have none: those just claimed, and those whose claim took hold although its answer was lost. */
   #adopt(leases: readonly Lease[]): void {
     for (const lease of leases) {
       if (this.#publishers.has(lease.shard) || this.#leaving.has(lease.shard)) continue;
@@ -153,7 +153,7 @@ export class LeaseKeeper {
   }
 }
 
-/** Every worker comes to the same division: shards ÷ workers, the first ones in order taking one of the rest. */
+/** Every worker computes the same division: shards ÷ workers, and one of the remainder for each of the first in order. */
 export function fairShare({ shards, workers }: Pick<LeaseView, 'shards' | 'workers'>, workerId: string): number {
   const whole = Math.floor(shards / workers.length);
   return workers.indexOf(workerId) < shards % workers.length ? whole + 1 : whole;

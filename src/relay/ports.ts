@@ -54,7 +54,7 @@ export interface Outbox {
    * letter was redriven or discarded meanwhile stay where they are.
    */
   block(lease: Lease, events: readonly PendingEvent[]): Promise<void>;
-  /** Makes the room of deleted events free for new ones. Does nothing while someone else is at it. */
+  /** Frees the space of deleted events for new ones. Does nothing while another vacuum runs. */
   vacuum(): Promise<void>;
 }
 
@@ -66,13 +66,13 @@ export interface PageLimits {
 
 /** Who publishes which shard. All times are by Postgres' clock. */
 export interface ShardLeases {
-  /** Says that the worker is alive and prolongs its leases, those that have lapsed but were not taken too. */
+  /** Marks the worker as alive and prolongs its leases, also those that have lapsed and were not taken. */
   renew(workerId: string, leaseMs: number): Promise<LeaseView>;
   /** Claims up to count shards that nobody owns, each with a new epoch. */
   claim(workerId: string, leaseMs: number, count: number): Promise<Lease[]>;
   /** Gives shards back at once; those taken by others are left alone. */
   release(workerId: string, leases: readonly Lease[]): Promise<void>;
-  /** The worker counts no longer among those that share the shards. */
+  /** Removes the worker from those that share the shards. */
   leave(workerId: string): Promise<void>;
 }
 
@@ -117,7 +117,7 @@ export interface DeadLetter {
   readonly key: string;
   readonly type: string;
   readonly payload: string;
-  /** Kafka's words. */
+  /** Kafka's error. */
   readonly reason: string;
   readonly createdAt: Date;
   readonly deadAt: Date;

@@ -59,7 +59,7 @@ export class ShardPublisher {
     return this.#draining;
   }
 
-  /** Events were committed: drains, and looks again if it was already at it and may have missed them. */
+  /** Events were committed: drains; a drain that is already running, and may have missed them, reads once more. */
   wake(): void {
     this.#again = true;
     void this.drain();
@@ -163,7 +163,7 @@ export class ShardPublisher {
     );
   }
 
-  /** Deletes what Kafka has acknowledged. Its failure is known to whoever awaits it. */
+  /** Deletes what Kafka has acknowledged. A failure is only seen by whoever awaits it. */
   #removeAcknowledged(): Promise<void> {
     return handled(this.#remove([...this.#acknowledged]));
   }
@@ -180,7 +180,7 @@ export class ShardPublisher {
   }
 }
 
-/** A promise that is awaited later, or never if something else fails first. */
+/** Keeps a rejection from counting as unhandled: the promise is awaited later, or never if something else fails first. */
 function handled<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined);
   return promise;

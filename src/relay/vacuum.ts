@@ -1,6 +1,6 @@
 import type { Logger } from './ports.ts';
 
-/** So many deleted rows are about five megabytes of dead table. */
+/** Their space is about five megabytes. */
 const VACUUM_AFTER_ROWS = 10_000;
 
 /**

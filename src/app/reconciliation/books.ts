@@ -54,11 +54,11 @@ export interface Books {
   /** The key after which payments of that time begin. */
   paymentsFrom(time: Date): RangeKey;
   /**
-   * Examines the rows of a stage that follow the key, up to so many, in one statement:
+   * Examines the rows of a stage that follow the key, up to the limit, in one statement:
    * one snapshot, so that payments made meanwhile raise no alarm. Locks nothing.
    */
   examine(stage: Exclude<BooksStage, 'CURRENCIES'>, after: RangeKey | undefined, limit: number): Promise<ExaminedRange>;
-  /** Sums all balances in ranges of so many, all of them in one snapshot. */
+  /** Sums all balances, in ranges of that many accounts and all in one snapshot. */
   sumCurrencies(limit: number): Promise<CurrencySum[]>;
 }
 
@@ -74,7 +74,7 @@ export interface BooksProgress {
 
 /** Rows in one statement: tens of thousands of look-ups, well below a second. */
 export const RANGE_SIZE = 10_000;
-/** More are not named. */
+/** Further problems are not named. */
 const MOST_PROBLEMS = 100;
 
 const BROKEN = {
@@ -96,13 +96,13 @@ const BROKEN = {
   EVENT_HAS_PAYLOAD_OF_PAYMENT: 'the payload of the pending event is not that of the payment, of payment',
 } as const;
 
-/** An examination that begins; with since, of payments from then on. */
+/** The start of an examination: of the whole books or, with since, of payments from then on. */
 export function beginning(books: Books, since: Date | undefined): BooksProgress {
   const after = since && books.paymentsFrom(since);
   return { stage: 'PAYMENTS', after, paymentsExamined: 0, problems: [] };
 }
 
-/** Examines one range and says how far that goes. Throws if Postgres is unreachable. */
+/** Examines the next range. Returns the progress after it. Throws if Postgres is unreachable. */
 export async function examineRange(
   books: Books,
   progress: BooksProgress,
@@ -148,7 +148,7 @@ function unbalancedCurrencies(sums: readonly CurrencySum[]): string[] {
     .map(({ currency, sumCents }) => `all balances in ${currency} together are ${sumCents}, not 0`);
 }
 
-/** A payment of two sides may break a rule twice. */
+/** One payment may be found twice, once for each of its accounts. */
 function withMore(problems: readonly string[], more: readonly string[]): string[] {
   return [...new Set([...problems, ...more])].slice(0, MOST_PROBLEMS);
 }

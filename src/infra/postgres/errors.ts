@@ -11,7 +11,7 @@ const CONNECTION_LOST = /^(08...|57P0[1-5]|25P0[34])$/;
 /** Class 53 is a server that is full, 58 one whose disk fails, 28 one that rejects our login; 25006 is read-only: a standby. */
 const OUT_OF_SERVICE = /^(53...|58...|28...|25006)$/;
 
-/** What a failure of Postgres means to the service; one that is nobody's fault but the code's stays what it is. */
+/** What a failure of Postgres means to the service. An error of our own code is returned as it is. */
 export function classify(error: unknown): unknown {
   if (isPoolExhausted(error)) {
     // Nothing was sent, and the database may be well: it is we who have too much to do.

@@ -22,7 +22,7 @@ export interface PoolSettings {
    * milliseconds: for a server that vanished without a word. 0 is for ever.
    */
   readonly queryTimeoutMs: number;
-  /** What the server itself does about sessions that take too long; its own settings where it is left out. */
+  /** Time limits that the server enforces; left out, its own settings apply. */
   readonly serverTimeouts?: ServerTimeouts;
   /** Told of connections that broke while idle; the pool replaces them by itself. */
   readonly onIdleError: (error: Error) => void;

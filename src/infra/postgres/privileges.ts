@@ -22,7 +22,7 @@ interface Survey {
   erasable: string[];
 }
 
-/** By what rights the connection's role could get round the rules of the books: a sentence, or undefined if by none. */
+/** The rights by which the connection's role could get round the rules of the books, as a sentence; undefined if none. */
 export async function excessPrivileges(pool: pg.Pool): Promise<string | undefined> {
   const { rows } = await pool.query<Survey>(SURVEY);
   const [survey] = rows;

@@ -1,10 +1,10 @@
 import type pg from 'pg';
 
-/** The names of two roles that log in to nothing themselves: login roles are made members of them. */
+/** The names of two roles that cannot log in: login roles are made members of them. */
 export interface RoleNames {
   /** What the API, the relay and their command lines run as. */
   readonly application: string;
-  /** What people look with. */
+  /** For people who read the books. */
   readonly reader: string;
 }
 
@@ -26,7 +26,7 @@ export const APPLICATION_GRANTS: Readonly<Record<string, string>> = {
   outbox: 'select, insert, delete',
   outbox_shards: 'select, update (owner, epoch, leased_until)',
   relay_workers: 'select, insert, update, delete',
-  // Updated by nobody, but locked.
+  // Never updated, but locked, which takes the right to update.
   outbox_dead_letters: 'select, insert, update (dead_at), delete',
   outbox_blocked: 'select, insert, delete',
   outbox_discarded: 'select, insert',
@@ -79,7 +79,7 @@ async function missingRole(client: pg.Client, role: string): Promise<string[]> {
   const seeOthers = `grant pg_read_all_stats to ${name}`;
   if (!creator) return [create, seeOthers];
   try {
-    // One message, one transaction: whoever finds the role finds it whole.
+    // One message is one transaction, so nobody finds the role without its membership.
     await client.query(superuser ? `${create}; ${seeOthers}` : create);
   } catch (error) {
     // Another database of the same server was migrated at the same time.

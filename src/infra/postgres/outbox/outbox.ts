@@ -19,11 +19,11 @@ export function postgresOutbox(pool: pg.Pool): Outbox {
 // The running sum stops a page at max_bytes, so memory is bounded whatever the
 // events' size. Dead letters are few: looking one up for each event costs little.
 //
-// The lowest rows are taken first, so many more of them as there are to leave out, and
-// only then filtered: the planner expects a long "<> all" to leave next to nothing, and
-// would sort all that waits in the shard for every page. Nor may it know how many are
-// taken, hence "(select $5)": where it has no statistics of a backlog that has just
-// come it expects few rows in a shard, and sorts all that are there just as well.
+// The lowest rows are taken along the index first: as many as the page has room for and
+// those to leave out. Only then are they filtered. The planner expects a long "<> all" to
+// leave next to nothing, and would sort the whole shard for every page. "(select $5)"
+// hides from it how many rows are taken: without statistics of a new backlog it expects
+// few rows in a shard, and would sort the whole shard just as well.
 const READ = `
   select e.shard, e.position, e.id, e.aggregateid, e.type, e.payload, e.headers,
          extract(epoch from e.created_at)::float8 * 1000 as created_at_ms,

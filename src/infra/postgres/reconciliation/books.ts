@@ -5,7 +5,7 @@ import type { Transaction } from '../statement.ts';
 import { inTransaction } from '../transaction.ts';
 import { STAGES, type StageTable } from './books-stages.ts';
 
-/** Of each rule that a range breaks, so many culprits are named. */
+/** Culprits that are named for each rule that a range breaks. */
 const FINDINGS_PER_RULE = 5;
 
 // A range is joined by looking its rows up. Planned otherwise, a join would read all of

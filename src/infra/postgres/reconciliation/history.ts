@@ -17,7 +17,7 @@ interface ReconciliationRow {
   problems: string[];
 }
 
-// Where one of the whole books is under way, what the one before found still counts.
+// While an examination is under way, what the last finished one found still counts.
 const LAST = `
   with finished as (
     select distinct on (whole) * from reconciliations

@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { IdempotencyKeys } from '../../../app/reconciliation/expire-keys.ts';
 
 // The block-range index leads to the pages that may have old keys. Pages that expiry
-// has emptied are filled with new keys, whose ranges then hold old and new ones: they
+// has emptied are filled with new keys, whose ranges then have old and new ones: they
 // are read once for each batch.
 const EXPIRE = `
   delete from idempotency_keys
