@@ -64,6 +64,10 @@ const pool = createPool({
   connectionString: config.DATABASE_URL,
   // One each to read, to delete, to renew, to dead-letter or block, to vacuum and for a job, and three for a scrape's samples.
   max: 9,
+  // The first three are always in use; opened for each use they would come late on a busy machine.
+  keepOpen: 3,
+  // Nobody waits for an answer here.
+  connectTimeoutMs: 5_000,
   applicationName: 'payment-ledger-relay',
   queryTimeoutMs: 10_000,
   onIdleError: (error) => log.warn({ err: error }, 'Postgres closed an idle connection'),

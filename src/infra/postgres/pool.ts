@@ -15,6 +15,8 @@ export interface PoolSettings {
   readonly max: number;
   /** How many of them stay open though they are idle; none unless it is given. */
   readonly keepOpen?: number;
+  /** How long to wait for a connection; two seconds unless it is given, so that callers hear of it while a retry still helps. */
+  readonly connectTimeoutMs?: number;
   /** Shown in pg_stat_activity. */
   readonly applicationName: string;
   /**
@@ -29,13 +31,14 @@ export interface PoolSettings {
 }
 
 /**
- * A pool whose clients read int8 as bigint and never wait for ever: two seconds for a
- * connection, so that callers are told to come again while a retry still helps them.
+ * A pool whose clients read int8 as bigint and never wait for ever, neither for a
+ * connection nor for an answer.
  */
 export function createPool({
   connectionString,
   max,
   keepOpen = 0,
+  connectTimeoutMs = 2_000,
   applicationName,
   queryTimeoutMs,
   serverTimeouts,
@@ -46,7 +49,7 @@ export function createPool({
     max,
     min: keepOpen,
     application_name: applicationName,
-    connectionTimeoutMillis: 2_000,
+    connectionTimeoutMillis: connectTimeoutMs,
     query_timeout: queryTimeoutMs,
     ...(serverTimeouts && {
       statement_timeout: serverTimeouts.statement,
