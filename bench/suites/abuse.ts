@@ -22,7 +22,7 @@ const ALONE = 'alone';
 /** Payments while somebody else does harm, beside payments while nobody does. */
 export const abuseSuite: Suite = {
   kafka: false,
-  // Locks are held for the whole of a turn: longer than any time-out of the service.
+  // Locks stay for the whole of a turn: longer than any time-out of the service.
   shortestTurnMs: 12_000,
   run,
 };

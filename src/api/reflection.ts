@@ -51,7 +51,7 @@ export class Reflection {
 
 /**
  * Rejects long names, whose look-up stalls the process; answers one request of the stream in a turn of the event loop,
- * so that whoever sends thousands does not hold up others; and reads no further while answers are unread.
+ * so that whoever sends thousands does not delay others; and reads no further while answers are unread.
  */
 export function guard(stream: ReflectionStream): ReflectionStream {
   const answering = (listener: (message?: unknown) => void) => (message: unknown) => {

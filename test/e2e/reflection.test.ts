@@ -106,7 +106,7 @@ test('one connection has only so many streams, others are not hindered, and one 
   await expect.poll(() => listServices(openStream(client)), PATIENT).toBeInstanceOf(Buffer);
 });
 
-test('open streams do not hold up the end of the process', async () => {
+test('open streams do not delay the end of the process', async () => {
   const leaving = await system.startApi({ SHUTDOWN_GRACE_MS: '30000' });
   const stream = openStream(newClient(leaving.address));
   expect(await listServices(stream)).toBeInstanceOf(Buffer);

@@ -46,10 +46,14 @@ test('a database that is not there is UNAVAILABLE', async () => {
   await pool.end();
 });
 
-test('connections that are kept are open before the first call, where they can be', async () => {
+test('connections that are kept are open before the first call, where they can be, and stay open', async () => {
   const pool = poolOf(database.url, { max: 3, keepOpen: 2 });
   await openKept(pool);
   expect(pool).toMatchObject({ totalCount: 2, idleCount: 2 });
+  const busy = await Promise.all(Array.from({ length: 3 }, () => pool.connect()));
+  for (const client of busy) client.release();
+  // The one too many goes after some ten idle seconds.
+  await expect.poll(() => pool.totalCount, { timeout: 30_000 }).toBe(2);
   await pool.end();
 
   const unreachable = poolOf('postgres://ledger:ledger@127.0.0.1:9/payment_ledger', { keepOpen: 1 });
