@@ -144,12 +144,12 @@ function leave(message: string): never {
 async function stop(): Promise<void> {
   const times = { drainMs: config.SHUTDOWN_DRAIN_MS, graceMs: config.SHUTDOWN_GRACE_MS };
   const inTime = await stopServing(server, { health, reflection }, times);
-  const settled = groupCommit.close();
+  const closing = groupCommit.close();
   if (!inTime) {
     log.warn('calls took longer than SHUTDOWN_GRACE_MS and will be cut off');
     groupCommit.abandonQueue();
   }
-  await settled;
+  await closing;
   redis.disconnect();
   await Promise.all([pool.end(), readPool.end(), probePool.end(), metricsServer.close()]);
   log.info('api stopped');
