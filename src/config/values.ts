@@ -1,0 +1,39 @@
+import { z } from 'zod';
+
+export const port = z.coerce.number().int().min(0).max(65_535);
+export const positive = (max = 1_000_000) => z.coerce.number().int().min(1).max(max);
+export const count = (fallback: number, max?: number) => positive(max).default(fallback);
+export const flag = z.enum(['0', '1']).default('0');
+export const secret = z.string();
+export const url = (...schemes: string[]) =>
+  z.string().refine((text) => URL.canParse(text) && schemes.includes(new URL(text).protocol), {
+    error: `must be a URL that starts with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}`,
+  });
+
+export const addresses = z
+  .string()
+  .regex(/^[^\s,:@/]+:\d{1,5}(,[^\s,:@/]+:\d{1,5})*$/, 'must be host:port, comma-separated')
+  .transform((text) => text.split(','));
+
+/** Reports a password that has no place in the URL. */
+export function checkPassword<Names extends string>(
+  variables: { readonly [Name in Names]?: string | undefined },
+  urlName: Names,
+  passwordName: Names,
+  context: z.RefinementCtx,
+): void {
+  if (variables[passwordName] === undefined) return;
+  const { hostname, password } = new URL(variables[urlName]!);
+  const report = (message: string) => context.addIssue({ code: 'custom', path: [passwordName], message });
+  if (password !== '') report(`${urlName} has a password already: leave one of them out`);
+  else if (hostname === '') report(`${urlName} has no host, and so no place for a password`);
+}
+
+/** The URL with the password in its place, which checkPassword has found free. */
+export function withPassword(text: string, password: string | undefined): string {
+  if (password === undefined) return text;
+  const parsed = new URL(text);
+  // Encoded here, as the setter leaves percent signs alone.
+  parsed.password = encodeURIComponent(password);
+  return parsed.href;
+}

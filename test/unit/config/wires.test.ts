@@ -1,0 +1,149 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  ConfigError,
+  loadApiConfig,
+  loadCommandConfig,
+  loadEventsConfig,
+  loadRelayConfig,
+  redisAddress,
+} from '../../../src/config.ts';
+import { createAuthority } from '../../support/certificates.ts';
+
+const API = { DATABASE_URL: 'postgres://ledger@db.example/ledger', REDIS_URL: 'redis://redis.example' };
+/** What a password may hold that means something else in a URL. */
+const PASSWORD = ` p@ss:w/o?r#d%41&=+é'"\\`;
+
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'payment-ledger-config-'));
+});
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function file(name: string, content: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+/** The message of the ConfigError. */
+function problem(load: () => unknown): string {
+  try {
+    load();
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
+  throw new Error('Nothing was wrong');
+}
+
+describe('a variable from a file', () => {
+  test.each(['\n', '\r\n', ''])('is read without the newline at its end (%j)', (end) => {
+    const { DATABASE_URL, ...others } = API;
+    const config = loadApiConfig({ ...others, DATABASE_URL_FILE: file('url', `${DATABASE_URL}${end}`) });
+    expect(config.DATABASE_URL).toBe(DATABASE_URL);
+  });
+
+  test('keeps every other white space', () => {
+    const url = loadCommandConfig({ ...API, DATABASE_PASSWORD_FILE: file('password', ' a b \n\n') }).DATABASE_URL;
+    expect(new pg.Client({ connectionString: url }).password).toBe(' a b \n');
+  });
+
+  test('may be any variable, of the commands too', () => {
+    const env = { DATABASE_URL: API.DATABASE_URL, KAFKA_BROKERS_FILE: file('brokers', 'a:1,b:2\n') };
+    expect(loadEventsConfig(env).KAFKA_BROKERS).toEqual(['a:1', 'b:2']);
+  });
+
+  test('is refused if the variable is set as well, by both names', () => {
+    const message = problem(() => loadApiConfig({ ...API, REDIS_URL_FILE: file('both', API.REDIS_URL) }));
+    expect(message).toContain('REDIS_URL and REDIS_URL_FILE are both set');
+    expect(loadApiConfig({ ...API, REDIS_URL_FILE: '' }).REDIS_URL).toBe(API.REDIS_URL);
+  });
+
+  test('that cannot be read or is empty is refused, and its name is not told: it may be the secret', () => {
+    const missing = problem(() => loadApiConfig({ ...API, DATABASE_PASSWORD_FILE: 'planted' }));
+    expect(missing).toContain('DATABASE_PASSWORD_FILE names a file that cannot be read: ENOENT');
+    expect(missing).not.toContain('planted');
+    const empty = problem(() => loadApiConfig({ ...API, DATABASE_PASSWORD_FILE: file('empty', '\n') }));
+    expect(empty).toContain('DATABASE_PASSWORD_FILE names an empty file');
+  });
+
+  test('that holds a bad value is the one that is named', () => {
+    const { DATABASE_URL: _, ...others } = API;
+    const message = problem(() => loadApiConfig({ ...others, DATABASE_URL_FILE: file('bad', 'mysql://planted') }));
+    expect(message).toContain('DATABASE_URL_FILE: must be a URL that starts with postgres://');
+    expect(message).not.toContain('planted');
+  });
+});
+
+test('every bad variable is named in one error, with no value', () => {
+  const message = problem(() =>
+    loadRelayConfig({ REDIS_URL: 'planted', KAFKA_BROKERS: 'planted', LOG_LEVEL: 'planted', METRICS_PORT: 'planted' }),
+  );
+  for (const name of ['REDIS_URL: ', 'KAFKA_BROKERS: ', 'LOG_LEVEL: ', 'METRICS_PORT: ', 'DATABASE_URL is not set']) {
+    expect(message).toContain(name);
+  }
+  expect(message).not.toContain('planted');
+});
+
+describe('a password apart from its URL', () => {
+  test('reaches Postgres and Redis as it is', () => {
+    const config = loadApiConfig({ ...API, DATABASE_PASSWORD: PASSWORD, REDIS_PASSWORD: PASSWORD });
+    const client = new pg.Client({ connectionString: config.DATABASE_URL });
+    expect([client.user, client.password, client.host, client.database]).toEqual([
+      ...['ledger', PASSWORD, 'db.example', 'ledger'],
+    ]);
+    const { options } = new Redis(redisAddress(config).url, { lazyConnect: true });
+    expect([options.username, options.password, options.host]).toEqual(['', PASSWORD, 'redis.example']);
+  });
+
+  test('is refused if the URL has one already, or no place for one', () => {
+    const both = { ...API, DATABASE_URL: 'postgres://ledger:planted@db.example/ledger', DATABASE_PASSWORD: 'planted' };
+    const message = problem(() => loadApiConfig(both));
+    expect(message).toContain('DATABASE_PASSWORD: DATABASE_URL has a password already');
+    expect(message).not.toContain('planted');
+    const socket = { ...API, DATABASE_URL: 'postgres:///ledger?host=/run/postgresql', DATABASE_PASSWORD: 'planted' };
+    expect(problem(() => loadApiConfig(socket))).toContain('DATABASE_PASSWORD: DATABASE_URL has no host');
+  });
+});
+
+describe('TLS to Postgres', () => {
+  const authority = createAuthority();
+  const load = (parameters: string) => loadCommandConfig({ DATABASE_URL: `${API.DATABASE_URL}?${parameters}` });
+
+  test('is verified in full, by the authority in the file', () => {
+    const ca = file('ca.pem', authority.cert);
+    const { DATABASE_URL } = load(`sslmode=verify-full&sslrootcert=${ca}`);
+    expect(new pg.Client({ connectionString: DATABASE_URL })).toMatchObject({ ssl: { ca: authority.cert } });
+    expect(load('sslmode=disable').DATABASE_URL).toContain('sslmode=disable');
+  });
+
+  // Those that would encrypt without asking who is there, or mean one thing to libpq and another to pg.
+  test.each([
+    ['sslmode=require', 'sslmode must be disable or verify-full'],
+    ['sslmode=no-verify', 'sslmode must be disable or verify-full'],
+    ['uselibpqcompat=true&sslmode=verify-ca', 'sslmode must be disable or verify-full'],
+    ['sslmode=verify_full', 'sslmode must be disable or verify-full'],
+    ['ssl=no-verify', 'ssl is not a parameter here'],
+    ['sslrootcert=/planted', 'sslrootcert: only with sslmode=verify-full'],
+    ['sslmode=disable&sslrootcert=/planted', 'sslrootcert: only with sslmode=verify-full'],
+    ['sslmode=verify-full&sslcert=/planted', 'sslcert and sslkey go together'],
+    ['sslmode=verify-full&sslrootcert=/planted', 'sslrootcert names a file that cannot be used: ENOENT'],
+  ])('%s is refused', (parameters, reason) => {
+    const message = problem(() => load(parameters));
+    expect(message).toContain(`DATABASE_URL: ${reason}`);
+    expect(message).not.toContain('planted');
+  });
+
+  test('a file that holds no certificate is refused', () => {
+    const message = problem(() => load(`sslmode=verify-full&sslrootcert=${file('no.pem', 'planted')}`));
+    expect(message).toContain('sslrootcert names a file that cannot be used: ERR_OSSL_PEM_NO_START_LINE');
+    expect(message).not.toContain('planted');
+  });
+});
