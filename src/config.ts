@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { checkDatabase, databaseUrl, databaseVariables } from './config/database.ts';
 import { loadVariables } from './config/environment.ts';
-import { kafkaVariables } from './config/kafka.ts';
+import { checkKafka, kafkaVariables } from './config/kafka.ts';
 import { checkRedis, redisVariables } from './config/redis.ts';
 import { count, flag, port, positive } from './config/values.ts';
 
 export { ConfigError } from './config/environment.ts';
+export { kafkaAddress } from './config/kafka.ts';
 export { redisAddress } from './config/redis.ts';
 
 const shared = {
@@ -107,7 +108,10 @@ export function loadApiConfig(env: NodeJS.ProcessEnv) {
 }
 
 export function loadRelayConfig(env: NodeJS.ProcessEnv) {
-  const variables = loadVariables(relayVariables.superRefine(checkDatabase).superRefine(checkRedis), env);
+  const variables = loadVariables(
+    relayVariables.superRefine(checkDatabase).superRefine(checkRedis).superRefine(checkKafka),
+    env,
+  );
   return Object.freeze({ ...variables, DATABASE_URL: databaseUrl(variables) });
 }
 
@@ -117,7 +121,7 @@ export function loadCommandConfig(env: NodeJS.ProcessEnv) {
 }
 
 export function loadEventsConfig(env: NodeJS.ProcessEnv) {
-  const variables = loadVariables(eventsVariables.superRefine(checkDatabase), env);
+  const variables = loadVariables(eventsVariables.superRefine(checkDatabase).superRefine(checkKafka), env);
   return Object.freeze({ ...variables, DATABASE_URL: databaseUrl(variables) });
 }
 

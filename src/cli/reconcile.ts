@@ -1,7 +1,7 @@
 // Reconciles the books in whole and, if asked, what is on Kafka with them.
 import { type AuditTotals, auditEvents } from '../app/reconciliation/audit-events.ts';
 import { RANGE_SIZE, reconcile } from '../app/reconciliation/books.ts';
-import { loadCommandConfig, loadEventsConfig } from '../config.ts';
+import { kafkaAddress, loadCommandConfig, loadEventsConfig } from '../config.ts';
 import { kafkaClient } from '../infra/kafka/client.ts';
 import { kafkaEventLog } from '../infra/kafka/event-log.ts';
 import { createPool } from '../infra/postgres/pool.ts';
@@ -106,7 +106,7 @@ async function reconcileBooks(pool: Pool): Promise<boolean> {
 
 /** Whether anything is wrong. */
 async function reconcileEvents(pool: Pool, config: EventsConfig, since: Date): Promise<boolean> {
-  const kafka = kafkaClient({ brokers: config.KAFKA_BROKERS, clientId: 'payment-ledger-reconcile' }, silent);
+  const kafka = kafkaClient({ ...kafkaAddress(config), clientId: 'payment-ledger-reconcile' }, silent);
   const topic = config.KAFKA_TOPIC;
   const sources = { payments: postgresAuditedPayments(pool), log: kafkaEventLog(kafka, topic) };
   const totals = await auditEvents(sources, since, new Date(), ({ paymentsAudited }) =>

@@ -1,4 +1,7 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { z } from 'zod';
+
+// What is malformed aborts, so that checks of variables together may rely on each.
 
 export const port = z.coerce.number().int().min(0).max(65_535);
 export const positive = (max = 1_000_000) => z.coerce.number().int().min(1).max(max);
@@ -8,12 +11,36 @@ export const secret = z.string();
 export const url = (...schemes: string[]) =>
   z.string().refine((text) => URL.canParse(text) && schemes.includes(new URL(text).protocol), {
     error: `must be a URL that starts with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}`,
+    abort: true,
   });
 
 export const addresses = z
   .string()
   .regex(/^[^\s,:@/]+:\d{1,5}(,[^\s,:@/]+:\d{1,5})*$/, 'must be host:port, comma-separated')
   .transform((text) => text.split(','));
+
+export const certificates = z.string().refine(
+  succeeds((text) => new X509Certificate(text)),
+  {
+    error: 'must be certificates in PEM',
+    abort: true,
+  },
+);
+export const privateKey = z.string().refine(succeeds(createPrivateKey), {
+  error: 'must be a private key in PEM, without a passphrase',
+  abort: true,
+});
+
+function succeeds(parse: (text: string) => unknown): (text: string) => boolean {
+  return (text) => {
+    try {
+      parse(text);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+}
 
 /** Reports a password that has no place in the URL. */
 export function checkPassword<Names extends string>(

@@ -6,6 +6,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   ConfigError,
+  kafkaAddress,
   loadApiConfig,
   loadCommandConfig,
   loadEventsConfig,
@@ -108,6 +109,8 @@ describe('a password apart from its URL', () => {
     const message = problem(() => loadApiConfig(both));
     expect(message).toContain('DATABASE_PASSWORD: DATABASE_URL has a password already');
     expect(message).not.toContain('planted');
+    const malformed = { ...API, REDIS_URL: 'planted', REDIS_PASSWORD: 'planted' };
+    expect(problem(() => loadApiConfig(malformed))).toContain('REDIS_URL: must be a URL');
     const socket = { ...API, DATABASE_URL: 'postgres:///ledger?host=/run/postgresql', DATABASE_PASSWORD: 'planted' };
     expect(problem(() => loadApiConfig(socket))).toContain('DATABASE_PASSWORD: DATABASE_URL has no host');
   });
@@ -145,5 +148,59 @@ describe('TLS to Postgres', () => {
     const message = problem(() => load(`sslmode=verify-full&sslrootcert=${file('no.pem', 'planted')}`));
     expect(message).toContain('sslrootcert names a file that cannot be used: ERR_OSSL_PEM_NO_START_LINE');
     expect(message).not.toContain('planted');
+  });
+});
+
+describe('the wire to Kafka', () => {
+  const authority = createAuthority();
+  const client = authority.issue({});
+  const load = (variables: Record<string, string>) =>
+    kafkaAddress(loadEventsConfig({ DATABASE_URL: API.DATABASE_URL, KAFKA_BROKERS: 'a:1', ...variables }));
+
+  test('is plain without further settings', () => {
+    expect(load({})).toEqual({ brokers: ['a:1'], tls: undefined, sasl: undefined });
+    expect(load({ KAFKA_SSL: '1' })).toMatchObject({ tls: { ca: undefined } });
+  });
+
+  test('has what files hold', () => {
+    const variables = {
+      KAFKA_SSL: '1',
+      KAFKA_SSL_CA_FILE: file('kafka-ca.pem', authority.cert),
+      KAFKA_SSL_CERT_FILE: file('kafka.pem', client.cert),
+      KAFKA_SSL_KEY_FILE: file('kafka.key', client.key),
+      KAFKA_SASL_MECHANISM: 'SCRAM-SHA-512',
+      KAFKA_SASL_USERNAME: 'relay',
+      KAFKA_SASL_PASSWORD_FILE: file('kafka-password', `${PASSWORD}\n`),
+    };
+    expect(load(variables)).toEqual({
+      brokers: ['a:1'],
+      tls: { ca: authority.cert.trimEnd(), cert: client.cert.trimEnd(), key: client.key.trimEnd() },
+      sasl: { mechanism: 'scram-sha-512', username: 'relay', password: PASSWORD },
+    });
+  });
+
+  test.each([
+    [{ KAFKA_SSL: 'true' }, 'KAFKA_SSL: '],
+    [{ KAFKA_SSL_CA: authority.cert }, 'KAFKA_SSL_CA: is of no use without KAFKA_SSL=1'],
+    [{ KAFKA_SSL: '1', KAFKA_SSL_CA: 'planted' }, 'KAFKA_SSL_CA: must be certificates in PEM'],
+    [{ KAFKA_SSL: '1', KAFKA_SSL_CERT: client.cert }, 'KAFKA_SSL_CERT: and KAFKA_SSL_KEY go together'],
+    [{ KAFKA_SSL: '1', KAFKA_SSL_CERT: client.cert, KAFKA_SSL_KEY: 'planted' }, 'KAFKA_SSL_KEY: must be a private key'],
+    [
+      { KAFKA_SSL: '1', KAFKA_SSL_CERT: client.cert, KAFKA_SSL_KEY: authority.issue({}).key },
+      'KAFKA_SSL_KEY: is not the key of KAFKA_SSL_CERT',
+    ],
+    [{ KAFKA_SASL_MECHANISM: 'GSSAPI' }, 'KAFKA_SASL_MECHANISM: '],
+    [{ KAFKA_SASL_MECHANISM: 'SCRAM-SHA-256' }, 'KAFKA_SASL_USERNAME: is not set, but KAFKA_SASL_MECHANISM is'],
+    [{ KAFKA_SASL_MECHANISM: 'SCRAM-SHA-256' }, 'KAFKA_SASL_PASSWORD: is not set, but KAFKA_SASL_MECHANISM is'],
+    [{ KAFKA_SASL_PASSWORD: 'planted' }, 'KAFKA_SASL_PASSWORD: is of no use without KAFKA_SASL_MECHANISM'],
+    [
+      { KAFKA_SASL_MECHANISM: 'PLAIN', KAFKA_SASL_USERNAME: 'relay', KAFKA_SASL_PASSWORD: 'planted' },
+      'KAFKA_SASL_MECHANISM: PLAIN without KAFKA_SSL=1 would show the password',
+    ],
+  ])('that contradicts itself is refused: %j', (variables, reason) => {
+    const message = problem(() => load(variables));
+    expect(message).toContain(reason);
+    expect(message).not.toContain('planted');
+    expect(message).not.toContain('-----BEGIN');
   });
 });
