@@ -1,6 +1,5 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { z } from 'zod';
-import { addresses, certificates, flag, privateKey, secret } from './values.ts';
+import { addresses, certificates, checkKeyPair, flag, privateKey, secret } from './values.ts';
 
 export const kafkaVariables = {
   KAFKA_BROKERS: addresses,
@@ -24,8 +23,6 @@ export function checkKafka(variables: Variables, context: z.RefinementCtx): void
     context.addIssue({ code: 'custom', path: [name], message });
   const {
     KAFKA_SSL: ssl,
-    KAFKA_SSL_CERT: cert,
-    KAFKA_SSL_KEY: key,
     KAFKA_SASL_MECHANISM: mechanism,
     KAFKA_SASL_USERNAME: username,
     KAFKA_SASL_PASSWORD: password,
@@ -37,10 +34,7 @@ export function checkKafka(variables: Variables, context: z.RefinementCtx): void
     }
     if (mechanism === 'PLAIN') report('KAFKA_SASL_MECHANISM', 'PLAIN without KAFKA_SSL=1 would show the password');
   }
-  if ((cert === undefined) !== (key === undefined)) report('KAFKA_SSL_CERT', 'and KAFKA_SSL_KEY go together');
-  else if (cert !== undefined && !new X509Certificate(cert).checkPrivateKey(createPrivateKey(key!))) {
-    report('KAFKA_SSL_KEY', 'is not the key of KAFKA_SSL_CERT');
-  }
+  checkKeyPair(variables, 'KAFKA_SSL_CERT', 'KAFKA_SSL_KEY', context);
 
   const credentials = { KAFKA_SASL_USERNAME: username, KAFKA_SASL_PASSWORD: password };
   for (const [name, value] of Object.entries(credentials) as [keyof Variables, string | undefined][]) {

@@ -44,16 +44,32 @@ function succeeds(parse: (text: string) => unknown): (text: string) => boolean {
 
 /** Reports a password that has no place in the URL. */
 export function checkPassword<Names extends string>(
-  variables: { readonly [Name in Names]?: string | undefined },
+  variables: { readonly [Name in Names]?: unknown },
   urlName: Names,
   passwordName: Names,
   context: z.RefinementCtx,
 ): void {
   if (variables[passwordName] === undefined) return;
-  const { hostname, password } = new URL(variables[urlName]!);
+  const { hostname, password } = new URL(variables[urlName] as string);
   const report = (message: string) => context.addIssue({ code: 'custom', path: [passwordName], message });
   if (password !== '') report(`${urlName} has a password already: leave one of them out`);
   else if (hostname === '') report(`${urlName} has no host, and so no place for a password`);
+}
+
+/** Reports a client certificate and a key that are not a pair. */
+export function checkKeyPair<Names extends string>(
+  variables: { readonly [Name in Names]?: unknown },
+  certificateName: Names,
+  keyName: Names,
+  context: z.RefinementCtx,
+): void {
+  const [certificate, key] = [variables[certificateName], variables[keyName]] as (string | undefined)[];
+  const report = (name: string, message: string) => context.addIssue({ code: 'custom', path: [name], message });
+  if ((certificate === undefined) !== (key === undefined)) {
+    report(certificateName, `and ${keyName} go together`);
+  } else if (certificate !== undefined && !new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key!))) {
+    report(keyName, `is not the key of ${certificateName}`);
+  }
 }
 
 /** The URL with the password in its place, which checkPassword has found free. */

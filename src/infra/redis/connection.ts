@@ -12,11 +12,23 @@ interface Log {
 export interface RedisAddress {
   /** With Sentinel only its credentials and database count: the primary's address comes from there. */
   readonly url: string;
+  /** Undefined is plain text. In PEM; without an authority of its own, those that come with Node are trusted. */
+  readonly tls?:
+    | {
+        readonly ca?: string | undefined;
+        /** For servers that ask for a client certificate. */
+        readonly cert?: string | undefined;
+        readonly key?: string | undefined;
+      }
+    | undefined;
   readonly sentinel?:
     | {
         readonly addresses: readonly { readonly host: string; readonly port: number }[];
         /** What the Sentinels call the primary and its replicas. */
         readonly name: string;
+        /** Of the Sentinels themselves. */
+        readonly username?: string | undefined;
+        readonly password?: string | undefined;
       }
     | undefined;
 }
@@ -49,7 +61,7 @@ export function connectRedisForJobs(address: RedisAddress, log: Log): Redis {
   return connect(address, log, { maxRetriesPerRequest: null, lazyConnect: true });
 }
 
-function connect({ url, sentinel }: RedisAddress, log: Log, options: Options): Redis {
+function connect({ url, tls, sentinel }: RedisAddress, log: Log, options: Options): Redis {
   let demotedLoggedAt = Number.NEGATIVE_INFINITY;
   const demoted = () => {
     if (performance.now() - demotedLoggedAt < DEMOTED_LOG_MS) return;
@@ -59,13 +71,17 @@ function connect({ url, sentinel }: RedisAddress, log: Log, options: Options): R
   const all: Options = {
     connectTimeout: 2_000,
     retryStrategy: retryDelayMs,
+    ...(tls !== undefined && { tls: { ...tls } }),
     ...(sentinel !== undefined && {
       sentinels: [...sentinel.addresses],
       name: sentinel.name,
       sentinelRetryStrategy: retryDelayMs,
       sentinelCommandTimeout: 2_000,
       // Without it ioredis would not encrypt the connection to a primary that Sentinel names.
-      enableTLSForSentinelMode: url.startsWith('rediss:'),
+      enableTLSForSentinelMode: tls !== undefined,
+      ...(tls !== undefined && { sentinelTLS: { ...tls } }),
+      ...(sentinel.username !== undefined && { sentinelUsername: sentinel.username }),
+      ...(sentinel.password !== undefined && { sentinelPassword: sentinel.password }),
     }),
     // A primary that was demoted takes no writes: behind the address there may be another one by now.
     reconnectOnError(error) {

@@ -204,3 +204,42 @@ describe('the wire to Kafka', () => {
     expect(message).not.toContain('-----BEGIN');
   });
 });
+
+describe('the wire to Redis', () => {
+  const authority = createAuthority();
+  const client = authority.issue({});
+  const load = (variables: Record<string, string>) => redisAddress(loadApiConfig({ ...API, ...variables }));
+
+  test('is plain or encrypted as the URL says', () => {
+    expect(load({}).tls).toBeUndefined();
+    expect(load({ REDIS_URL: 'rediss://redis.example' }).tls).toEqual({});
+    const variables = {
+      REDIS_URL: 'rediss://ledger@redis.example',
+      REDIS_PASSWORD: PASSWORD,
+      REDIS_TLS_CA: authority.cert,
+      REDIS_TLS_CERT: client.cert,
+      REDIS_TLS_KEY: client.key,
+    };
+    const { url, tls } = load(variables);
+    expect(tls).toEqual({ ca: authority.cert, cert: client.cert, key: client.key });
+    const { options } = new Redis(url, { lazyConnect: true });
+    expect([options.username, options.password]).toEqual(['ledger', PASSWORD]);
+  });
+
+  test('to Sentinels has credentials of its own', () => {
+    const variables = { REDIS_SENTINELS: 'a:1', REDIS_SENTINEL_USERNAME: 'watcher', REDIS_SENTINEL_PASSWORD: PASSWORD };
+    expect(load(variables).sentinel).toMatchObject({ username: 'watcher', password: PASSWORD });
+  });
+
+  const rediss = { REDIS_URL: 'rediss://redis.example' };
+  test.each([
+    [{ REDIS_TLS_CA: authority.cert }, 'REDIS_TLS_CA: is of no use unless REDIS_URL begins with rediss://'],
+    [{ ...rediss, REDIS_TLS_CA: 'planted' }, 'REDIS_TLS_CA: must be certificates in PEM'],
+    [{ ...rediss, REDIS_TLS_CERT: client.cert }, 'REDIS_TLS_CERT: and REDIS_TLS_KEY go together'],
+    [{ REDIS_SENTINEL_PASSWORD: 'planted' }, 'REDIS_SENTINEL_PASSWORD: is of no use without REDIS_SENTINELS'],
+  ])('that contradicts itself is refused: %j', (variables, reason) => {
+    const message = problem(() => load(variables));
+    expect(message).toContain(reason);
+    expect(message).not.toContain('planted');
+  });
+});
