@@ -27,6 +27,8 @@ export const redisVariables = {
   /** Of the Sentinels themselves. */
   REDIS_SENTINEL_USERNAME: z.string().optional(),
   REDIS_SENTINEL_PASSWORD: secret.optional(),
+  /** Some nodes of a Redis Cluster, who name the others; of REDIS_URL only scheme and credentials count then. */
+  REDIS_CLUSTER_NODES: addresses.optional(),
 };
 
 type Variables = z.output<z.ZodObject<typeof redisVariables>>;
@@ -39,6 +41,12 @@ export function checkRedis(variables: Variables, context: z.RefinementCtx): void
   if (!isEncrypted(variables)) {
     for (const name of ['REDIS_TLS_CA', 'REDIS_TLS_CERT', 'REDIS_TLS_KEY'] as const) {
       if (variables[name] !== undefined) report(name, 'is of no use unless REDIS_URL begins with rediss://');
+    }
+  }
+  if (variables.REDIS_CLUSTER_NODES !== undefined) {
+    if (variables.REDIS_SENTINELS !== undefined) report('REDIS_CLUSTER_NODES', 'does not go with REDIS_SENTINELS');
+    if (!['', '/', '/0'].includes(new URL(variables.REDIS_URL).pathname)) {
+      report('REDIS_CLUSTER_NODES', 'has one database only, and REDIS_URL names another one');
     }
   }
   if (variables.REDIS_SENTINELS === undefined) {
@@ -65,6 +73,7 @@ export function redisAddress(variables: Variables) {
             username: variables.REDIS_SENTINEL_USERNAME,
             password: variables.REDIS_SENTINEL_PASSWORD,
           },
+    clusterNodes: variables.REDIS_CLUSTER_NODES?.map(toHostAndPort),
   };
 }
 

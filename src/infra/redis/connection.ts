@@ -1,5 +1,6 @@
-import { Redis, type RedisOptions } from 'ioredis';
+import { type Cluster, Redis, type RedisOptions } from 'ioredis';
 import { withinLimit } from '../../app/time-limit.ts';
+import { connectCluster, connectClusterForJobs } from './cluster.ts';
 
 type Options = Omit<RedisOptions, 'protocol' | 'replyMapping'>;
 
@@ -31,7 +32,11 @@ export interface RedisAddress {
         readonly password?: string | undefined;
       }
     | undefined;
+  /** Some nodes of a Redis Cluster, who name the others; of the URL only the credentials count then. */
+  readonly clusterNodes?: readonly { readonly host: string; readonly port: number }[] | undefined;
 }
+
+export type RedisClient = Redis | Cluster;
 
 /** How often a connection asks its server whether it is still the primary, and how long it waits for the answer. */
 const ROLE_CHECK_MS = 5_000;
@@ -43,7 +48,9 @@ const DEMOTED_LOG_MS = 60_000;
  * commands at once while there is no connection and those in flight when it
  * breaks, repeats none, and reconnects for ever.
  */
-export function connectRedis(address: RedisAddress, log: Log): Redis {
+export function connectRedis(address: RedisAddress, log: Log): RedisClient {
+  const { clusterNodes } = address;
+  if (clusterNodes !== undefined) return connectCluster({ ...address, clusterNodes }, log);
   return connect(address, log, {
     // Commands issued in one turn of the event loop travel together.
     enableAutoPipelining: true,
@@ -57,7 +64,9 @@ export function connectRedis(address: RedisAddress, log: Log): Redis {
 }
 
 /** A connection for BullMQ, which waits for Redis however long it takes. */
-export function connectRedisForJobs(address: RedisAddress, log: Log): Redis {
+export function connectRedisForJobs(address: RedisAddress, log: Log): RedisClient {
+  const { clusterNodes } = address;
+  if (clusterNodes !== undefined) return connectClusterForJobs({ ...address, clusterNodes }, log);
   return connect(address, log, { maxRetriesPerRequest: null, lazyConnect: true });
 }
 

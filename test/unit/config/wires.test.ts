@@ -236,6 +236,12 @@ describe('the wire to Redis', () => {
     [{ REDIS_TLS_CA: authority.cert }, 'REDIS_TLS_CA: is of no use unless REDIS_URL begins with rediss://'],
     [{ ...rediss, REDIS_TLS_CA: 'planted' }, 'REDIS_TLS_CA: must be certificates in PEM'],
     [{ ...rediss, REDIS_TLS_CERT: client.cert }, 'REDIS_TLS_CERT: and REDIS_TLS_KEY go together'],
+    [{ REDIS_CLUSTER_NODES: 'a:1', REDIS_SENTINELS: 'b:2' }, 'REDIS_CLUSTER_NODES: does not go with REDIS_SENTINELS'],
+    [
+      { REDIS_URL: 'redis://redis.example/3', REDIS_CLUSTER_NODES: 'a:1' },
+      'REDIS_CLUSTER_NODES: has one database only, and REDIS_URL names another one',
+    ],
+    [{ REDIS_CLUSTER_NODES: 'planted@a' }, 'REDIS_CLUSTER_NODES: must be host:port, comma-separated'],
     [{ REDIS_SENTINEL_PASSWORD: 'planted' }, 'REDIS_SENTINEL_PASSWORD: is of no use without REDIS_SENTINELS'],
   ])('that contradicts itself is refused: %j', (variables, reason) => {
     const message = problem(() => load(variables));
