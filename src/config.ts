@@ -1,28 +1,20 @@
 import { z } from 'zod';
+import { checkDatabase, databaseUrl, databaseVariables } from './config/database.ts';
+import { loadVariables } from './config/environment.ts';
+import { checkKafka, kafkaVariables } from './config/kafka.ts';
+import { checkRedis, redisVariables } from './config/redis.ts';
+import { count, flag, port, positive } from './config/values.ts';
 
-const port = z.coerce.number().int().min(0).max(65_535);
-const positive = (max = 1_000_000) => z.coerce.number().int().min(1).max(max);
-const count = (fallback: number, max?: number) => positive(max).default(fallback);
-const url = (...schemes: string[]) =>
-  z.string().refine((text) => URL.canParse(text) && schemes.includes(new URL(text).protocol), {
-    error: `must be a URL that starts with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}`,
-  });
-
-const addresses = z
-  .string()
-  .regex(/^[^\s,:@/]+:\d{1,5}(,[^\s,:@/]+:\d{1,5})*$/, 'must be host:port, comma-separated')
-  .transform((text) => text.split(','));
+export { ConfigError } from './config/environment.ts';
+export { kafkaAddress } from './config/kafka.ts';
+export { redisAddress } from './config/redis.ts';
 
 const shared = {
-  DATABASE_URL: url('postgres:', 'postgresql:'),
-  REDIS_URL: url('redis:', 'rediss:'),
-  /** Set, they name the primary, and of REDIS_URL only credentials and database count. */
-  REDIS_SENTINELS: addresses.optional(),
-  /** What the Sentinels call the primary and its replicas. */
-  REDIS_SENTINEL_NAME: z.string().min(1).default('mymaster'),
+  ...databaseVariables,
+  ...redisVariables,
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   /** 1 refuses to start with a database role that can get round the rules of the books. */
-  REQUIRE_LEAST_PRIVILEGE: z.enum(['0', '1']).default('0'),
+  REQUIRE_LEAST_PRIVILEGE: flag,
   /** On SIGTERM, how long calls and sends in flight may take to finish. */
   SHUTDOWN_GRACE_MS: count(10_000, 600_000),
 };
@@ -70,8 +62,7 @@ const checkedApiVariables = apiVariables.refine(wholeExternalLimit, {
 
 const relayVariables = z.object({
   ...shared,
-  KAFKA_BROKERS: addresses,
-  KAFKA_TOPIC: z.string().min(1).max(249).default('payment.events.v1'),
+  ...kafkaVariables,
   /** For the topic, where the relay has to create it. */
   KAFKA_REPLICATION_FACTOR: count(1, 10),
   /** How long a shard stays with a worker that stopped renewing. */
@@ -93,28 +84,50 @@ const relayVariables = z.object({
   METRICS_PORT: port.default(9_464),
 });
 
-export type ApiConfig = Readonly<z.infer<typeof apiVariables>>;
-export type RelayConfig = Readonly<z.infer<typeof relayVariables>>;
+/** For commands that need the database alone. */
+const commandVariables = z.object(databaseVariables);
 
-/** The API's settings. Throws ConfigError that names every bad variable. */
-export function loadApiConfig(env: NodeJS.ProcessEnv): ApiConfig {
-  return load(checkedApiVariables, env);
+/** For commands that look at events too. */
+const eventsVariables = z.object({ ...databaseVariables, ...kafkaVariables });
+
+const migrateVariables = z.object({
+  ...databaseVariables,
+  /** The roles that it gives rights to, and creates where it may. */
+  LEDGER_APPLICATION_ROLE: z.string().optional(),
+  LEDGER_READER_ROLE: z.string().optional(),
+});
+
+export type ApiConfig = ReturnType<typeof loadApiConfig>;
+export type RelayConfig = ReturnType<typeof loadRelayConfig>;
+
+// Each throws a ConfigError that names every bad variable.
+
+export function loadApiConfig(env: NodeJS.ProcessEnv) {
+  const variables = loadVariables(checkedApiVariables.superRefine(checkDatabase).superRefine(checkRedis), env);
+  return Object.freeze({ ...variables, DATABASE_URL: databaseUrl(variables) });
 }
 
-/** The relay's settings. Throws ConfigError that names every bad variable. */
-export function loadRelayConfig(env: NodeJS.ProcessEnv): RelayConfig {
-  return load(relayVariables, env);
+export function loadRelayConfig(env: NodeJS.ProcessEnv) {
+  const variables = loadVariables(
+    relayVariables.superRefine(checkDatabase).superRefine(checkRedis).superRefine(checkKafka),
+    env,
+  );
+  return Object.freeze({ ...variables, DATABASE_URL: databaseUrl(variables) });
 }
 
-/** Where Redis is, by REDIS_URL and REDIS_SENTINELS. */
-export function redisAddress(config: ApiConfig | RelayConfig) {
-  const { REDIS_URL: url, REDIS_SENTINELS: sentinels, REDIS_SENTINEL_NAME: name } = config;
-  if (sentinels === undefined) return { url };
-  const addresses = sentinels.map((text) => {
-    const [host, port] = text.split(':') as [string, string];
-    return { host, port: Number(port) };
-  });
-  return { url, sentinel: { addresses, name } };
+export function loadCommandConfig(env: NodeJS.ProcessEnv) {
+  const variables = loadVariables(commandVariables.superRefine(checkDatabase), env);
+  return Object.freeze({ ...variables, DATABASE_URL: databaseUrl(variables) });
+}
+
+export function loadEventsConfig(env: NodeJS.ProcessEnv) {
+  const variables = loadVariables(eventsVariables.superRefine(checkDatabase).superRefine(checkKafka), env);
+  return Object.freeze({ ...variables, DATABASE_URL: databaseUrl(variables) });
+}
+
+export function loadMigrateConfig(env: NodeJS.ProcessEnv) {
+  const variables = loadVariables(migrateVariables.superRefine(checkDatabase), env);
+  return Object.freeze({ ...variables, DATABASE_URL: databaseUrl(variables) });
 }
 
 /** The bucket of an EXTERNAL payer; undefined is no limit. */
@@ -122,20 +135,4 @@ export function externalLimit(config: ApiConfig) {
   const { RATE_LIMIT_EXTERNAL_CAPACITY: capacity, RATE_LIMIT_EXTERNAL_REFILL_PER_SECOND: refillPerSecond } = config;
   if (capacity === undefined || refillPerSecond === undefined) return undefined;
   return { capacity, refillPerSecond };
-}
-
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-}
-
-function load<T extends z.ZodType>(variables: T, env: NodeJS.ProcessEnv): Readonly<z.infer<T>> {
-  // An empty variable is one that was not set: compose files and charts write them so.
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
-  const result = variables.safeParse(given);
-  if (result.success) return Object.freeze(result.data);
-  const lines = result.error.issues.map((issue) => {
-    const name = issue.path.join('.');
-    return given[name] === undefined ? `  ${name} is not set` : `  ${name}: ${issue.message}`;
-  });
-  throw new ConfigError(`Bad configuration:\n${lines.join('\n')}\nSee .env.example for all variables.`);
 }

@@ -1,4 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { ConfigError } from '../config.ts';
 
 // What the commands have in common. Each ends with 0 if all is well, 1 if it found
 // something wrong or failed, 2 on a usage error.
@@ -12,6 +13,16 @@ export function argumentsFrom<T extends ParseArgsConfig>(config: T): ReturnType<
     if (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS_')) {
       return error.message;
     }
+    throw error;
+  }
+}
+
+/** What load makes of the environment, or what is wrong with it. */
+export function settingsFrom<T>(load: (env: NodeJS.ProcessEnv) => T): T | string {
+  try {
+    return load(process.env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
     throw error;
   }
 }

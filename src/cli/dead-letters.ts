@@ -1,9 +1,10 @@
 // Lists, redrives and discards events that Kafka rejected for good.
 import { isUlid } from '../app/ulid.ts';
+import { loadCommandConfig } from '../config.ts';
 import { postgresDeadLetters } from '../infra/postgres/outbox/dead-letters.ts';
 import { createPool } from '../infra/postgres/pool.ts';
 import type { DeadLetter } from '../relay/ports.ts';
-import { argumentsFrom, run, usageError } from './command.ts';
+import { argumentsFrom, run, settingsFrom, usageError } from './command.ts';
 
 const HELP = `Lists, redrives or discards events that Kafka rejected for good. They block the later events of their keys.
 
@@ -42,14 +43,14 @@ async function main(): Promise<number> {
   }
   const [action, givenId, ...more] = positionals;
   const eventId = givenId?.toUpperCase();
-  const connectionString = process.env['DATABASE_URL'];
-  if (!connectionString) return misuse('DATABASE_URL is not set: postgres://user:password@host:port/database');
+  const config = settingsFrom(loadCommandConfig);
+  if (typeof config === 'string') return misuse(config);
   if (action !== 'list' && action !== 'redrive' && action !== 'discard') return misuse('list, redrive or discard?');
   if (action !== 'list' && !isUlid(eventId ?? '')) return misuse(`${action} which one? EVENT_ID is a ULID.`);
   if (more.length > 0 || (action === 'list' && eventId !== undefined)) return misuse('There are too many arguments.');
 
   const pool = createPool({
-    connectionString,
+    connectionString: config.DATABASE_URL,
     max: 1,
     applicationName: 'payment-ledger-dead-letters',
     queryTimeoutMs: 60_000,

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { loadMigrateConfig } from '../config.ts';
 import { DEFAULT_ROLES, grantRoles, type RoleNames } from '../infra/postgres/roles.ts';
 import {
   type AppliedMigration,
@@ -7,7 +8,7 @@ import {
   type Migration,
   readMigrations,
 } from '../infra/postgres/schema-version.ts';
-import { argumentsFrom, run, usageError } from './command.ts';
+import { argumentsFrom, run, settingsFrom, usageError } from './command.ts';
 
 /** Any number will do, as long as nothing else in the database locks it. */
 const LOCK = 7_204_157_331;
@@ -109,11 +110,11 @@ async function main(): Promise<number> {
     console.log(HELP);
     return 0;
   }
-  const databaseUrl = process.env['DATABASE_URL'];
-  if (!databaseUrl) return usageError('DATABASE_URL is not set: postgres://user:password@host:port/database', HELP);
-  const applied = await migrate(databaseUrl, console.log, MIGRATIONS, {
-    application: process.env['LEDGER_APPLICATION_ROLE'] || DEFAULT_ROLES.application,
-    reader: process.env['LEDGER_READER_ROLE'] || DEFAULT_ROLES.reader,
+  const config = settingsFrom(loadMigrateConfig);
+  if (typeof config === 'string') return usageError(config, HELP);
+  const applied = await migrate(config.DATABASE_URL, console.log, MIGRATIONS, {
+    application: config.LEDGER_APPLICATION_ROLE ?? DEFAULT_ROLES.application,
+    reader: config.LEDGER_READER_ROLE ?? DEFAULT_ROLES.reader,
   });
   console.log(applied.length === 0 ? 'The schema is up to date.' : `Applied ${applied.length} migrations.`);
   return 0;

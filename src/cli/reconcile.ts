@@ -1,12 +1,13 @@
 // Reconciles the books in whole and, if asked, what is on Kafka with them.
-import { Kafka, logLevel } from 'kafkajs';
 import { type AuditTotals, auditEvents } from '../app/reconciliation/audit-events.ts';
 import { RANGE_SIZE, reconcile } from '../app/reconciliation/books.ts';
+import { kafkaAddress, loadCommandConfig, loadEventsConfig } from '../config.ts';
+import { kafkaClient } from '../infra/kafka/client.ts';
 import { kafkaEventLog } from '../infra/kafka/event-log.ts';
 import { createPool } from '../infra/postgres/pool.ts';
 import { postgresBooks } from '../infra/postgres/reconciliation/books.ts';
 import { postgresAuditedPayments } from '../infra/postgres/reconciliation/event-audit.ts';
-import { argumentsFrom, run, usageError } from './command.ts';
+import { argumentsFrom, run, settingsFrom, usageError } from './command.ts';
 
 const HELP = `Proves that the books balance, or says where they do not. Safe while payments go on: nothing is locked.
 
@@ -38,6 +39,10 @@ const PROGRESS_EVERY_MS = 5_000;
 const NAMED = 50;
 
 type Pool = ReturnType<typeof createPool>;
+type EventsConfig = ReturnType<typeof loadEventsConfig>;
+
+/** What kafkajs meets on the way is told by the error that it ends in. */
+const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 await run(main);
 
@@ -51,15 +56,16 @@ async function main(): Promise<number> {
     console.log(HELP);
     return 0;
   }
-  const { DATABASE_URL: connectionString, KAFKA_BROKERS: brokers } = process.env;
   const since = new Date(values.since ?? 0);
-  if (!connectionString) return misuse('DATABASE_URL is not set: postgres://user:password@host:port/database');
-  if (values.events && !brokers) return misuse('KAFKA_BROKERS is not set: host:port, comma-separated');
   if (Number.isNaN(since.getTime())) return misuse('--since is a time as RFC 3339.');
   if (values.since !== undefined && !values.events) return misuse('--since goes with --events.');
+  const config = settingsFrom(loadCommandConfig);
+  if (typeof config === 'string') return misuse(config);
+  const eventsConfig = values.events ? settingsFrom(loadEventsConfig) : undefined;
+  if (typeof eventsConfig === 'string') return misuse(eventsConfig);
 
   const pool = createPool({
-    connectionString,
+    connectionString: config.DATABASE_URL,
     max: 1,
     applicationName: 'payment-ledger-reconcile',
     // A large ledger takes a while to read.
@@ -68,7 +74,7 @@ async function main(): Promise<number> {
   });
   try {
     const booksWrong = await reconcileBooks(pool);
-    const eventsWrong = values.events && (await reconcileEvents(pool, brokers!, since));
+    const eventsWrong = eventsConfig !== undefined && (await reconcileEvents(pool, eventsConfig, since));
     return booksWrong || eventsWrong ? 1 : 0;
   } finally {
     await pool.end();
@@ -99,13 +105,9 @@ async function reconcileBooks(pool: Pool): Promise<boolean> {
 }
 
 /** Whether anything is wrong. */
-async function reconcileEvents(pool: Pool, brokers: string, since: Date): Promise<boolean> {
-  const kafka = new Kafka({
-    brokers: brokers.split(','),
-    clientId: 'payment-ledger-reconcile',
-    logLevel: logLevel.NOTHING,
-  });
-  const topic = process.env['KAFKA_TOPIC'] || 'payment.events.v1';
+async function reconcileEvents(pool: Pool, config: EventsConfig, since: Date): Promise<boolean> {
+  const kafka = kafkaClient({ ...kafkaAddress(config), clientId: 'payment-ledger-reconcile' }, silent);
+  const topic = config.KAFKA_TOPIC;
   const sources = { payments: postgresAuditedPayments(pool), log: kafkaEventLog(kafka, topic) };
   const totals = await auditEvents(sources, since, new Date(), ({ paymentsAudited }) =>
     console.log(`${paymentsAudited} payments compared with topic ${topic} so far`),

@@ -1,8 +1,9 @@
 // Sends the events of past payments again.
 import { type ReplayRange, replay } from '../app/replay.ts';
+import { loadCommandConfig } from '../config.ts';
 import { postgresPaymentHistory, postgresReplayOutbox } from '../infra/postgres/outbox/replay.ts';
 import { createPool } from '../infra/postgres/pool.ts';
-import { argumentsFrom, run, usageError } from './command.ts';
+import { argumentsFrom, run, settingsFrom, usageError } from './command.ts';
 
 const HELP = `Sends the events of past payments again, made from the ledger, with their original ce_id and the header
 replayed: true. The relay publishes them behind what is in the outbox already. Safe to stop and to run again:
@@ -44,10 +45,10 @@ async function main(): Promise<number> {
   }
   const range = toRange(values);
   if (typeof range === 'string') return misuse(range);
-  const connectionString = process.env['DATABASE_URL'];
-  if (!connectionString) return misuse('DATABASE_URL is not set: postgres://user:password@host:port/database');
+  const config = settingsFrom(loadCommandConfig);
+  if (typeof config === 'string') return misuse(config);
   const pool = createPool({
-    connectionString,
+    connectionString: config.DATABASE_URL,
     max: 1,
     applicationName: 'payment-ledger-replay',
     queryTimeoutMs: 60_000,

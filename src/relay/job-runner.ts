@@ -1,8 +1,11 @@
 import { Queue, Worker } from 'bullmq';
-import type { Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 import { JobWatch } from './job-watch.ts';
 import type { JobMetrics } from './metrics.ts';
 import type { Logger } from './ports.ts';
+
+/** Before all keys of BullMQ. On Redis Cluster, what is in braces keeps them in one slot, as its scripts need them. */
+const PREFIX = '{payment-ledger}';
 
 /** A job that is done now and then by one of the workers. */
 export interface Job {
@@ -14,7 +17,7 @@ export interface Job {
 
 export interface JobRunnerSettings {
   /** A connection of its own, whose commands wait for Redis; closed by stop. */
-  readonly redis: Redis;
+  readonly redis: Redis | Cluster;
   readonly queue: string;
   /** How often the schedules are written again, so that they survive a Redis that lost them, and overdue jobs are looked for. */
   readonly rescheduleMs: number;
@@ -29,7 +32,7 @@ export class JobRunner {
   readonly #jobs: ReadonlyMap<string, Job>;
   readonly #settings: JobRunnerSettings;
   readonly #log: Logger;
-  readonly #redis: Redis;
+  readonly #redis: Redis | Cluster;
   readonly #queue: Queue;
   readonly #worker: Worker;
   readonly #watch: JobWatch;
@@ -45,9 +48,14 @@ export class JobRunner {
     this.#redis = settings.redis;
     this.#watch = new JobWatch(jobs, metrics, log, Date.now());
     this.#successKey = `${settings.queue}:last-success`;
-    this.#queue = new Queue(settings.queue, { connection: this.#redis, skipVersionCheck: true });
+    this.#queue = new Queue(settings.queue, {
+      connection: this.#redis,
+      prefix: PREFIX,
+      skipVersionCheck: true,
+    });
     this.#worker = new Worker(settings.queue, (job) => this.#run(job.name), {
       connection: this.#redis,
+      prefix: PREFIX,
       autorun: false,
       skipVersionCheck: true,
     });

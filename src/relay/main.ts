@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { ConfigError, loadRelayConfig, type RelayConfig, redisAddress } from '../config.ts';
+import { ConfigError, kafkaAddress, loadRelayConfig, type RelayConfig, redisAddress } from '../config.ts';
 import { kafkaClient } from '../infra/kafka/client.ts';
 import { kafkaEventLog } from '../infra/kafka/event-log.ts';
 import { KafkaPublisher } from '../infra/kafka/publisher.ts';
@@ -81,7 +81,7 @@ const readerPool = createPool({
   serverTimeouts: { statement: 15_000, lock: 1_000, idleInTransaction: 15_000 },
   onIdleError: (error) => log.warn({ err: error }, 'Postgres closed an idle connection'),
 });
-const kafka = kafkaClient({ brokers: config.KAFKA_BROKERS, clientId: `payment-ledger-relay-${workerId}` }, log);
+const kafka = kafkaClient({ ...kafkaAddress(config), clientId: `payment-ledger-relay-${workerId}` }, log);
 const publisher = new KafkaPublisher(
   kafka,
   { topic: config.KAFKA_TOPIC, ackTimeoutMs: 5_000, rebuildAfterMs: 10_000 },

@@ -1,15 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
-import { connectRedis } from '../../src/infra/redis/connection.ts';
+import { connectRedis, type RedisClient } from '../../src/infra/redis/connection.ts';
 import { LocalTokenBuckets, type TokenBucketSettings } from '../../src/infra/redis/local-token-bucket.ts';
 import { limiterFallbacks, RedisTokenBuckets } from '../../src/infra/redis/token-bucket.ts';
 
-let redis: Redis;
+let redis: RedisClient;
 let registry: Registry;
 let payer: string;
 

@@ -17,6 +17,14 @@ const HOST = '127.0.0.1';
 /** A broker for one machine: quick to start, sparing with memory and threads. */
 const JVM = ['-Xms128m', '-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:+ExitOnOutOfMemoryError'];
 
+/** What a broker has besides. */
+export interface KafkaExtras {
+  /** Of server.properties; they win over ours. */
+  readonly properties?: Readonly<Record<string, string>>;
+  /** Credentials it is formatted with: SCRAM-SHA-256=[name=…,password=…]. */
+  readonly scramCredentials?: readonly string[];
+}
+
 /** How to provide Kafka otherwise. */
 export const KAFKA_WAYS = 'or set KAFKA_BROKERS (docker-compose.yml has a broker).';
 
@@ -42,6 +50,7 @@ export async function startKafka(
   folder: string,
   [port, controllerPort]: readonly [number, number],
   jars: string,
+  { properties: more = {}, scramCredentials = [] }: KafkaExtras = {},
 ): Promise<Server> {
   // Kafka reads its data folder as a list.
   if (folder.includes(','))
@@ -49,7 +58,8 @@ export async function startKafka(
   await mkdir(folder, { recursive: true });
   const properties = join(folder, 'server.properties');
   const logging = join(folder, 'log4j2.properties');
-  await writeFile(properties, serverProperties(join(folder, 'data'), port, controllerPort));
+  const settings = { ...serverProperties(join(folder, 'data'), port, controllerPort), ...more };
+  await writeFile(properties, javaProperties(settings));
   await writeFile(logging, LOG4J_TO_STANDARD_OUTPUT);
 
   const java = [...JVM, `-Dlog4j2.configurationFile=${logging}`, '-cp', join(jars, '*')];
@@ -64,6 +74,7 @@ export async function startKafka(
       '--ignore-formatted',
       '--config',
       properties,
+      ...scramCredentials.flatMap((credential) => ['--add-scram', credential]),
     ];
     await promisify(execFile)('java', [...java, ...format]);
   }
@@ -83,8 +94,8 @@ export async function startKafka(
   });
 }
 
-function serverProperties(data: string, port: number, controllerPort: number): string {
-  return javaProperties({
+function serverProperties(data: string, port: number, controllerPort: number) {
+  return {
     'process.roles': 'broker,controller',
     'node.id': 1,
     'controller.quorum.voters': `1@${HOST}:${controllerPort}`,
@@ -109,7 +120,7 @@ function serverProperties(data: string, port: number, controllerPort: number): s
     // After a crash the broker may come back as soon as its old session has expired.
     'broker.session.timeout.ms': 3_000,
     'broker.heartbeat.interval.ms': 500,
-  });
+  };
 }
 
 async function describeCluster(port: number): Promise<void> {

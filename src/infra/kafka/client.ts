@@ -1,16 +1,35 @@
-import { type Admin, Kafka, logLevel } from 'kafkajs';
+import { type Admin, Kafka, logLevel, type SASLOptions } from 'kafkajs';
 import type { Logger } from '../../relay/ports.ts';
 
 export interface KafkaSettings {
   readonly brokers: readonly string[];
   readonly clientId: string;
+  /** Undefined is plain text. In PEM; without an authority of its own, those that come with Node are trusted. */
+  readonly tls?:
+    | {
+        readonly ca?: string | undefined;
+        /** For brokers that ask for a client certificate. */
+        readonly cert?: string | undefined;
+        readonly key?: string | undefined;
+      }
+    | undefined;
+  readonly sasl?:
+    | {
+        readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+        readonly username: string;
+        readonly password: string;
+      }
+    | undefined;
 }
 
 /** A kafkajs client with the time limits and the log of this service. */
-export function kafkaClient({ brokers, clientId }: KafkaSettings, log: Logger): Kafka {
+export function kafkaClient({ brokers, clientId, tls, sasl }: KafkaSettings, log: Logger): Kafka {
   return new Kafka({
     brokers: [...brokers],
     clientId,
+    // It verifies names too.
+    ...(tls !== undefined && { ssl: { ...tls } }),
+    ...(sasl !== undefined && { sasl: sasl as SASLOptions }),
     connectionTimeout: 3_000,
     // A broker answers a produce request within the producer's timeout; this is for
     // one that says nothing at all.

@@ -1,5 +1,6 @@
-import { Redis, type RedisOptions } from 'ioredis';
+import { type Cluster, Redis, type RedisOptions } from 'ioredis';
 import { withinLimit } from '../../app/time-limit.ts';
+import { connectCluster, connectClusterForJobs } from './cluster.ts';
 
 type Options = Omit<RedisOptions, 'protocol' | 'replyMapping'>;
 
@@ -12,14 +13,30 @@ interface Log {
 export interface RedisAddress {
   /** With Sentinel only its credentials and database count: the primary's address comes from there. */
   readonly url: string;
+  /** Undefined is plain text. In PEM; without an authority of its own, those that come with Node are trusted. */
+  readonly tls?:
+    | {
+        readonly ca?: string | undefined;
+        /** For servers that ask for a client certificate. */
+        readonly cert?: string | undefined;
+        readonly key?: string | undefined;
+      }
+    | undefined;
   readonly sentinel?:
     | {
         readonly addresses: readonly { readonly host: string; readonly port: number }[];
         /** What the Sentinels call the primary and its replicas. */
         readonly name: string;
+        /** Of the Sentinels themselves. */
+        readonly username?: string | undefined;
+        readonly password?: string | undefined;
       }
     | undefined;
+  /** Some nodes of a Redis Cluster, who name the others; of the URL only the credentials count then. */
+  readonly clusterNodes?: readonly { readonly host: string; readonly port: number }[] | undefined;
 }
+
+export type RedisClient = Redis | Cluster;
 
 /** How often a connection asks its server whether it is still the primary, and how long it waits for the answer. */
 const ROLE_CHECK_MS = 5_000;
@@ -31,7 +48,9 @@ const DEMOTED_LOG_MS = 60_000;
  * commands at once while there is no connection and those in flight when it
  * breaks, repeats none, and reconnects for ever.
  */
-export function connectRedis(address: RedisAddress, log: Log): Redis {
+export function connectRedis(address: RedisAddress, log: Log): RedisClient {
+  const { clusterNodes } = address;
+  if (clusterNodes !== undefined) return connectCluster({ ...address, clusterNodes }, log);
   return connect(address, log, {
     // Commands issued in one turn of the event loop travel together.
     enableAutoPipelining: true,
@@ -45,11 +64,13 @@ export function connectRedis(address: RedisAddress, log: Log): Redis {
 }
 
 /** A connection for BullMQ, which waits for Redis however long it takes. */
-export function connectRedisForJobs(address: RedisAddress, log: Log): Redis {
+export function connectRedisForJobs(address: RedisAddress, log: Log): RedisClient {
+  const { clusterNodes } = address;
+  if (clusterNodes !== undefined) return connectClusterForJobs({ ...address, clusterNodes }, log);
   return connect(address, log, { maxRetriesPerRequest: null, lazyConnect: true });
 }
 
-function connect({ url, sentinel }: RedisAddress, log: Log, options: Options): Redis {
+function connect({ url, tls, sentinel }: RedisAddress, log: Log, options: Options): Redis {
   let demotedLoggedAt = Number.NEGATIVE_INFINITY;
   const demoted = () => {
     if (performance.now() - demotedLoggedAt < DEMOTED_LOG_MS) return;
@@ -59,13 +80,17 @@ function connect({ url, sentinel }: RedisAddress, log: Log, options: Options): R
   const all: Options = {
     connectTimeout: 2_000,
     retryStrategy: retryDelayMs,
+    ...(tls !== undefined && { tls: { ...tls } }),
     ...(sentinel !== undefined && {
       sentinels: [...sentinel.addresses],
       name: sentinel.name,
       sentinelRetryStrategy: retryDelayMs,
       sentinelCommandTimeout: 2_000,
       // Without it ioredis would not encrypt the connection to a primary that Sentinel names.
-      enableTLSForSentinelMode: url.startsWith('rediss:'),
+      enableTLSForSentinelMode: tls !== undefined,
+      ...(tls !== undefined && { sentinelTLS: { ...tls } }),
+      ...(sentinel.username !== undefined && { sentinelUsername: sentinel.username }),
+      ...(sentinel.password !== undefined && { sentinelPassword: sentinel.password }),
     }),
     // A primary that was demoted takes no writes: behind the address there may be another one by now.
     reconnectOnError(error) {

@@ -1,8 +1,8 @@
-import type { Redis } from 'ioredis';
 import { Counter, type Registry } from 'prom-client';
 import { batched } from '../../app/batcher.ts';
 import type { OutboxHint } from '../../app/ports.ts';
 import { OUTBOX_CHANNEL } from './channels.ts';
+import type { RedisClient } from './connection.ts';
 
 /**
  * Wakes the relay through Redis pub/sub. One message at a time: what is committed
@@ -12,7 +12,7 @@ import { OUTBOX_CHANNEL } from './channels.ts';
 export class RedisOutboxHint implements OutboxHint {
   readonly #publish: (hint: undefined) => Promise<undefined>;
 
-  constructor(redis: Redis, registry: Registry) {
+  constructor(redis: RedisClient, registry: Registry) {
     const failures = new Counter({
       name: 'payment_ledger_outbox_hint_failures_total',
       help: 'Hints to the relay that could not be published.',

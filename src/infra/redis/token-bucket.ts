@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
-import type { Redis, Result } from 'ioredis';
+import type { Result } from 'ioredis';
 import { Counter, type Registry } from 'prom-client';
 import { batched } from '../../app/batcher.ts';
+import { shardOf } from '../../app/domain/shard.ts';
 import type { RateLimiter } from '../../app/ports.ts';
 import { withinLimit } from '../../app/time-limit.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
+import type { RedisClient } from './connection.ts';
 import { LocalTokenBuckets, type TokenBucketSettings } from './local-token-bucket.ts';
 
 declare module 'ioredis' {
@@ -23,6 +25,12 @@ const PAUSE_MS = 1_000;
 /** Tokens asked for in one call at most, which bounds how long the script keeps Redis to itself: about a millisecond. */
 const MAX_TAKES = 250;
 
+/**
+ * On Redis Cluster, all keys of a script must be in one slot, and account ids would be all
+ * over them: buckets are in so many slots instead, each with its part of the payers.
+ */
+const CLUSTER_GROUPS = 16;
+
 /** What all token buckets of a process count in. */
 export function limiterFallbacks(registry: Registry): Counter {
   return new Counter({
@@ -39,19 +47,21 @@ export function limiterFallbacks(registry: Registry): Counter {
  *
  * Tokens asked for in one turn of the event loop, or while others are being taken, are
  * taken together: apart, they cost this process and Redis a tenth of all that a payment
- * costs.
+ * costs. On Redis Cluster, those of a slot are.
  */
 export class RedisTokenBuckets implements RateLimiter {
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   readonly #settings: TokenBucketSettings;
   readonly #local: LocalTokenBuckets;
-  readonly #breaker = new CircuitBreaker(PAUSE_MS);
+  /** One for each group of buckets: on Redis Cluster, those of other nodes go on. */
+  readonly #breakers: readonly CircuitBreaker[];
   readonly #fallbacks: Counter;
   readonly #takeSoon: (payerAccountId: string) => Promise<number>;
 
-  constructor(redis: Redis, settings: TokenBucketSettings, fallbacks: Counter) {
+  constructor(redis: RedisClient, settings: TokenBucketSettings, fallbacks: Counter) {
     redis.defineCommand('takeTokens', { lua: SCRIPT });
     this.#redis = redis;
+    this.#breakers = Array.from({ length: redis.isCluster ? CLUSTER_GROUPS : 1 }, () => new CircuitBreaker(PAUSE_MS));
     this.#settings = settings;
     this.#local = new LocalTokenBuckets(settings);
     this.#takeSoon = batched((payers: readonly string[]) => this.#takeTogether(payers), {
@@ -67,25 +77,45 @@ export class RedisTokenBuckets implements RateLimiter {
 
   /** Never throws. */
   async #takeTogether(payerAccountIds: readonly string[]): Promise<readonly number[]> {
-    const waits = await this.#ask(payerAccountIds);
+    if (this.#breakers.length === 1) return this.#takeFromGroup(0, payerAccountIds);
+    const waits = new Array<number>(payerAccountIds.length);
+    const groups = Map.groupBy(payerAccountIds.keys(), (index) =>
+      shardOf(payerAccountIds[index]!, this.#breakers.length),
+    );
+    const calls = [...groups].map(async ([group, indexes]) => {
+      const answers = await this.#takeFromGroup(
+        group,
+        indexes.map((index) => payerAccountIds[index]!),
+      );
+      for (const [position, index] of indexes.entries()) waits[index] = answers[position]!;
+    });
+    await Promise.all(calls);
+    return waits;
+  }
+
+  async #takeFromGroup(group: number, payerAccountIds: readonly string[]): Promise<readonly number[]> {
+    const waits = await this.#ask(group, payerAccountIds);
     return waits ?? payerAccountIds.map((payerAccountId) => this.#takeLocally(payerAccountId));
   }
 
   /** Undefined if Redis is unreachable or slow. */
-  async #ask(payerAccountIds: readonly string[]): Promise<readonly number[] | undefined> {
-    if (!this.#breaker.allows(performance.now())) return undefined;
+  async #ask(group: number, payerAccountIds: readonly string[]): Promise<readonly number[] | undefined> {
+    const breaker = this.#breakers[group]!;
+    if (!breaker.allows(performance.now())) return undefined;
     try {
       const { capacity, refillPerSecond } = this.#settings;
-      const keys = payerAccountIds.map((payerAccountId) => `payment-ledger:bucket:${payerAccountId}`);
+      // What is in braces alone decides on the slot.
+      const tag = this.#breakers.length === 1 ? '' : `{${group}}:`;
+      const keys = payerAccountIds.map((payerAccountId) => `payment-ledger:bucket:${tag}${payerAccountId}`);
       const waits = await withinLimit(
         this.#redis.takeTokens(keys.length, ...keys, capacity, refillPerSecond),
         LIMIT_MS,
       );
-      this.#breaker.succeeded();
+      breaker.succeeded();
       return waits;
     } catch {
       // A lost connection is in its own log, a slow one shows in the metric; the payment goes on.
-      this.#breaker.failed(performance.now());
+      breaker.failed(performance.now());
       return undefined;
     }
   }

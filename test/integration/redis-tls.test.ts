@@ -1,0 +1,141 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { loadApiConfig, redisAddress } from '../../src/config.ts';
+import { AccountType } from '../../src/gen/payment/v1/account.ts';
+import { connectRedis } from '../../src/infra/redis/connection.ts';
+import { consumeEvents } from '../../tools/events.ts';
+import { cacheFolder } from '../../tools/stack/cache.ts';
+import { onFreePorts } from '../../tools/stack/free-port.ts';
+import { redisProgram, startRedis } from '../../tools/stack/redis.ts';
+import type { Server } from '../../tools/stack/server.ts';
+import { createAuthority } from '../support/certificates.ts';
+import { createSystem } from '../support/system.ts';
+
+const PASSWORD = 'planted-acl';
+/** What .env.example says that the user of both processes needs. */
+const RIGHTS = '~payment-ledger* ~{payment-ledger}:* resetchannels &payment-ledger:* +@all -@dangerous +info';
+
+const authority = createAuthority();
+const client = authority.issue({ commonName: 'ledger' });
+
+let folder: string;
+let server: Server;
+/** The port for TLS; the other one is for the operator. */
+let port: number;
+let operator: Redis;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'payment-ledger-redis-tls-'));
+  const { cert, key } = authority.issue({ dnsNames: ['localhost'] });
+  const files = {
+    ca: authority.cert,
+    'other-ca': createAuthority().cert,
+    cert,
+    key,
+    client: client.cert,
+    'client-key': client.key,
+    password: `${PASSWORD}\n`,
+  };
+  for (const [name, content] of Object.entries(files)) await writeFile(path(name), content);
+  const program = await redisProgram(cacheFolder(process.env), () => undefined);
+  [server, port] = await onFreePorts(2, async ([plain, encrypted]) => {
+    const tls = ['--tls-port', String(encrypted), '--tls-auth-clients', 'no'];
+    const files = ['--tls-cert-file', path('cert'), '--tls-key-file', path('key'), '--tls-ca-cert-file', path('ca')];
+    return [await startRedis(join(folder, 'redis'), plain!, program, [...tls, ...files]), encrypted!];
+  });
+  operator = new Redis(server.address);
+  await operator.call('ACL', 'SETUSER', 'ledger', 'on', `>${PASSWORD}`, ...RIGHTS.split(' '));
+});
+
+afterAll(async () => {
+  operator?.disconnect();
+  await server?.stop();
+  await rm(folder, { recursive: true });
+});
+
+const path = (name: string) => join(folder, name);
+
+function environment(changes: Record<string, string> = {}): Record<string, string> {
+  return {
+    REDIS_URL: `rediss://ledger@localhost:${port}`,
+    REDIS_PASSWORD_FILE: path('password'),
+    REDIS_TLS_CA_FILE: path('ca'),
+    ...changes,
+  };
+}
+
+/** What became of a connection: "ready", or the error that the log shows first. */
+async function attempt(changes: Record<string, string>): Promise<string> {
+  const config = loadApiConfig({ DATABASE_URL: 'postgres://none', ...environment(changes) });
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const redis = connectRedis(redisAddress(config), {
+    info: () => undefined,
+    warn: (fields) => resolve(String((fields as { err?: Error }).err)),
+  });
+  redis.on('ready', () => resolve('ready'));
+  try {
+    return await promise;
+  } finally {
+    redis.disconnect();
+  }
+}
+
+test('the server is verified by its authority and its name, and asks for the user', async () => {
+  expect(await attempt({})).toBe('ready');
+  expect(await attempt({ REDIS_TLS_CA_FILE: path('other-ca') })).toContain(
+    'self-signed certificate in certificate chain',
+  );
+  expect(await attempt({ REDIS_TLS_CA_FILE: '' })).toContain('self-signed certificate in certificate chain');
+  expect(await attempt({ REDIS_URL: `rediss://ledger@127.0.0.1:${port}` })).toContain(
+    "does not match certificate's altnames",
+  );
+  const wrong = await attempt({ REDIS_PASSWORD_FILE: path('client') });
+  expect(wrong).toContain('WRONGPASS');
+});
+
+test('a server without TLS is refused', async () => {
+  const plain = new URL(server.address).port;
+  expect(await attempt({ REDIS_URL: `rediss://ledger@localhost:${plain}` })).not.toBe('ready');
+});
+
+test('a client certificate is shown to a server that asks for one', async () => {
+  await operator.config('SET', 'tls-auth-clients', 'yes');
+  try {
+    const certificate = { REDIS_TLS_CERT_FILE: path('client'), REDIS_TLS_KEY_FILE: path('client-key') };
+    expect(await attempt(certificate)).toBe('ready');
+    expect(await attempt({})).not.toBe('ready');
+  } finally {
+    await operator.config('SET', 'tls-auth-clients', 'no');
+  }
+});
+
+test('limiter, hints and jobs of both processes work over TLS, with the rights of one ACL user', async () => {
+  const system = await createSystem();
+  try {
+    const limit = { RATE_LIMIT_CAPACITY: '1000', RATE_LIMIT_REFILL_PER_SECOND: '1' };
+    const api = await system.startApi({ ...environment(), ...limit });
+    // Only a hint makes it look within the test's time.
+    const relay = await system.startRelay({ ...environment(), RELAY_POLL_MS: '60000', LOG_LEVEL: 'debug' });
+    await api.client.open('world', { type: AccountType.ACCOUNT_TYPE_EXTERNAL });
+    await api.client.open('shop');
+    const consumer = await consumeEvents(inject('kafkaBrokers'), system.topic);
+    const pay = () => api.client.authorize({ payerAccountId: 'shop', payeeAccountId: 'world', amountCents: 1n });
+    await expect.poll(async () => [await pay(), consumer.events.length][1], { timeout: 20_000 }).toBeGreaterThan(0);
+    await consumer.close();
+    expect(await operator.exists('payment-ledger:bucket:shop')).toBe(1);
+    const jobDone = () => relay.log.some((line) => line.includes('job done'));
+    await expect.poll(jobDone, { timeout: 20_000 }).toBe(true);
+    const lines = ((await operator.client('LIST')) as string).trim().split('\n');
+    const encrypted = lines.filter((line) => line.includes(`laddr=127.0.0.1:${port} `));
+    expect(encrypted.length).toBeGreaterThanOrEqual(4);
+    expect(encrypted.every((line) => line.includes('user=ledger'))).toBe(true);
+    const output = [...api.log, ...relay.log].join('\n');
+    expect(output).not.toContain('NOPERM');
+    expect(output).not.toContain('planted');
+  } finally {
+    await system.close();
+  }
+});
