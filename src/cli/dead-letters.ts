@@ -24,6 +24,7 @@ Example:
 
 Environment:
   DATABASE_URL   the database, as the application's role
+Further variables, for files with secrets and for TLS, are in .env.example.
 
 Exit codes: 0 done, 1 there is no such dead letter or the command failed, 2 usage error.
 `;

@@ -99,6 +99,7 @@ Environment:
   DATABASE_URL              the database, as the owner of its tables
   LEDGER_APPLICATION_ROLE   what the application's role is called; ${DEFAULT_ROLES.application} if it is not set
   LEDGER_READER_ROLE        what the reader's role is called; ${DEFAULT_ROLES.reader} if it is not set
+Further variables, for files with secrets and for TLS, are in .env.example.
 
 Exit codes: 0 the schema is up to date, 1 the command failed, 2 usage error.
 `;

@@ -31,6 +31,7 @@ Environment:
   DATABASE_URL    the database, as the application's or the reader's role
   KAFKA_BROKERS   with --events: host:port, comma-separated
   KAFKA_TOPIC     with --events; payment.events.v1 if it is not set
+Further variables, for files with secrets and for TLS, are in .env.example.
 
 Exit codes: 0 all is well, 1 something is wrong or the command failed, 2 usage error.
 `;

@@ -26,6 +26,7 @@ Examples:
 
 Environment:
   DATABASE_URL   the database, as the application's role
+Further variables, for files with secrets and for TLS, are in .env.example.
 
 Exit codes: 0 the events are in the outbox, 1 the command failed, 2 usage error.
 `;
