@@ -3,6 +3,7 @@ import { AccountServiceClient, AccountType } from '../src/gen/payment/v1/account
 import {
   type AuthorizePaymentRequest,
   type AuthorizePaymentResponse,
+  type GetPaymentRequest,
   PaymentServiceClient,
 } from '../src/gen/payment/v1/payment.ts';
 
@@ -31,13 +32,23 @@ export class LedgerClient {
       amountCents: 0n,
       currency: 'RUB',
       description: '',
+      reference: '',
+      metadata: {},
       ...request,
     };
     return call(this.payments, this.payments.authorizePayment, complete, deadlineMs);
   }
 
+  getPayment(request: GetPaymentRequest) {
+    return call(this.payments, this.payments.getPayment, request);
+  }
+
   async payment(paymentId: string) {
-    return (await call(this.payments, this.payments.getPayment, { paymentId })).payment;
+    return (await this.getPayment({ paymentId, idempotencyKey: '' })).payment;
+  }
+
+  async paymentByKey(idempotencyKey: string) {
+    return (await this.getPayment({ paymentId: '', idempotencyKey })).payment;
   }
 
   balance(accountId: string) {

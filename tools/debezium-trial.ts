@@ -42,6 +42,8 @@ async function pay(client: LedgerClient, count: number, atOnce = 8): Promise<voi
         amountCents: i % 10 === 9 ? 10n ** 12n : BigInt(1 + (i % 90)),
         currency: 'RUB',
         description: i % 3 === 0 ? 'a "quoted"\n\\ перевод 🧾 \u0001' : '',
+        reference: i % 2 === 0 ? `order ${i}` : '',
+        metadata: {},
       };
       const metadata = new Metadata();
       if (i % 4 === 0) metadata.set('traceparent', '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01');

@@ -54,6 +54,8 @@ export async function paySteadily(
         amountCents: 1n,
         currency: CURRENCY,
         description: '',
+        reference: '',
+        metadata: {},
       }).finish(),
     );
   pay();

@@ -30,7 +30,7 @@ export function callSource(calls: Calls, seed: number): CallSource {
       );
     case 'payment':
       return read('GetPayment', calls.paymentIds.length, uniform, (n) =>
-        GetPaymentRequest.encode({ paymentId: calls.paymentIds[n]! }).finish(),
+        GetPaymentRequest.encode({ paymentId: calls.paymentIds[n]!, idempotencyKey: '' }).finish(),
       );
   }
 }
@@ -66,6 +66,8 @@ function authorize(pair: DrawPair, writeKey: (key: Uint8Array) => void): CallSou
       amountCents: 1n,
       currency: CURRENCY,
       description: 'Invoice 2024-000123',
+      reference: '',
+      metadata: {},
     }).finish(),
   );
   const keyAt = message.indexOf(marks.key);

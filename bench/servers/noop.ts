@@ -43,7 +43,11 @@ const account: Account = {
 
 const health = new Health({ services: SERVICES, probe: async () => undefined, log });
 const server = createServer({
-  payments: { authorize: async () => ({ kind: 'DECIDED', payment }), findPayment: async () => payment },
+  payments: {
+    authorize: async () => ({ kind: 'DECIDED', payment }),
+    findPayment: async () => payment,
+    findPaymentByKey: async () => payment,
+  },
   accounts: { balance: async () => balance, open: async () => account },
   health,
   metrics: new CallMetrics(registry),

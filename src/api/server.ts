@@ -19,7 +19,7 @@ const OPTIONS = {
   // Calls in flight on one connection; without it one client can hold any number. It is
   // far more than keeps a replica busy, and a client with more waits instead of failing.
   'grpc.max_concurrent_streams': 1_000,
-  // In bytes; ten times the largest valid request.
+  // In bytes; the largest valid request, with all its metadata in four-byte characters, is 50 KB.
   'grpc.max_receive_message_length': 64 * 1024,
   // A client that vanished without closing its connection is noticed within 80 seconds.
   'grpc.keepalive_time_ms': 60_000,
@@ -27,7 +27,7 @@ const OPTIONS = {
 } as const;
 
 export interface Services extends Instruments {
-  readonly payments: Pick<Payments, 'authorize' | 'findPayment'>;
+  readonly payments: Pick<Payments, 'authorize' | 'findPayment' | 'findPaymentByKey'>;
   readonly accounts: Pick<Accounts, 'open' | 'balance'>;
   readonly health: Health;
   /** Left out, nobody can ask which services there are. */

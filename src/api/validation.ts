@@ -1,3 +1,4 @@
+import type { Metadata } from '../app/domain/payment.ts';
 import { type FieldViolation, ServiceError } from '../app/errors.ts';
 import { AccountType, type OpenAccountRequest } from '../gen/payment/v1/account.ts';
 import type {
@@ -18,12 +19,16 @@ export function checkAuthorizePayment(request: AuthorizePaymentRequest): void {
     accountId('payee_account_id', request.payeeAccountId),
     currency('currency', request.currency),
     text('description', request.description, 0, 1_000),
+    text('reference', request.reference, 0, 255),
+    metadata('metadata', request.metadata),
   );
 }
 
-/** Whether it is a ULID is left to the look-up: what is none names no payment, which is NOT_FOUND. */
-export function checkGetPayment(request: GetPaymentRequest): void {
-  rejectIf(text('payment_id', request.paymentId, 1, 64));
+/** Whether the id is a ULID is left to the look-up: what is none names no payment, which is NOT_FOUND. */
+export function checkGetPayment({ paymentId, idempotencyKey }: GetPaymentRequest): void {
+  if (idempotencyKey === '') rejectIf(text('payment_id', paymentId, 1, 64));
+  else if (paymentId === '') rejectIf(text('idempotency_key', idempotencyKey, 1, 255));
+  else rejectIf({ field: 'idempotency_key', description: 'must not be given together with payment_id' });
 }
 
 export function checkGetAccountBalance(request: GetAccountBalanceRequest): void {
@@ -59,6 +64,17 @@ function text(field: string, value: string, min: number, max: number): FieldViol
   // No string has more characters than UTF-16 units, so most need no counting.
   if (value.length > max && codePoints(value) > max) {
     return { field, description: `must be at most ${max} characters long` };
+  }
+  return undefined;
+}
+
+function metadata(field: string, notes: Metadata): FieldViolation | undefined {
+  let count = 0;
+  for (const key in notes) {
+    count += 1;
+    if (count > 20) return { field, description: 'must have at most 20 keys' };
+    const bad = text('a key', key, 1, 40) ?? text('a value', notes[key]!, 0, 500);
+    if (bad !== undefined) return { field, description: `has ${bad.field} that ${bad.description}` };
   }
   return undefined;
 }

@@ -3,12 +3,12 @@ import { authorize } from './domain/authorize.ts';
 import { paymentAuthorized, paymentDeclined } from './domain/event.ts';
 import type { LedgerEntry } from './domain/ledger.ts';
 import type { Decline, Payment } from './domain/payment.ts';
-import type { AuthorizeCommand, DecidedPayment, LedgerChanges } from './ports.ts';
+import type { AuthorizeCommand, CallerKey, DecidedPayment, LedgerChanges } from './ports.ts';
 
 /** What identifies a command to its caller; a string, for maps. */
-export function keyOf(command: { readonly caller: string; readonly idempotencyKey: string }): string {
+export function keyOf({ caller, idempotencyKey }: CallerKey): string {
   // The length keeps apart callers and keys that only together are the same text.
-  return `${command.caller.length}:${command.caller}${command.idempotencyKey}`;
+  return `${caller.length}:${caller}${idempotencyKey}`;
 }
 
 /**
@@ -81,7 +81,8 @@ export class LedgerDraft {
   }
 
   #payment(command: AuthorizeCommand, verdict: Payment['verdict']): Payment {
-    const { paymentId, payerAccountId, payeeAccountId, amountCents, currency, description } = command;
+    const { paymentId, payerAccountId, payeeAccountId, amountCents, currency, description, reference, metadata } =
+      command;
     return {
       paymentId,
       payerAccountId,
@@ -89,6 +90,8 @@ export class LedgerDraft {
       amountCents,
       currency,
       description,
+      reference,
+      metadata,
       createdAt: this.#now,
       verdict,
     };

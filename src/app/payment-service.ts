@@ -5,7 +5,7 @@ import { precheck, rateLimited } from './domain/authorize.ts';
 import type { Decline, Payment } from './domain/payment.ts';
 import { ServiceError } from './errors.ts';
 import type { GroupCommit } from './group-commit.ts';
-import type { AuthorizeCommand, Ledger, RateLimiter } from './ports.ts';
+import type { AuthorizeCommand, CallerKey, Ledger, RateLimiter } from './ports.ts';
 
 export type AuthorizeRequest = Omit<AuthorizeCommand, 'paymentId'>;
 
@@ -68,6 +68,16 @@ export class Payments {
     const payment = await this.#reads.run(() => this.#ledger.findPayment(paymentId), abandoned);
     if (payment !== undefined) return payment;
     throw notFound('Payment', paymentId);
+  }
+
+  /** The payment that the caller made with the key. Throws ServiceError NOT_FOUND; and those of Admission.run. */
+  async findPaymentByKey(key: CallerKey, abandoned: () => boolean): Promise<Payment> {
+    const payment = await this.#reads.run(() => this.#ledger.findPaymentByKey(key), abandoned);
+    if (payment !== undefined) return payment;
+    throw new ServiceError(
+      { kind: 'NOT_FOUND', resourceType: 'Payment', resourceName: key.idempotencyKey },
+      'There is no payment with this idempotency key.',
+    );
   }
 }
 

@@ -3,13 +3,17 @@ import type { PaymentEvent } from './domain/event.ts';
 import type { LedgerEntry } from './domain/ledger.ts';
 import type { Payment, PaymentRequest } from './domain/payment.ts';
 
-/** A request to authorize, with the id its payment will have if it comes to one. */
-export interface AuthorizeCommand extends PaymentRequest {
-  /** A ULID, given once: a command that is run again is recognized by it. */
-  readonly paymentId: string;
+/** An idempotency key, which belongs to its caller. */
+export interface CallerKey {
   /** The authenticated identity; empty while calls are not authenticated. */
   readonly caller: string;
   readonly idempotencyKey: string;
+}
+
+/** A request to authorize, with the id its payment will have if it comes to one. */
+export interface AuthorizeCommand extends PaymentRequest, CallerKey {
+  /** A ULID, given once: a command that is run again is recognized by it. */
+  readonly paymentId: string;
   /** W3C trace context of the call, for the event. */
   readonly traceparent?: string | undefined;
 }
@@ -96,6 +100,7 @@ export interface DecidedPayment {
 /** Reads outside a transaction. Throw ServiceError: UNAVAILABLE if Postgres is unreachable, OVERLOADED if no connection is free. */
 export interface Ledger {
   findPayment(paymentId: string): Promise<Payment | undefined>;
+  findPaymentByKey(key: CallerKey): Promise<Payment | undefined>;
   findBalance(accountId: string): Promise<Balance | undefined>;
   findAccountType(accountId: string): Promise<AccountType | undefined>;
   /** Opens the account if its id is free; returns the account that has the id. */

@@ -1,9 +1,10 @@
-import { type ServiceError, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AccountType } from '../../src/gen/payment/v1/account.ts';
 import { PaymentErrorCode, PaymentStatus } from '../../src/gen/payment/v1/payment.ts';
 import type { LedgerClient } from '../../tools/client.ts';
 import { errorDetails } from '../support/error-details.ts';
+import { rejection } from '../support/rejection.ts';
 import { createSystem, type System } from '../support/system.ts';
 
 // The table of the contract, row by row, through a real client.
@@ -30,17 +31,6 @@ async function rowCounts() {
        (select count(*) from idempotency_keys) as keys, (select count(*) from outbox) as events`,
   );
   return row!;
-}
-
-async function rejection(call: Promise<unknown>): Promise<ServiceError> {
-  return call.then(
-    (answer) => {
-      throw new Error(
-        `expected an error, got ${JSON.stringify(answer, (_, v) => (typeof v === 'bigint' ? `${v}` : v))}`,
-      );
-    },
-    (error: ServiceError) => error,
-  );
 }
 
 describe('AuthorizePayment: requests that cannot be understood', () => {

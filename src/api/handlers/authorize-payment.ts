@@ -1,3 +1,4 @@
+import type { Metadata } from '../../app/domain/payment.ts';
 import type { AuthorizeResult, Payments } from '../../app/payment-service.ts';
 import { AuthorizePaymentRequest, type AuthorizePaymentResponse, PaymentStatus } from '../../gen/payment/v1/payment.ts';
 import type { Rpc } from '../rpc.ts';
@@ -12,10 +13,23 @@ export function authorizePayment(
     async handle(request, call) {
       checkAuthorizePayment(request);
       // Calls are not authenticated yet, so all of them are one caller's.
-      const command = { ...request, caller: '', traceparent: call.traceparent() };
+      const { reference, metadata } = request;
+      const command = {
+        ...request,
+        // What is empty was not given.
+        reference: reference === '' ? undefined : reference,
+        metadata: isEmpty(metadata) ? undefined : metadata,
+        caller: '',
+        traceparent: call.traceparent(),
+      };
       return toResponse(await payments.authorize(command, () => call.abandoned()));
     },
   };
+}
+
+function isEmpty(metadata: Metadata): boolean {
+  for (const _ in metadata) return false;
+  return true;
 }
 
 function toResponse(result: AuthorizeResult): AuthorizePaymentResponse {

@@ -1,27 +1,31 @@
-import type { Payment } from '../../app/domain/payment.ts';
 import { ServiceError } from '../../app/errors.ts';
 import type { Payments } from '../../app/payment-service.ts';
-import {
-  GetPaymentRequest,
-  type GetPaymentResponse,
-  PaymentStatus,
-  type Payment as ProtoPayment,
-} from '../../gen/payment/v1/payment.ts';
+import { GetPaymentRequest, type GetPaymentResponse } from '../../gen/payment/v1/payment.ts';
 import type { Rpc } from '../rpc.ts';
 import { checkGetPayment } from '../validation.ts';
-import { toPaymentError } from './payment-error.ts';
+import { toPaymentMessage } from './payment-message.ts';
 
 /** 128 bits in Crockford's base 32: https://github.com/ulid/spec. Case does not count. */
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 
-export function getPayment(payments: Pick<Payments, 'findPayment'>): Rpc<GetPaymentRequest, GetPaymentResponse> {
+export function getPayment(
+  payments: Pick<Payments, 'findPayment' | 'findPaymentByKey'>,
+): Rpc<GetPaymentRequest, GetPaymentResponse> {
   return {
     request: GetPaymentRequest,
     async handle(request, call) {
       checkGetPayment(request);
+      const { idempotencyKey } = request;
+      const abandoned = () => call.abandoned();
+      if (idempotencyKey !== '') {
+        // Calls are not authenticated yet, so all of them are one caller's.
+        return {
+          payment: toPaymentMessage(await payments.findPaymentByKey({ caller: '', idempotencyKey }, abandoned)),
+        };
+      }
       const paymentId = request.paymentId.toUpperCase();
       if (!ULID.test(paymentId)) throw noPayment(request.paymentId);
-      return { payment: toProto(await payments.findPayment(paymentId, () => call.abandoned())) };
+      return { payment: toPaymentMessage(await payments.findPayment(paymentId, abandoned)) };
     },
   };
 }
@@ -32,21 +36,4 @@ function noPayment(paymentId: string): ServiceError {
     { kind: 'NOT_FOUND', resourceType: 'Payment', resourceName: paymentId },
     `There is no payment ${paymentId}.`,
   );
-}
-
-function toProto(payment: Payment): ProtoPayment {
-  const { paymentId, payerAccountId, payeeAccountId, amountCents, currency, description, verdict } = payment;
-  const decidedAt = payment.createdAt.toISOString();
-  return {
-    paymentId,
-    payerAccountId,
-    payeeAccountId,
-    amountCents,
-    currency,
-    status: PaymentStatus[`PAYMENT_STATUS_${verdict.status}`],
-    description,
-    createdAt: decidedAt,
-    updatedAt: decidedAt,
-    error: verdict.status === 'DECLINED' ? toPaymentError(verdict.decline) : undefined,
-  };
 }

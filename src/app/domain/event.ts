@@ -57,6 +57,8 @@ function common(payment: Payment): JsonObject {
     amountCents: payment.amountCents.toString(),
     currency: payment.currency,
     description: payment.description === '' ? undefined : payment.description,
+    reference: payment.reference,
+    metadata: payment.metadata,
   };
 }
 

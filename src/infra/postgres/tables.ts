@@ -1,7 +1,7 @@
 import type { Generated, Selectable } from 'kysely';
 import type { AccountType } from '../../app/domain/account.ts';
 import type { EntryDirection } from '../../app/domain/ledger.ts';
-import type { DeclineCode } from '../../app/domain/payment.ts';
+import type { DeclineCode, Metadata } from '../../app/domain/payment.ts';
 
 /** The tables of migrations/, as kysely sees them. */
 export interface Database {
@@ -37,6 +37,8 @@ export interface PaymentsTable {
   currency: string;
   status: 'AUTHORIZED' | 'DECLINED';
   description: string;
+  reference: string | null;
+  metadata: Metadata | null;
   decline_code: DeclineCode | null;
   decline_message: string | null;
   payer_version: bigint | null;

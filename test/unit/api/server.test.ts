@@ -30,6 +30,8 @@ const good: AuthorizePaymentRequest = {
   amountCents: 9_007_199_254_740_993n,
   currency: 'RUB',
   description: 'čaj 🍵',
+  reference: 'order-1',
+  metadata: { note: '🍵' },
 };
 
 const at = new Date('2026-01-02T03:04:05.678Z');
@@ -63,7 +65,11 @@ beforeEach(async () => {
   reflection = new Reflection(log);
   const unused = () => Promise.reject(new Error('not played here'));
   const services: Services = {
-    payments: { authorize: (request, abandoned) => authorize(request, abandoned), findPayment: unused },
+    payments: {
+      authorize: (request, abandoned) => authorize(request, abandoned),
+      findPayment: unused,
+      findPaymentByKey: unused,
+    },
     accounts: { open: unused, balance: unused },
     health,
     reflection,

@@ -17,6 +17,8 @@ const authorize: AuthorizePaymentRequest = {
   amountCents: 1n,
   currency: 'RUB',
   description: '',
+  reference: '',
+  metadata: {},
 };
 
 const open: OpenAccountRequest = {
@@ -62,6 +64,7 @@ describe('AuthorizePayment', () => {
     ['payerAccountId', 'payer_account_id', 64],
     ['payeeAccountId', 'payee_account_id', 64],
     ['description', 'description', 1_000],
+    ['reference', 'reference', 255],
   ] as const)('counts the characters of %s, not its UTF-16 units or bytes', (property, field, max) => {
     expect(check({ [property]: 'x'.repeat(max) })).toEqual([]);
     expect(check({ [property]: '🐘'.repeat(max) })).toEqual([]);
@@ -72,6 +75,23 @@ describe('AuthorizePayment', () => {
   test.each(['\0', 'a\0b', '\uD800', 'a\uDC00b'])('rejects %j, which Postgres cannot store', (text) => {
     expect(check({ idempotencyKey: text })).toEqual(['idempotency_key']);
     expect(check({ description: text })).toEqual(['description']);
+  });
+
+  test('takes 20 notes of 40 and 500 characters, and no more', () => {
+    const notes = (count: number, key = '🐘'.repeat(38), value = '🐘'.repeat(500)) => ({
+      metadata: Object.fromEntries(Array.from({ length: count }, (_, n) => [key + String(n).padStart(2, '0'), value])),
+    });
+    expect(check(notes(20))).toEqual([]);
+    expect(check({ metadata: { empty: '' } })).toEqual([]);
+    expect(check(notes(21))).toEqual(['metadata']);
+    expect(check(notes(1, 'x'.repeat(39)))).toEqual(['metadata']);
+    expect(check(notes(1, 'x', 'x'.repeat(501)))).toEqual(['metadata']);
+    expect(check({ metadata: { '': 'x' } })).toEqual(['metadata']);
+  });
+
+  test.each(['a\0b', '\uD800'])('rejects notes with %j, which Postgres cannot store', (text) => {
+    expect(check({ metadata: { [text]: '' } })).toEqual(['metadata']);
+    expect(check({ metadata: { note: text } })).toEqual(['metadata']);
   });
 
   test('leaves the amount to the domain: a bad one is a decline', () => {
@@ -110,10 +130,25 @@ describe('OpenAccount', () => {
 
 describe('reads', () => {
   test('rejects an empty or an overlong id', () => {
-    expect(rejected(() => checkGetPayment({ paymentId: '' }))).toEqual(['payment_id']);
-    expect(rejected(() => checkGetPayment({ paymentId: 'x'.repeat(65) }))).toEqual(['payment_id']);
+    expect(rejected(() => checkGetPayment({ paymentId: '', idempotencyKey: '' }))).toEqual(['payment_id']);
+    expect(rejected(() => checkGetPayment({ paymentId: 'x'.repeat(65), idempotencyKey: '' }))).toEqual(['payment_id']);
     expect(rejected(() => checkGetAccountBalance({ accountId: '' }))).toEqual(['account_id']);
     expect(rejected(() => checkGetAccountBalance({ accountId: 'x'.repeat(65) }))).toEqual(['account_id']);
+  });
+});
+
+describe('GetPayment', () => {
+  const check = (paymentId: string, idempotencyKey: string) =>
+    rejected(() => checkGetPayment({ paymentId, idempotencyKey }));
+
+  test('takes an id or a key, not both', () => {
+    expect(check('01ARZ3NDEKTSV4RRFFQ69G5FAV', '')).toEqual([]);
+    expect(check('', 'k'.repeat(255))).toEqual([]);
+    expect(check('01ARZ3NDEKTSV4RRFFQ69G5FAV', 'k')).toEqual(['idempotency_key']);
+  });
+
+  test.each(['k'.repeat(256), 'a\0b', '\uD800'])('rejects the key %j', (key) => {
+    expect(check('', key)).toEqual(['idempotency_key']);
   });
 });
 

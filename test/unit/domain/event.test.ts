@@ -44,3 +44,16 @@ test.each(['INSUFFICIENT_FUNDS', 'ACCOUNT_NOT_FOUND', 'CURRENCY_MISMATCH', 'INVA
     expect(PaymentDeclined.toJSON(message)).toEqual(sent(payload));
   },
 );
+
+test('reference and metadata are in both events, and leave no trace where a payment has none', () => {
+  const noted = { ...payment, reference: 'order "1" 🧾', metadata: { b: '2', a: '' } };
+  const [debit, credit] = [entry('DEBIT', -5n, 1n), entry('CREDIT', 0n, 2n)];
+  const authorized = sent(paymentAuthorized(noted, debit, credit).payload);
+  expect(PaymentAuthorized.toJSON(PaymentAuthorized.fromJSON(authorized))).toEqual(authorized);
+  expect(authorized).toMatchObject({ reference: 'order "1" 🧾', metadata: { a: '', b: '2' } });
+  const declined = sent(paymentDeclined(noted, { code: 'INSUFFICIENT_FUNDS', message: 'No.' }).payload);
+  expect(PaymentDeclined.toJSON(PaymentDeclined.fromJSON(declined))).toEqual(declined);
+  expect(declined).toMatchObject({ reference: 'order "1" 🧾', metadata: { a: '', b: '2' } });
+  expect(Object.keys(sent(paymentAuthorized(payment, debit, credit).payload))).not.toContain('reference');
+  expect(Object.keys(sent(paymentAuthorized(payment, debit, credit).payload))).not.toContain('metadata');
+});

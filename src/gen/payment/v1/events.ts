@@ -24,7 +24,17 @@ export interface PaymentAuthorized {
   authorizedAt: string;
   /** Both accounts right after this payment. */
   payer: AccountState | undefined;
-  payee: AccountState | undefined;
+  payee:
+    | AccountState
+    | undefined;
+  /** As the request had them. */
+  reference: string;
+  metadata: { [key: string]: string };
+}
+
+export interface PaymentAuthorized_MetadataEntry {
+  key: string;
+  value: string;
 }
 
 /** An account's balance after one of its ledger entries. */
@@ -50,7 +60,17 @@ export interface PaymentDeclined {
   description: string;
   /** RFC 3339. */
   declinedAt: string;
-  error: PaymentError | undefined;
+  error:
+    | PaymentError
+    | undefined;
+  /** As the request had them. */
+  reference: string;
+  metadata: { [key: string]: string };
+}
+
+export interface PaymentDeclined_MetadataEntry {
+  key: string;
+  value: string;
 }
 
 function createBasePaymentAuthorized(): PaymentAuthorized {
@@ -64,6 +84,8 @@ function createBasePaymentAuthorized(): PaymentAuthorized {
     authorizedAt: "",
     payer: undefined,
     payee: undefined,
+    reference: "",
+    metadata: {},
   };
 }
 
@@ -99,6 +121,12 @@ export const PaymentAuthorized: MessageFns<PaymentAuthorized> = {
     if (message.payee !== undefined) {
       AccountState.encode(message.payee, writer.uint32(74).fork()).join();
     }
+    if (message.reference !== "") {
+      writer.uint32(82).string(message.reference);
+    }
+    globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
+      PaymentAuthorized_MetadataEntry.encode({ key: key as any, value }, writer.uint32(90).fork()).join();
+    });
     return writer;
   },
 
@@ -187,6 +215,25 @@ export const PaymentAuthorized: MessageFns<PaymentAuthorized> = {
             message.payee = AccountState.decode(reader, reader.uint32());
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.reference = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            const entry11 = PaymentAuthorized_MetadataEntry.decode(reader, reader.uint32());
+            if (entry11.value !== undefined) {
+              message.metadata[entry11.key] = entry11.value;
+            }
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -230,6 +277,21 @@ export const PaymentAuthorized: MessageFns<PaymentAuthorized> = {
         : "",
       payer: isSet(object.payer) ? AccountState.fromJSON(object.payer) : undefined,
       payee: isSet(object.payee) ? AccountState.fromJSON(object.payee) : undefined,
+      reference: isSet(object.reference) ? globalThis.String(object.reference) : "",
+      metadata: isObject(object.metadata)
+        ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
     };
   },
 
@@ -262,6 +324,18 @@ export const PaymentAuthorized: MessageFns<PaymentAuthorized> = {
     if (message.payee !== undefined) {
       obj.payee = AccountState.toJSON(message.payee);
     }
+    if (message.reference !== "") {
+      obj.reference = message.reference;
+    }
+    if (message.metadata) {
+      const entries = globalThis.Object.entries(message.metadata) as [string, string][];
+      if (entries.length > 0) {
+        obj.metadata = {};
+        entries.forEach(([k, v]) => {
+          obj.metadata[k] = v;
+        });
+      }
+    }
     return obj;
   },
 
@@ -285,6 +359,101 @@ export const PaymentAuthorized: MessageFns<PaymentAuthorized> = {
     message.payee = (object.payee !== undefined && object.payee !== null)
       ? AccountState.fromPartial(object.payee)
       : undefined;
+    message.reference = object.reference ?? "";
+    message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBasePaymentAuthorized_MetadataEntry(): PaymentAuthorized_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const PaymentAuthorized_MetadataEntry: MessageFns<PaymentAuthorized_MetadataEntry> = {
+  encode(message: PaymentAuthorized_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PaymentAuthorized_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePaymentAuthorized_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PaymentAuthorized_MetadataEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: PaymentAuthorized_MetadataEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PaymentAuthorized_MetadataEntry>): PaymentAuthorized_MetadataEntry {
+    return PaymentAuthorized_MetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PaymentAuthorized_MetadataEntry>): PaymentAuthorized_MetadataEntry {
+    const message = createBasePaymentAuthorized_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
     return message;
   },
 };
@@ -396,6 +565,8 @@ function createBasePaymentDeclined(): PaymentDeclined {
     description: "",
     declinedAt: "",
     error: undefined,
+    reference: "",
+    metadata: {},
   };
 }
 
@@ -428,6 +599,12 @@ export const PaymentDeclined: MessageFns<PaymentDeclined> = {
     if (message.error !== undefined) {
       PaymentError.encode(message.error, writer.uint32(66).fork()).join();
     }
+    if (message.reference !== "") {
+      writer.uint32(82).string(message.reference);
+    }
+    globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
+      PaymentDeclined_MetadataEntry.encode({ key: key as any, value }, writer.uint32(90).fork()).join();
+    });
     return writer;
   },
 
@@ -508,6 +685,25 @@ export const PaymentDeclined: MessageFns<PaymentDeclined> = {
             message.error = PaymentError.decode(reader, reader.uint32());
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.reference = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            const entry11 = PaymentDeclined_MetadataEntry.decode(reader, reader.uint32());
+            if (entry11.value !== undefined) {
+              message.metadata[entry11.key] = entry11.value;
+            }
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -550,6 +746,21 @@ export const PaymentDeclined: MessageFns<PaymentDeclined> = {
         ? globalThis.String(object.declined_at)
         : "",
       error: isSet(object.error) ? PaymentError.fromJSON(object.error) : undefined,
+      reference: isSet(object.reference) ? globalThis.String(object.reference) : "",
+      metadata: isObject(object.metadata)
+        ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
     };
   },
 
@@ -579,6 +790,18 @@ export const PaymentDeclined: MessageFns<PaymentDeclined> = {
     if (message.error !== undefined) {
       obj.error = PaymentError.toJSON(message.error);
     }
+    if (message.reference !== "") {
+      obj.reference = message.reference;
+    }
+    if (message.metadata) {
+      const entries = globalThis.Object.entries(message.metadata) as [string, string][];
+      if (entries.length > 0) {
+        obj.metadata = {};
+        entries.forEach(([k, v]) => {
+          obj.metadata[k] = v;
+        });
+      }
+    }
     return obj;
   },
 
@@ -599,6 +822,101 @@ export const PaymentDeclined: MessageFns<PaymentDeclined> = {
     message.error = (object.error !== undefined && object.error !== null)
       ? PaymentError.fromPartial(object.error)
       : undefined;
+    message.reference = object.reference ?? "";
+    message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBasePaymentDeclined_MetadataEntry(): PaymentDeclined_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const PaymentDeclined_MetadataEntry: MessageFns<PaymentDeclined_MetadataEntry> = {
+  encode(message: PaymentDeclined_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PaymentDeclined_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePaymentDeclined_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PaymentDeclined_MetadataEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: PaymentDeclined_MetadataEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PaymentDeclined_MetadataEntry>): PaymentDeclined_MetadataEntry {
+    return PaymentDeclined_MetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PaymentDeclined_MetadataEntry>): PaymentDeclined_MetadataEntry {
+    const message = createBasePaymentDeclined_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
     return message;
   },
 };
@@ -610,6 +928,10 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends ReadonlyArray<infer U> ? ReadonlyArray<DeepPartial<U>>
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
+
+function isObject(value: any): boolean {
+  return typeof value === "object" && value !== null;
+}
 
 function isSet(value: any): boolean {
   return value !== null && value !== undefined;

@@ -175,6 +175,22 @@ export interface AuthorizePaymentRequest {
    * requests the same.
    */
   description: string;
+  /**
+   * What the payment is for in the caller's own books, such as an order's number:
+   * up to 255 characters. Not unique: payments are listed by it.
+   */
+  reference: string;
+  /**
+   * The caller's own notes: up to 20, keys of 1 to 40 characters, values of up to
+   * 500. Like the reference it never changes, goes into the payment's event, and is
+   * part of what makes two requests the same.
+   */
+  metadata: { [key: string]: string };
+}
+
+export interface AuthorizePaymentRequest_MetadataEntry {
+  key: string;
+  value: string;
 }
 
 export interface AuthorizePaymentResponse {
@@ -200,8 +216,15 @@ export interface AuthorizePaymentResponse {
   originalStatus: PaymentStatus;
 }
 
+/** Exactly one of the two. */
 export interface GetPaymentRequest {
   paymentId: string;
+  /**
+   * The key that the payment was made with, by the same caller. A key that the
+   * service has forgotten after its retention is not found; the payment still has
+   * its id.
+   */
+  idempotencyKey: string;
 }
 
 export interface GetPaymentResponse {
@@ -221,7 +244,17 @@ export interface Payment {
   /** Equal to created_at: a payment never changes once it is decided. */
   updatedAt: string;
   /** Set if status is DECLINED. */
-  error: PaymentError | undefined;
+  error:
+    | PaymentError
+    | undefined;
+  /** As the request had them. */
+  reference: string;
+  metadata: { [key: string]: string };
+}
+
+export interface Payment_MetadataEntry {
+  key: string;
+  value: string;
 }
 
 export interface GetAccountBalanceRequest {
@@ -249,7 +282,16 @@ export interface PaymentError {
 }
 
 function createBaseAuthorizePaymentRequest(): AuthorizePaymentRequest {
-  return { idempotencyKey: "", payerAccountId: "", payeeAccountId: "", amountCents: 0n, currency: "", description: "" };
+  return {
+    idempotencyKey: "",
+    payerAccountId: "",
+    payeeAccountId: "",
+    amountCents: 0n,
+    currency: "",
+    description: "",
+    reference: "",
+    metadata: {},
+  };
 }
 
 export const AuthorizePaymentRequest: MessageFns<AuthorizePaymentRequest> = {
@@ -275,6 +317,12 @@ export const AuthorizePaymentRequest: MessageFns<AuthorizePaymentRequest> = {
     if (message.description !== "") {
       writer.uint32(50).string(message.description);
     }
+    if (message.reference !== "") {
+      writer.uint32(58).string(message.reference);
+    }
+    globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
+      AuthorizePaymentRequest_MetadataEntry.encode({ key: key as any, value }, writer.uint32(66).fork()).join();
+    });
     return writer;
   },
 
@@ -339,6 +387,25 @@ export const AuthorizePaymentRequest: MessageFns<AuthorizePaymentRequest> = {
             message.description = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.reference = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            const entry8 = AuthorizePaymentRequest_MetadataEntry.decode(reader, reader.uint32());
+            if (entry8.value !== undefined) {
+              message.metadata[entry8.key] = entry8.value;
+            }
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -375,6 +442,21 @@ export const AuthorizePaymentRequest: MessageFns<AuthorizePaymentRequest> = {
         : 0n,
       currency: isSet(object.currency) ? globalThis.String(object.currency) : "",
       description: isSet(object.description) ? globalThis.String(object.description) : "",
+      reference: isSet(object.reference) ? globalThis.String(object.reference) : "",
+      metadata: isObject(object.metadata)
+        ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
     };
   },
 
@@ -398,6 +480,18 @@ export const AuthorizePaymentRequest: MessageFns<AuthorizePaymentRequest> = {
     if (message.description !== "") {
       obj.description = message.description;
     }
+    if (message.reference !== "") {
+      obj.reference = message.reference;
+    }
+    if (message.metadata) {
+      const entries = globalThis.Object.entries(message.metadata) as [string, string][];
+      if (entries.length > 0) {
+        obj.metadata = {};
+        entries.forEach(([k, v]) => {
+          obj.metadata[k] = v;
+        });
+      }
+    }
     return obj;
   },
 
@@ -414,6 +508,101 @@ export const AuthorizePaymentRequest: MessageFns<AuthorizePaymentRequest> = {
       : 0n;
     message.currency = object.currency ?? "";
     message.description = object.description ?? "";
+    message.reference = object.reference ?? "";
+    message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseAuthorizePaymentRequest_MetadataEntry(): AuthorizePaymentRequest_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const AuthorizePaymentRequest_MetadataEntry: MessageFns<AuthorizePaymentRequest_MetadataEntry> = {
+  encode(message: AuthorizePaymentRequest_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AuthorizePaymentRequest_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAuthorizePaymentRequest_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AuthorizePaymentRequest_MetadataEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: AuthorizePaymentRequest_MetadataEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<AuthorizePaymentRequest_MetadataEntry>): AuthorizePaymentRequest_MetadataEntry {
+    return AuthorizePaymentRequest_MetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AuthorizePaymentRequest_MetadataEntry>): AuthorizePaymentRequest_MetadataEntry {
+    const message = createBaseAuthorizePaymentRequest_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
     return message;
   },
 };
@@ -566,13 +755,16 @@ export const AuthorizePaymentResponse: MessageFns<AuthorizePaymentResponse> = {
 };
 
 function createBaseGetPaymentRequest(): GetPaymentRequest {
-  return { paymentId: "" };
+  return { paymentId: "", idempotencyKey: "" };
 }
 
 export const GetPaymentRequest: MessageFns<GetPaymentRequest> = {
   encode(message: GetPaymentRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.paymentId !== "") {
       writer.uint32(10).string(message.paymentId);
+    }
+    if (message.idempotencyKey !== "") {
+      writer.uint32(18).string(message.idempotencyKey);
     }
     return writer;
   },
@@ -598,6 +790,14 @@ export const GetPaymentRequest: MessageFns<GetPaymentRequest> = {
             message.paymentId = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.idempotencyKey = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -617,6 +817,11 @@ export const GetPaymentRequest: MessageFns<GetPaymentRequest> = {
         : isSet(object.payment_id)
         ? globalThis.String(object.payment_id)
         : "",
+      idempotencyKey: isSet(object.idempotencyKey)
+        ? globalThis.String(object.idempotencyKey)
+        : isSet(object.idempotency_key)
+        ? globalThis.String(object.idempotency_key)
+        : "",
     };
   },
 
@@ -624,6 +829,9 @@ export const GetPaymentRequest: MessageFns<GetPaymentRequest> = {
     const obj: any = {};
     if (message.paymentId !== "") {
       obj.paymentId = message.paymentId;
+    }
+    if (message.idempotencyKey !== "") {
+      obj.idempotencyKey = message.idempotencyKey;
     }
     return obj;
   },
@@ -634,6 +842,7 @@ export const GetPaymentRequest: MessageFns<GetPaymentRequest> = {
   fromPartial(object: DeepPartial<GetPaymentRequest>): GetPaymentRequest {
     const message = createBaseGetPaymentRequest();
     message.paymentId = object.paymentId ?? "";
+    message.idempotencyKey = object.idempotencyKey ?? "";
     return message;
   },
 };
@@ -719,6 +928,8 @@ function createBasePayment(): Payment {
     createdAt: "",
     updatedAt: "",
     error: undefined,
+    reference: "",
+    metadata: {},
   };
 }
 
@@ -757,6 +968,12 @@ export const Payment: MessageFns<Payment> = {
     if (message.error !== undefined) {
       PaymentError.encode(message.error, writer.uint32(82).fork()).join();
     }
+    if (message.reference !== "") {
+      writer.uint32(130).string(message.reference);
+    }
+    globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
+      Payment_MetadataEntry.encode({ key: key as any, value }, writer.uint32(138).fork()).join();
+    });
     return writer;
   },
 
@@ -853,6 +1070,25 @@ export const Payment: MessageFns<Payment> = {
             message.error = PaymentError.decode(reader, reader.uint32());
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.reference = reader.string();
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            const entry17 = Payment_MetadataEntry.decode(reader, reader.uint32());
+            if (entry17.value !== undefined) {
+              message.metadata[entry17.key] = entry17.value;
+            }
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -901,6 +1137,21 @@ export const Payment: MessageFns<Payment> = {
         ? globalThis.String(object.updated_at)
         : "",
       error: isSet(object.error) ? PaymentError.fromJSON(object.error) : undefined,
+      reference: isSet(object.reference) ? globalThis.String(object.reference) : "",
+      metadata: isObject(object.metadata)
+        ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
     };
   },
 
@@ -936,6 +1187,18 @@ export const Payment: MessageFns<Payment> = {
     if (message.error !== undefined) {
       obj.error = PaymentError.toJSON(message.error);
     }
+    if (message.reference !== "") {
+      obj.reference = message.reference;
+    }
+    if (message.metadata) {
+      const entries = globalThis.Object.entries(message.metadata) as [string, string][];
+      if (entries.length > 0) {
+        obj.metadata = {};
+        entries.forEach(([k, v]) => {
+          obj.metadata[k] = v;
+        });
+      }
+    }
     return obj;
   },
 
@@ -958,6 +1221,101 @@ export const Payment: MessageFns<Payment> = {
     message.error = (object.error !== undefined && object.error !== null)
       ? PaymentError.fromPartial(object.error)
       : undefined;
+    message.reference = object.reference ?? "";
+    message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBasePayment_MetadataEntry(): Payment_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const Payment_MetadataEntry: MessageFns<Payment_MetadataEntry> = {
+  encode(message: Payment_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Payment_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePayment_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Payment_MetadataEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: Payment_MetadataEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Payment_MetadataEntry>): Payment_MetadataEntry {
+    return Payment_MetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Payment_MetadataEntry>): Payment_MetadataEntry {
+    const message = createBasePayment_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
     return message;
   },
 };
@@ -1323,7 +1681,14 @@ export const PaymentServiceService = {
       Buffer.from(AuthorizePaymentResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): AuthorizePaymentResponse => AuthorizePaymentResponse.decode(value),
   },
-  /** Reads one payment, authorized or declined. NOT_FOUND if the id is unknown. */
+  /**
+   * Reads one payment, authorized or declined, by its id or by the key it was
+   * made with. NOT_FOUND if there is none.
+   *
+   * By key it tells what became of a call whose answer was lost. NOT_FOUND then
+   * says that nothing is stored yet; a call that is still under way may store its
+   * payment afterwards. Sending the same request again settles it either way.
+   */
   getPayment: {
     path: "/payment.v1.PaymentService/GetPayment" as const,
     requestStream: false as const,
@@ -1365,7 +1730,14 @@ export interface PaymentServiceServer extends UntypedServiceImplementation {
    * UNAVAILABLE (no database, or shutting down). The last two carry RetryInfo.
    */
   authorizePayment: handleUnaryCall<AuthorizePaymentRequest, AuthorizePaymentResponse>;
-  /** Reads one payment, authorized or declined. NOT_FOUND if the id is unknown. */
+  /**
+   * Reads one payment, authorized or declined, by its id or by the key it was
+   * made with. NOT_FOUND if there is none.
+   *
+   * By key it tells what became of a call whose answer was lost. NOT_FOUND then
+   * says that nothing is stored yet; a call that is still under way may store its
+   * payment afterwards. Sending the same request again settles it either way.
+   */
   getPayment: handleUnaryCall<GetPaymentRequest, GetPaymentResponse>;
   /**
    * Reads an account's balance as of the last committed payment.
@@ -1403,7 +1775,14 @@ export interface PaymentServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: AuthorizePaymentResponse) => void,
   ): ClientUnaryCall;
-  /** Reads one payment, authorized or declined. NOT_FOUND if the id is unknown. */
+  /**
+   * Reads one payment, authorized or declined, by its id or by the key it was
+   * made with. NOT_FOUND if there is none.
+   *
+   * By key it tells what became of a call whose answer was lost. NOT_FOUND then
+   * says that nothing is stored yet; a call that is still under way may store its
+   * payment afterwards. Sending the same request again settles it either way.
+   */
   getPayment(
     request: GetPaymentRequest,
     callback: (error: ServiceError | null, response: GetPaymentResponse) => void,
@@ -1456,6 +1835,10 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends ReadonlyArray<infer U> ? ReadonlyArray<DeepPartial<U>>
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
+
+function isObject(value: any): boolean {
+  return typeof value === "object" && value !== null;
+}
 
 function isSet(value: any): boolean {
   return value !== null && value !== undefined;

@@ -1,11 +1,13 @@
 import type { Payment } from '../../../app/domain/payment.ts';
+import { keyOf } from '../../../app/ledger-draft.ts';
+import type { CallerKey } from '../../../app/ports.ts';
 import { uuidToUlid } from '../../../app/ulid.ts';
-import { plainArray } from '../array.ts';
+import { plainArray, textArray } from '../array.ts';
 import { type Connection, prepared } from '../statement.ts';
 import type { PaymentRow } from '../tables.ts';
 
 export const PAYMENT_COLUMNS = `payments.payment_id, payer_account_id, payee_account_id, amount_cents, currency, status,
-  description, decline_code, decline_message, payer_version, payee_version, payments.created_at`;
+  description, reference, metadata, decline_code, decline_message, payer_version, payee_version, payments.created_at`;
 
 // A lone key has a statement of its own, whose plan Postgres keeps: with an array it
 // plans anew each time, because it expects fewer rows than it would in general.
@@ -19,6 +21,14 @@ const select = prepared<PaymentRow>(
   `select ${PAYMENT_COLUMNS} from payments where payment_id = any($1::uuid[])`,
 );
 
+const selectByKey = prepared<PaymentRow & { caller: string; key: string }>(
+  'find_payments_by_key',
+  `select caller, key, ${PAYMENT_COLUMNS}
+   from unnest($1::text[], $2::text[]) as wanted (caller, key)
+   join idempotency_keys using (caller, key)
+   join payments using (payment_id)`,
+);
+
 /** Those of the payments that exist, by uuid. */
 export async function findPayments(
   connection: Connection,
@@ -29,6 +39,18 @@ export async function findPayments(
   return new Map(rows.map((row) => [row.payment_id, toPayment(row)]));
 }
 
+/** The payments of those of the keys that have one, by keyOf(key). */
+export async function findPaymentsByKey(
+  connection: Connection,
+  keys: readonly CallerKey[],
+): Promise<ReadonlyMap<string, Payment>> {
+  const { rows } = await selectByKey(connection, [
+    textArray(keys.map(({ caller }) => caller)),
+    textArray(keys.map(({ idempotencyKey }) => idempotencyKey)),
+  ]);
+  return new Map(rows.map((row) => [keyOf({ caller: row.caller, idempotencyKey: row.key }), toPayment(row)]));
+}
+
 export function toPayment(row: PaymentRow): Payment {
   return {
     paymentId: uuidToUlid(row.payment_id),
@@ -37,6 +59,8 @@ export function toPayment(row: PaymentRow): Payment {
     amountCents: row.amount_cents,
     currency: row.currency,
     description: row.description,
+    reference: row.reference ?? undefined,
+    metadata: row.metadata ?? undefined,
     createdAt: row.created_at,
     // A CHECK sees to it that these columns fit the status.
     verdict:

@@ -1,11 +1,12 @@
 import type pg from 'pg';
 import { ContendedError, TransientError, unavailable } from '../../../app/errors.ts';
+import { keyOf } from '../../../app/ledger-draft.ts';
 import type { Ledger } from '../../../app/ports.ts';
 import { ulidToUuid } from '../../../app/ulid.ts';
 import { kyselyOn } from '../database.ts';
 import { classify } from '../errors.ts';
 import { findAccountTypes } from './find-account-types.ts';
-import { findPayments } from './find-payments.ts';
+import { findPayments, findPaymentsByKey } from './find-payments.ts';
 import { findBalances } from './lock-balances.ts';
 import { openAccount } from './open-account.ts';
 import { sharedReads } from './shared-reads.ts';
@@ -14,10 +15,12 @@ import { sharedReads } from './shared-reads.ts';
 export function postgresLedger(pool: pg.Pool): Ledger {
   const database = kyselyOn(pool);
   const payment = sharedReads((uuids) => findPayments(pool, uuids));
+  const paymentByKey = sharedReads((keys) => findPaymentsByKey(pool, keys), keyOf);
   const balance = sharedReads((accountIds) => findBalances(pool, accountIds));
   const accountType = sharedReads((accountIds) => findAccountTypes(pool, accountIds));
   return {
     findPayment: (paymentId) => run(() => payment(ulidToUuid(paymentId))),
+    findPaymentByKey: (key) => run(() => paymentByKey(key)),
     findBalance: (accountId) => run(() => balance(accountId)),
     findAccountType: (accountId) => run(() => accountType(accountId)),
     openAccount: (account) => run(() => openAccount(database, account)),

@@ -11,14 +11,23 @@ const LIMITS = { slots: 2, maxBatch: 256 };
  * one row costs this process about as much as one of twenty. Every statement is sent
  * after its callers came, so they see all that was committed before they asked.
  *
- * read returns what it finds, by key; there is undefined for a key under which there is
- * nothing. Rejects as read does.
+ * read returns what it finds, by idOf(key), which is the key itself if that is text;
+ * there is undefined for a key under which there is nothing. Rejects as read does.
  */
+export function sharedReads<Key, Value>(
+  read: (keys: readonly Key[]) => Promise<ReadonlyMap<string, Value>>,
+  idOf: (key: Key) => string,
+): (key: Key) => Promise<Value | undefined>;
 export function sharedReads<Value>(
   read: (keys: readonly string[]) => Promise<ReadonlyMap<string, Value>>,
-): (key: string) => Promise<Value | undefined> {
-  return batched<string, Value | undefined>(async (keys) => {
-    const found = await read([...new Set(keys)]);
-    return keys.map((key) => found.get(key));
+): (key: string) => Promise<Value | undefined>;
+export function sharedReads<Key, Value>(
+  read: (keys: readonly Key[]) => Promise<ReadonlyMap<string, Value>>,
+  idOf: (key: Key) => string = String,
+): (key: Key) => Promise<Value | undefined> {
+  return batched<Key, Value | undefined>(async (keys) => {
+    const unique = new Map(keys.map((key) => [idOf(key), key]));
+    const found = await read([...unique.values()]);
+    return keys.map((key) => found.get(idOf(key)));
   }, LIMITS);
 }

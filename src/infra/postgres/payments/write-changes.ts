@@ -28,6 +28,15 @@ function json<Item>(name: string, value: (item: Item) => object): Column<Item> {
   return { name, type: 'jsonb', array: (items) => jsonArray(items.map(value)) };
 }
 
+/** undefined becomes NULL. */
+function optionalJson<Item>(name: string, value: (item: Item) => object | undefined): Column<Item> {
+  const textOf = (item: Item) => {
+    const document = value(item);
+    return document === undefined ? undefined : JSON.stringify(document);
+  };
+  return { name, type: 'jsonb', array: (items) => textArray(items.map(textOf)) };
+}
+
 type Decided = DecidedPayment & { readonly shard: number };
 
 const PAYMENT_COLUMNS: readonly Column<Decided>[] = [
@@ -38,6 +47,8 @@ const PAYMENT_COLUMNS: readonly Column<Decided>[] = [
   text('currency', ({ payment }) => payment.currency),
   plain('status', 'payment_status', ({ payment }) => payment.verdict.status),
   text('description', ({ payment }) => payment.description),
+  text('reference', ({ payment }) => payment.reference),
+  optionalJson('metadata', ({ payment }) => payment.metadata),
   text('decline_code', ({ payment }) => declineOf(payment)?.code),
   text('decline_message', ({ payment }) => declineOf(payment)?.message),
   plain('payer_version', 'bigint', ({ entries }) => entries?.debit.version),
@@ -79,9 +90,9 @@ const write = prepared(
        as payment (${names(PAYMENT_COLUMNS)}, arrival)
    ), payments_written as (
      insert into payments (payment_id, payer_account_id, payee_account_id, amount_cents, currency, status, description,
-       decline_code, decline_message, payer_version, payee_version, created_at)
+       reference, metadata, decline_code, decline_message, payer_version, payee_version, created_at)
      select payment_id, payer_account_id, payee_account_id, amount_cents, currency, status, description,
-       decline_code, decline_message, payer_version, payee_version, $1::timestamptz
+       reference, metadata, decline_code, decline_message, payer_version, payee_version, $1::timestamptz
      from payment
    ), entries_written as (
      insert into ledger_entries

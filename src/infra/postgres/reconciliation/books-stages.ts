@@ -115,7 +115,9 @@ const EVENT_RULES: StageTable['rules'] = {
         'paymentId', ${ULID_OF_EVENT},
         'payerAccountId', payments.payer_account_id,
         'payeeAccountId', payments.payee_account_id,
-        'description', nullif(payments.description, '')
+        'description', nullif(payments.description, ''),
+        'reference', payments.reference,
+        'metadata', payments.metadata
       ) || case payments.status
         when 'AUTHORIZED' then jsonb_build_object(
           'payer', jsonb_build_object('balanceCents', nullif(debit.balance_after_cents, 0)::text, 'version', debit.version::text),
