@@ -1,5 +1,12 @@
 import { type Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
-import { AccountServiceClient, AccountType } from '../src/gen/payment/v1/account.ts';
+import {
+  AccountEntryOrder,
+  AccountServiceClient,
+  AccountType,
+  type GetBalanceSnapshotRequest,
+  type ListAccountEntriesRequest,
+  type ListAccountsRequest,
+} from '../src/gen/payment/v1/account.ts';
 import {
   type AuthorizePaymentRequest,
   type AuthorizePaymentResponse,
@@ -53,6 +60,34 @@ export class LedgerClient {
 
   balance(accountId: string) {
     return call(this.payments, this.payments.getAccountBalance, { accountId });
+  }
+
+  async account(accountId: string) {
+    return (await call(this.accounts, this.accounts.getAccount, { accountId })).account;
+  }
+
+  listAccounts(request: Partial<ListAccountsRequest>) {
+    const complete = { pageSize: 0, pageToken: '', currency: '', type: AccountType.ACCOUNT_TYPE_UNSPECIFIED };
+    return call(this.accounts, this.accounts.listAccounts, { ...complete, ...request });
+  }
+
+  /** The newest first unless told otherwise. */
+  entries(accountId: string, request: Partial<ListAccountEntriesRequest> = {}) {
+    const complete = {
+      accountId,
+      pageSize: 0,
+      pageToken: '',
+      order: AccountEntryOrder.ACCOUNT_ENTRY_ORDER_UNSPECIFIED,
+      createdFrom: '',
+      createdBefore: '',
+      versionFrom: 0n,
+      versionBefore: 0n,
+    };
+    return call(this.accounts, this.accounts.listAccountEntries, { ...complete, ...request });
+  }
+
+  snapshot(accountId: string, point: Omit<GetBalanceSnapshotRequest, 'accountId'>) {
+    return call(this.accounts, this.accounts.getBalanceSnapshot, { accountId, ...point });
   }
 
   /** Opens a CUSTOMER account in RUB unless told otherwise. */

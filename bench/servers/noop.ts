@@ -48,7 +48,12 @@ const server = createServer({
     findPayment: async () => payment,
     findPaymentByKey: async () => payment,
   },
-  accounts: { balance: async () => balance, open: async () => account },
+  accounts: { balance: async () => balance, find: async () => account, open: async () => account },
+  reads: {
+    accounts: async () => ({ items: [], next: undefined }),
+    entries: async () => ({ items: [], next: undefined }),
+    snapshot: async () => ({ currency: CURRENCY, version: 0n, balanceCents: 0n, entryAt: undefined }),
+  },
   health,
   metrics: new CallMetrics(registry),
   log,

@@ -6,12 +6,14 @@ import { paymentTransaction } from '../app/authorize-payments.ts';
 import { GroupCommit } from '../app/group-commit.ts';
 import { LimitByAccountType } from '../app/limit-by-account-type.ts';
 import { Accounts, Payments } from '../app/payment-service.ts';
+import { Reads } from '../app/reads.ts';
 import { monotonicUlids } from '../app/ulid.ts';
 import { type ApiConfig, ConfigError, externalLimit, loadApiConfig, redisAddress } from '../config.ts';
 import { createLog } from '../infra/log.ts';
 import { startMetricsServer } from '../infra/metrics-server.ts';
 import { shardCount } from '../infra/postgres/outbox/shard-count.ts';
 import { postgresLedger } from '../infra/postgres/payments/ledger.ts';
+import { postgresListings } from '../infra/postgres/payments/listings.ts';
 import { PostgresUnitOfWork } from '../infra/postgres/payments/unit-of-work.ts';
 import { createPool, openKept } from '../infra/postgres/pool.ts';
 import { probeWritable } from '../infra/postgres/probe.ts';
@@ -76,6 +78,11 @@ const admission = {
     maxQueue: config.OPEN_ACCOUNT_MAX_QUEUE,
   }),
 };
+// Each takes a connection for some statements, one after the other; most connections are for the rest.
+const lists = new Admission({
+  maxInFlight: Math.max(1, Math.floor(config.READ_POOL_SIZE / 4)),
+  maxQueue: config.READ_MAX_QUEUE,
+});
 const fallbacks = limiterFallbacks(registry);
 const customerBucket = { capacity: config.RATE_LIMIT_CAPACITY, refillPerSecond: config.RATE_LIMIT_REFILL_PER_SECOND };
 const externalBucket = externalLimit(config);
@@ -87,6 +94,7 @@ const limiter = new LimitByAccountType(
 // Monotonic, so that ids made within one millisecond are in order too.
 const payments = new Payments(groupCommit, limiter, ledger, admission.reads, monotonicUlids());
 const accounts = new Accounts(ledger, admission);
+const reads = new Reads(postgresListings(readPool), lists);
 
 const health = new Health({
   services: SERVICES,
@@ -94,7 +102,7 @@ const health = new Health({
   log,
 });
 const reflection = config.REFLECTION === 'on' ? new Reflection(log) : undefined;
-const server = createServer({ payments, accounts, health, reflection, metrics: new CallMetrics(registry), log });
+const server = createServer({ payments, accounts, reads, health, reflection, metrics: new CallMetrics(registry), log });
 const metricsServer = await startMetricsServer({
   host: config.METRICS_HOST,
   port: config.METRICS_PORT,

@@ -1,10 +1,15 @@
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Accounts, Payments } from '../app/payment-service.ts';
+import type { Reads } from '../app/reads.ts';
 import { AccountServiceService } from '../gen/payment/v1/account.ts';
 import { PaymentServiceService } from '../gen/payment/v1/payment.ts';
 import { authorizePayment } from './handlers/authorize-payment.ts';
+import { getAccount } from './handlers/get-account.ts';
 import { getAccountBalance } from './handlers/get-account-balance.ts';
+import { getBalanceSnapshot } from './handlers/get-balance-snapshot.ts';
 import { getPayment } from './handlers/get-payment.ts';
+import { listAccountEntries } from './handlers/list-account-entries.ts';
+import { listAccounts } from './handlers/list-accounts.ts';
 import { openAccount } from './handlers/open-account.ts';
 import type { Health } from './health.ts';
 import type { Reflection } from './reflection.ts';
@@ -28,13 +33,14 @@ const OPTIONS = {
 
 export interface Services extends Instruments {
   readonly payments: Pick<Payments, 'authorize' | 'findPayment' | 'findPaymentByKey'>;
-  readonly accounts: Pick<Accounts, 'open' | 'balance'>;
+  readonly accounts: Pick<Accounts, 'open' | 'find' | 'balance'>;
+  readonly reads: Pick<Reads, 'accounts' | 'entries' | 'snapshot'>;
   readonly health: Health;
   /** Left out, nobody can ask which services there are. */
   readonly reflection?: Reflection | undefined;
 }
 
-export function createServer({ payments, accounts, health, reflection, ...instruments }: Services): Server {
+export function createServer({ payments, accounts, reads, health, reflection, ...instruments }: Services): Server {
   const server = new Server(OPTIONS);
   addService(
     server,
@@ -46,7 +52,18 @@ export function createServer({ payments, accounts, health, reflection, ...instru
     },
     instruments,
   );
-  addService(server, AccountServiceService, { openAccount: openAccount(accounts) }, instruments);
+  addService(
+    server,
+    AccountServiceService,
+    {
+      openAccount: openAccount(accounts),
+      getAccount: getAccount(accounts),
+      listAccounts: listAccounts(reads),
+      listAccountEntries: listAccountEntries(reads),
+      getBalanceSnapshot: getBalanceSnapshot(reads),
+    },
+    instruments,
+  );
   health.addTo(server);
   reflection?.addTo(server);
   return server;

@@ -1,6 +1,6 @@
 import type { Metadata } from '../app/domain/payment.ts';
 import { type FieldViolation, ServiceError } from '../app/errors.ts';
-import { AccountType, type OpenAccountRequest } from '../gen/payment/v1/account.ts';
+import { AccountType, type GetAccountRequest, type OpenAccountRequest } from '../gen/payment/v1/account.ts';
 import type {
   AuthorizePaymentRequest,
   GetAccountBalanceRequest,
@@ -31,6 +31,10 @@ export function checkGetPayment({ paymentId, idempotencyKey }: GetPaymentRequest
   else rejectIf({ field: 'idempotency_key', description: 'must not be given together with payment_id' });
 }
 
+export function checkGetAccount(request: GetAccountRequest): void {
+  rejectIf(accountId('account_id', request.accountId));
+}
+
 export function checkGetAccountBalance(request: GetAccountBalanceRequest): void {
   rejectIf(accountId('account_id', request.accountId));
 }
@@ -44,14 +48,14 @@ export function checkOpenAccount(request: OpenAccountRequest): void {
   );
 }
 
-function rejectIf(...found: readonly (FieldViolation | undefined)[]): void {
+export function rejectIf(...found: readonly (FieldViolation | undefined)[]): void {
   const violations = found.filter((violation) => violation !== undefined);
   if (violations.length === 0) return;
   const summary = violations.map(({ field, description }) => `${field} ${description}`).join('; ');
   throw new ServiceError({ kind: 'INVALID_REQUEST', violations }, `${summary}.`);
 }
 
-function accountId(field: string, value: string): FieldViolation | undefined {
+export function accountId(field: string, value: string): FieldViolation | undefined {
   return text(field, value, 1, 64);
 }
 
@@ -85,7 +89,7 @@ function codePoints(text: string): number {
   return count;
 }
 
-function currency(field: string, value: string): FieldViolation | undefined {
+export function currency(field: string, value: string): FieldViolation | undefined {
   return CURRENCIES.has(value)
     ? undefined
     : { field, description: 'must be an ISO 4217 code in capitals, such as EUR' };

@@ -34,6 +34,7 @@ export function paymentTransaction(
  * Authorizes prechecked commands in one transaction: for each, the payment, its
  * ledger entries, both balances, its key and its event commit together, or it is
  * declined, or its key was used before. Outcomes come in the order of the commands.
+ * Payments are decided at the time that the locks tell; where no account exists, now.
  *
  * Locks the keys, then the balances, each in sorted order, so two transactions
  * never wait for each other in a circle. Errors are those of UnitOfWork.run.
@@ -45,14 +46,14 @@ export function authorizePayments(
   lockWaitMs: number,
 ): Promise<Outcome[]> {
   return unitOfWork.run(async (transaction) => {
-    const [claimed, balances] = await Promise.all([
+    const [claimed, locked] = await Promise.all([
       transaction.claimKeys(commands, now),
       transaction.lockBalances(accountsOf(commands)),
     ]);
     // Most batches have new keys only, and then there is nobody to ask for.
     const holders = claimed < commands.length ? await transaction.findKeyHolders(commands) : undefined;
 
-    const draft = new LedgerDraft(balances, now);
+    const draft = new LedgerDraft(locked.balances, locked.at ?? now);
     const decided = new Map<string, Payment>();
     const outcomes = commands.map((command): Outcome => {
       const holder = holders?.get(keyOf(command));

@@ -1,12 +1,14 @@
 /** What can go wrong with a call, in the service's own terms; api/status.ts turns it into a gRPC status. */
 export type Problem =
   | { readonly kind: 'INVALID_REQUEST'; readonly violations: readonly FieldViolation[] }
-  | { readonly kind: 'NOT_FOUND'; readonly resourceType: 'Payment' | 'Account'; readonly resourceName: string }
+  | { readonly kind: 'NOT_FOUND'; readonly resourceType: ResourceType; readonly resourceName: string }
   | { readonly kind: 'KEY_REUSED'; readonly paymentId: string; readonly differing: readonly string[] }
   | { readonly kind: 'ACCOUNT_EXISTS'; readonly accountId: string; readonly differing: readonly string[] }
   | { readonly kind: 'OVERLOADED'; readonly retryAfterMs: number }
   | { readonly kind: 'UNAVAILABLE'; readonly retryAfterMs: number }
   | { readonly kind: 'ABANDONED' };
+
+type ResourceType = 'Payment' | 'Account' | 'AccountEntry';
 
 export interface FieldViolation {
   /** The field as the proto names it. */
@@ -40,4 +42,9 @@ export class ContendedError extends Error {
 
 export function unavailable(message: string, cause?: unknown): ServiceError {
   return new ServiceError({ kind: 'UNAVAILABLE', retryAfterMs: 1_000 }, message, { cause });
+}
+
+export function notFound(resourceType: ResourceType, resourceName: string): ServiceError {
+  const what = { Payment: 'payment', Account: 'account', AccountEntry: 'entry' }[resourceType];
+  return new ServiceError({ kind: 'NOT_FOUND', resourceType, resourceName }, `There is no ${what} ${resourceName}.`);
 }

@@ -3,7 +3,7 @@ import type { Outcome } from './authorize-payments.ts';
 import type { Account, Balance } from './domain/account.ts';
 import { precheck, rateLimited } from './domain/authorize.ts';
 import type { Decline, Payment } from './domain/payment.ts';
-import { ServiceError } from './errors.ts';
+import { notFound, ServiceError } from './errors.ts';
 import type { GroupCommit } from './group-commit.ts';
 import type { AuthorizeCommand, CallerKey, Ledger, RateLimiter } from './ports.ts';
 
@@ -111,16 +111,16 @@ export class Accounts {
   }
 
   /** Throws ServiceError NOT_FOUND; and those of Admission.run. */
+  async find(accountId: string, abandoned: () => boolean): Promise<Account> {
+    const account = await this.#reads.run(() => this.#ledger.findAccount(accountId), abandoned);
+    if (account !== undefined) return account;
+    throw notFound('Account', accountId);
+  }
+
+  /** Throws ServiceError NOT_FOUND; and those of Admission.run. */
   async balance(accountId: string, abandoned: () => boolean): Promise<Balance> {
     const balance = await this.#reads.run(() => this.#ledger.findBalance(accountId), abandoned);
     if (balance !== undefined) return balance;
     throw notFound('Account', accountId);
   }
-}
-
-function notFound(resourceType: 'Payment' | 'Account', resourceName: string): ServiceError {
-  return new ServiceError(
-    { kind: 'NOT_FOUND', resourceType, resourceName },
-    `There is no ${resourceType.toLowerCase()} ${resourceName}.`,
-  );
 }

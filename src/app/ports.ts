@@ -65,9 +65,15 @@ export interface LedgerTransaction {
    */
   claimKeys(commands: readonly AuthorizeCommand[], now: Date): Promise<number>;
   /** Locks the accounts' balances until commit, in id order; accounts that do not exist are left out. */
-  lockBalances(accountIds: readonly string[]): Promise<Balance[]>;
+  lockBalances(accountIds: readonly string[]): Promise<LockedBalances>;
   /** Who holds the commands' keys, by keyOf(command). */
   findKeyHolders(commands: readonly AuthorizeCommand[]): Promise<ReadonlyMap<string, KeyHolder>>;
+}
+
+export interface LockedBalances {
+  readonly balances: readonly Balance[];
+  /** The time by the ledger's one clock, and not before the last entry of any of the accounts; undefined if there is none. */
+  readonly at: Date | undefined;
 }
 
 /** What an idempotency key leads to. */
@@ -101,6 +107,7 @@ export interface DecidedPayment {
 export interface Ledger {
   findPayment(paymentId: string): Promise<Payment | undefined>;
   findPaymentByKey(key: CallerKey): Promise<Payment | undefined>;
+  findAccount(accountId: string): Promise<Account | undefined>;
   findBalance(accountId: string): Promise<Balance | undefined>;
   findAccountType(accountId: string): Promise<AccountType | undefined>;
   /** Opens the account if its id is free; returns the account that has the id. */

@@ -1,4 +1,4 @@
-import { ServiceError } from '../../app/errors.ts';
+import { notFound } from '../../app/errors.ts';
 import type { Payments } from '../../app/payment-service.ts';
 import { GetPaymentRequest, type GetPaymentResponse } from '../../gen/payment/v1/payment.ts';
 import type { Rpc } from '../rpc.ts';
@@ -24,16 +24,9 @@ export function getPayment(
         };
       }
       const paymentId = request.paymentId.toUpperCase();
-      if (!ULID.test(paymentId)) throw noPayment(request.paymentId);
+      // What is no ULID names no payment: the same answer as for an id that nobody has.
+      if (!ULID.test(paymentId)) throw notFound('Payment', request.paymentId);
       return { payment: toPaymentMessage(await payments.findPayment(paymentId, abandoned)) };
     },
   };
-}
-
-/** What is no ULID names no payment: the same answer as for an id that nobody has. */
-function noPayment(paymentId: string): ServiceError {
-  return new ServiceError(
-    { kind: 'NOT_FOUND', resourceType: 'Payment', resourceName: paymentId },
-    `There is no payment ${paymentId}.`,
-  );
 }

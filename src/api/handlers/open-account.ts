@@ -2,6 +2,7 @@ import type { Accounts } from '../../app/payment-service.ts';
 import { AccountType, OpenAccountRequest, type OpenAccountResponse } from '../../gen/payment/v1/account.ts';
 import type { Rpc } from '../rpc.ts';
 import { checkOpenAccount } from '../validation.ts';
+import { toAccountMessage } from './account-message.ts';
 
 export function openAccount(accounts: Pick<Accounts, 'open'>): Rpc<OpenAccountRequest, OpenAccountResponse> {
   return {
@@ -18,15 +19,7 @@ export function openAccount(accounts: Pick<Accounts, 'open'>): Rpc<OpenAccountRe
         overdraftLimitCents: external ? null : request.overdraftLimitCents,
       } as const;
       const account = await accounts.open(wanted, () => call.abandoned());
-      return {
-        account: {
-          accountId: account.accountId,
-          currency: account.currency,
-          type: AccountType[`ACCOUNT_TYPE_${account.type}`],
-          overdraftLimitCents: account.overdraftLimitCents ?? 0n,
-          openedAt: account.openedAt.toISOString(),
-        },
-      };
+      return { account: toAccountMessage(account) };
     },
   };
 }

@@ -27,6 +27,7 @@ export interface AccountBalancesTable {
   available_cents: Generated<bigint>;
   pending_cents: Generated<bigint>;
   version: Generated<bigint>;
+  last_entry_at: Date | null;
 }
 
 export interface PaymentsTable {

@@ -23,6 +23,94 @@ export const protobufPackage = "payment.v1";
 
 export const protobufFileName = "payment/v1/account.proto";
 
+export const AccountEntryType = {
+  ACCOUNT_ENTRY_TYPE_UNSPECIFIED: 0,
+  /** ACCOUNT_ENTRY_TYPE_DEBIT - The account has paid. */
+  ACCOUNT_ENTRY_TYPE_DEBIT: 1,
+  /** ACCOUNT_ENTRY_TYPE_CREDIT - The account was paid. */
+  ACCOUNT_ENTRY_TYPE_CREDIT: 2,
+} as const;
+
+export type AccountEntryType = typeof AccountEntryType[keyof typeof AccountEntryType];
+
+export namespace AccountEntryType {
+  export type ACCOUNT_ENTRY_TYPE_UNSPECIFIED = typeof AccountEntryType.ACCOUNT_ENTRY_TYPE_UNSPECIFIED;
+  export type ACCOUNT_ENTRY_TYPE_DEBIT = typeof AccountEntryType.ACCOUNT_ENTRY_TYPE_DEBIT;
+  export type ACCOUNT_ENTRY_TYPE_CREDIT = typeof AccountEntryType.ACCOUNT_ENTRY_TYPE_CREDIT;
+}
+
+export function accountEntryTypeFromJSON(object: any): AccountEntryType {
+  switch (object) {
+    case 0:
+    case "ACCOUNT_ENTRY_TYPE_UNSPECIFIED":
+      return AccountEntryType.ACCOUNT_ENTRY_TYPE_UNSPECIFIED;
+    case 1:
+    case "ACCOUNT_ENTRY_TYPE_DEBIT":
+      return AccountEntryType.ACCOUNT_ENTRY_TYPE_DEBIT;
+    case 2:
+    case "ACCOUNT_ENTRY_TYPE_CREDIT":
+      return AccountEntryType.ACCOUNT_ENTRY_TYPE_CREDIT;
+    default:
+      throw new globalThis.Error("Unrecognized enum value " + object + " for enum AccountEntryType");
+  }
+}
+
+export function accountEntryTypeToJSON(object: AccountEntryType): string {
+  switch (object) {
+    case AccountEntryType.ACCOUNT_ENTRY_TYPE_UNSPECIFIED:
+      return "ACCOUNT_ENTRY_TYPE_UNSPECIFIED";
+    case AccountEntryType.ACCOUNT_ENTRY_TYPE_DEBIT:
+      return "ACCOUNT_ENTRY_TYPE_DEBIT";
+    case AccountEntryType.ACCOUNT_ENTRY_TYPE_CREDIT:
+      return "ACCOUNT_ENTRY_TYPE_CREDIT";
+    default:
+      throw new globalThis.Error("Unrecognized enum value " + object + " for enum AccountEntryType");
+  }
+}
+
+export const AccountEntryOrder = {
+  ACCOUNT_ENTRY_ORDER_UNSPECIFIED: 0,
+  ACCOUNT_ENTRY_ORDER_NEWEST_FIRST: 1,
+  ACCOUNT_ENTRY_ORDER_OLDEST_FIRST: 2,
+} as const;
+
+export type AccountEntryOrder = typeof AccountEntryOrder[keyof typeof AccountEntryOrder];
+
+export namespace AccountEntryOrder {
+  export type ACCOUNT_ENTRY_ORDER_UNSPECIFIED = typeof AccountEntryOrder.ACCOUNT_ENTRY_ORDER_UNSPECIFIED;
+  export type ACCOUNT_ENTRY_ORDER_NEWEST_FIRST = typeof AccountEntryOrder.ACCOUNT_ENTRY_ORDER_NEWEST_FIRST;
+  export type ACCOUNT_ENTRY_ORDER_OLDEST_FIRST = typeof AccountEntryOrder.ACCOUNT_ENTRY_ORDER_OLDEST_FIRST;
+}
+
+export function accountEntryOrderFromJSON(object: any): AccountEntryOrder {
+  switch (object) {
+    case 0:
+    case "ACCOUNT_ENTRY_ORDER_UNSPECIFIED":
+      return AccountEntryOrder.ACCOUNT_ENTRY_ORDER_UNSPECIFIED;
+    case 1:
+    case "ACCOUNT_ENTRY_ORDER_NEWEST_FIRST":
+      return AccountEntryOrder.ACCOUNT_ENTRY_ORDER_NEWEST_FIRST;
+    case 2:
+    case "ACCOUNT_ENTRY_ORDER_OLDEST_FIRST":
+      return AccountEntryOrder.ACCOUNT_ENTRY_ORDER_OLDEST_FIRST;
+    default:
+      throw new globalThis.Error("Unrecognized enum value " + object + " for enum AccountEntryOrder");
+  }
+}
+
+export function accountEntryOrderToJSON(object: AccountEntryOrder): string {
+  switch (object) {
+    case AccountEntryOrder.ACCOUNT_ENTRY_ORDER_UNSPECIFIED:
+      return "ACCOUNT_ENTRY_ORDER_UNSPECIFIED";
+    case AccountEntryOrder.ACCOUNT_ENTRY_ORDER_NEWEST_FIRST:
+      return "ACCOUNT_ENTRY_ORDER_NEWEST_FIRST";
+    case AccountEntryOrder.ACCOUNT_ENTRY_ORDER_OLDEST_FIRST:
+      return "ACCOUNT_ENTRY_ORDER_OLDEST_FIRST";
+    default:
+      throw new globalThis.Error("Unrecognized enum value " + object + " for enum AccountEntryOrder");
+  }
+}
+
 export const AccountType = {
   ACCOUNT_TYPE_UNSPECIFIED: 0,
   /** ACCOUNT_TYPE_CUSTOMER - Someone's money: never below minus its overdraft limit. */
@@ -96,6 +184,92 @@ export interface Account {
   overdraftLimitCents: bigint;
   /** When the account was first opened, RFC 3339. */
   openedAt: string;
+}
+
+export interface GetAccountRequest {
+  accountId: string;
+}
+
+export interface GetAccountResponse {
+  account: Account | undefined;
+}
+
+export interface ListAccountsRequest {
+  pageSize: number;
+  pageToken: string;
+  /** Only accounts in this currency, if it is given. */
+  currency: string;
+  /** Only accounts of this type, if it is given. */
+  type: AccountType;
+}
+
+export interface ListAccountsResponse {
+  accounts: Account[];
+  nextPageToken: string;
+}
+
+/** The ranges may be left out, or both given. */
+export interface ListAccountEntriesRequest {
+  accountId: string;
+  pageSize: number;
+  pageToken: string;
+  /** NEWEST_FIRST unless it is given. */
+  order: AccountEntryOrder;
+  /** Entries made at this time or later, RFC 3339. */
+  createdFrom: string;
+  /** Entries made before this time. */
+  createdBefore: string;
+  /** Entries of this version or a higher one. */
+  versionFrom: bigint;
+  /** Entries of a lower version than this; 0 is no limit. */
+  versionBefore: bigint;
+}
+
+export interface ListAccountEntriesResponse {
+  entries: AccountEntry[];
+  nextPageToken: string;
+}
+
+/** One side of a payment in the books. Entries never change. */
+export interface AccountEntry {
+  /** Counts the account's entries from 1, without gaps. */
+  version: bigint;
+  type: AccountEntryType;
+  /** More than zero, in minor units of the account's currency. */
+  amountCents: bigint;
+  /** The account's balance after this entry. */
+  postedAfterCents: bigint;
+  paymentId: string;
+  /** The account on the other side of the payment. */
+  counterpartyAccountId: string;
+  /** When the payment was decided, RFC 3339; never before that of the version before. */
+  createdAt: string;
+}
+
+export interface GetBalanceSnapshotRequest {
+  accountId: string;
+  /**
+   * A time, RFC 3339: all entries made until then, those of that millisecond
+   * included. What was under way may still add to the last ten seconds.
+   */
+  at?:
+    | string
+    | undefined;
+  /** The version of an entry; 0 is before the first. */
+  version?: bigint | undefined;
+}
+
+/** Zeros, and version 0, before the account's first entry. */
+export interface GetBalanceSnapshotResponse {
+  accountId: string;
+  /** Both as in GetAccountBalanceResponse. */
+  availableBalanceCents: bigint;
+  pendingBalanceCents: bigint;
+  currency: string;
+  /** Of the last entry that counts. */
+  version: bigint;
+  /** When that entry was made, RFC 3339; empty at version 0. */
+  lastEntryAt: string;
 }
 
 function createBaseOpenAccountRequest(): OpenAccountRequest {
@@ -447,7 +621,1190 @@ export const Account: MessageFns<Account> = {
   },
 };
 
-/** Opens the accounts that payments run between. */
+function createBaseGetAccountRequest(): GetAccountRequest {
+  return { accountId: "" };
+}
+
+export const GetAccountRequest: MessageFns<GetAccountRequest> = {
+  encode(message: GetAccountRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.accountId !== "") {
+      writer.uint32(10).string(message.accountId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetAccountRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetAccountRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.accountId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetAccountRequest {
+    return {
+      accountId: isSet(object.accountId)
+        ? globalThis.String(object.accountId)
+        : isSet(object.account_id)
+        ? globalThis.String(object.account_id)
+        : "",
+    };
+  },
+
+  toJSON(message: GetAccountRequest): unknown {
+    const obj: any = {};
+    if (message.accountId !== "") {
+      obj.accountId = message.accountId;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GetAccountRequest>): GetAccountRequest {
+    return GetAccountRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetAccountRequest>): GetAccountRequest {
+    const message = createBaseGetAccountRequest();
+    message.accountId = object.accountId ?? "";
+    return message;
+  },
+};
+
+function createBaseGetAccountResponse(): GetAccountResponse {
+  return { account: undefined };
+}
+
+export const GetAccountResponse: MessageFns<GetAccountResponse> = {
+  encode(message: GetAccountResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.account !== undefined) {
+      Account.encode(message.account, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetAccountResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetAccountResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.account = Account.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetAccountResponse {
+    return { account: isSet(object.account) ? Account.fromJSON(object.account) : undefined };
+  },
+
+  toJSON(message: GetAccountResponse): unknown {
+    const obj: any = {};
+    if (message.account !== undefined) {
+      obj.account = Account.toJSON(message.account);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GetAccountResponse>): GetAccountResponse {
+    return GetAccountResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetAccountResponse>): GetAccountResponse {
+    const message = createBaseGetAccountResponse();
+    message.account = (object.account !== undefined && object.account !== null)
+      ? Account.fromPartial(object.account)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseListAccountsRequest(): ListAccountsRequest {
+  return { pageSize: 0, pageToken: "", currency: "", type: 0 };
+}
+
+export const ListAccountsRequest: MessageFns<ListAccountsRequest> = {
+  encode(message: ListAccountsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pageSize !== 0) {
+      writer.uint32(8).int32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(18).string(message.pageToken);
+    }
+    if (message.currency !== "") {
+      writer.uint32(26).string(message.currency);
+    }
+    if (message.type !== 0) {
+      writer.uint32(32).int32(message.type);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListAccountsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListAccountsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pageSize = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.currency = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.type = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListAccountsRequest {
+    return {
+      pageSize: isSet(object.pageSize)
+        ? globalThis.Number(object.pageSize)
+        : isSet(object.page_size)
+        ? globalThis.Number(object.page_size)
+        : 0,
+      pageToken: isSet(object.pageToken)
+        ? globalThis.String(object.pageToken)
+        : isSet(object.page_token)
+        ? globalThis.String(object.page_token)
+        : "",
+      currency: isSet(object.currency) ? globalThis.String(object.currency) : "",
+      type: isSet(object.type) ? accountTypeFromJSON(object.type) : 0,
+    };
+  },
+
+  toJSON(message: ListAccountsRequest): unknown {
+    const obj: any = {};
+    if (message.pageSize !== 0) {
+      obj.pageSize = Math.round(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      obj.pageToken = message.pageToken;
+    }
+    if (message.currency !== "") {
+      obj.currency = message.currency;
+    }
+    if (message.type !== 0) {
+      obj.type = accountTypeToJSON(message.type);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListAccountsRequest>): ListAccountsRequest {
+    return ListAccountsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListAccountsRequest>): ListAccountsRequest {
+    const message = createBaseListAccountsRequest();
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
+    message.currency = object.currency ?? "";
+    message.type = object.type ?? 0;
+    return message;
+  },
+};
+
+function createBaseListAccountsResponse(): ListAccountsResponse {
+  return { accounts: [], nextPageToken: "" };
+}
+
+export const ListAccountsResponse: MessageFns<ListAccountsResponse> = {
+  encode(message: ListAccountsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.accounts) {
+      Account.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListAccountsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListAccountsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.accounts.push(Account.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListAccountsResponse {
+    return {
+      accounts: globalThis.Array.isArray(object?.accounts) ? object.accounts.map((e: any) => Account.fromJSON(e)) : [],
+      nextPageToken: isSet(object.nextPageToken)
+        ? globalThis.String(object.nextPageToken)
+        : isSet(object.next_page_token)
+        ? globalThis.String(object.next_page_token)
+        : "",
+    };
+  },
+
+  toJSON(message: ListAccountsResponse): unknown {
+    const obj: any = {};
+    if (message.accounts?.length) {
+      obj.accounts = message.accounts.map((e) => Account.toJSON(e));
+    }
+    if (message.nextPageToken !== "") {
+      obj.nextPageToken = message.nextPageToken;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListAccountsResponse>): ListAccountsResponse {
+    return ListAccountsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListAccountsResponse>): ListAccountsResponse {
+    const message = createBaseListAccountsResponse();
+    message.accounts = object.accounts?.map((e) => Account.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? "";
+    return message;
+  },
+};
+
+function createBaseListAccountEntriesRequest(): ListAccountEntriesRequest {
+  return {
+    accountId: "",
+    pageSize: 0,
+    pageToken: "",
+    order: 0,
+    createdFrom: "",
+    createdBefore: "",
+    versionFrom: 0n,
+    versionBefore: 0n,
+  };
+}
+
+export const ListAccountEntriesRequest: MessageFns<ListAccountEntriesRequest> = {
+  encode(message: ListAccountEntriesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.accountId !== "") {
+      writer.uint32(10).string(message.accountId);
+    }
+    if (message.pageSize !== 0) {
+      writer.uint32(16).int32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(26).string(message.pageToken);
+    }
+    if (message.order !== 0) {
+      writer.uint32(32).int32(message.order);
+    }
+    if (message.createdFrom !== "") {
+      writer.uint32(42).string(message.createdFrom);
+    }
+    if (message.createdBefore !== "") {
+      writer.uint32(50).string(message.createdBefore);
+    }
+    if (message.versionFrom !== 0n) {
+      if (BigInt.asIntN(64, message.versionFrom) !== message.versionFrom) {
+        throw new globalThis.Error("value provided for field message.versionFrom of type int64 too large");
+      }
+      writer.uint32(56).int64(message.versionFrom);
+    }
+    if (message.versionBefore !== 0n) {
+      if (BigInt.asIntN(64, message.versionBefore) !== message.versionBefore) {
+        throw new globalThis.Error("value provided for field message.versionBefore of type int64 too large");
+      }
+      writer.uint32(64).int64(message.versionBefore);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListAccountEntriesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListAccountEntriesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.accountId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.pageSize = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.order = reader.int32() as any;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.createdFrom = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.createdBefore = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.versionFrom = reader.int64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.versionBefore = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListAccountEntriesRequest {
+    return {
+      accountId: isSet(object.accountId)
+        ? globalThis.String(object.accountId)
+        : isSet(object.account_id)
+        ? globalThis.String(object.account_id)
+        : "",
+      pageSize: isSet(object.pageSize)
+        ? globalThis.Number(object.pageSize)
+        : isSet(object.page_size)
+        ? globalThis.Number(object.page_size)
+        : 0,
+      pageToken: isSet(object.pageToken)
+        ? globalThis.String(object.pageToken)
+        : isSet(object.page_token)
+        ? globalThis.String(object.page_token)
+        : "",
+      order: isSet(object.order) ? accountEntryOrderFromJSON(object.order) : 0,
+      createdFrom: isSet(object.createdFrom)
+        ? globalThis.String(object.createdFrom)
+        : isSet(object.created_from)
+        ? globalThis.String(object.created_from)
+        : "",
+      createdBefore: isSet(object.createdBefore)
+        ? globalThis.String(object.createdBefore)
+        : isSet(object.created_before)
+        ? globalThis.String(object.created_before)
+        : "",
+      versionFrom: isSet(object.versionFrom)
+        ? BigInt(object.versionFrom)
+        : isSet(object.version_from)
+        ? BigInt(object.version_from)
+        : 0n,
+      versionBefore: isSet(object.versionBefore)
+        ? BigInt(object.versionBefore)
+        : isSet(object.version_before)
+        ? BigInt(object.version_before)
+        : 0n,
+    };
+  },
+
+  toJSON(message: ListAccountEntriesRequest): unknown {
+    const obj: any = {};
+    if (message.accountId !== "") {
+      obj.accountId = message.accountId;
+    }
+    if (message.pageSize !== 0) {
+      obj.pageSize = Math.round(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      obj.pageToken = message.pageToken;
+    }
+    if (message.order !== 0) {
+      obj.order = accountEntryOrderToJSON(message.order);
+    }
+    if (message.createdFrom !== "") {
+      obj.createdFrom = message.createdFrom;
+    }
+    if (message.createdBefore !== "") {
+      obj.createdBefore = message.createdBefore;
+    }
+    if (message.versionFrom !== 0n) {
+      obj.versionFrom = message.versionFrom.toString();
+    }
+    if (message.versionBefore !== 0n) {
+      obj.versionBefore = message.versionBefore.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListAccountEntriesRequest>): ListAccountEntriesRequest {
+    return ListAccountEntriesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListAccountEntriesRequest>): ListAccountEntriesRequest {
+    const message = createBaseListAccountEntriesRequest();
+    message.accountId = object.accountId ?? "";
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
+    message.order = object.order ?? 0;
+    message.createdFrom = object.createdFrom ?? "";
+    message.createdBefore = object.createdBefore ?? "";
+    message.versionFrom = (object.versionFrom !== undefined && object.versionFrom !== null)
+      ? BigInt(object.versionFrom)
+      : 0n;
+    message.versionBefore = (object.versionBefore !== undefined && object.versionBefore !== null)
+      ? BigInt(object.versionBefore)
+      : 0n;
+    return message;
+  },
+};
+
+function createBaseListAccountEntriesResponse(): ListAccountEntriesResponse {
+  return { entries: [], nextPageToken: "" };
+}
+
+export const ListAccountEntriesResponse: MessageFns<ListAccountEntriesResponse> = {
+  encode(message: ListAccountEntriesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.entries) {
+      AccountEntry.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListAccountEntriesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListAccountEntriesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.entries.push(AccountEntry.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListAccountEntriesResponse {
+    return {
+      entries: globalThis.Array.isArray(object?.entries)
+        ? object.entries.map((e: any) => AccountEntry.fromJSON(e))
+        : [],
+      nextPageToken: isSet(object.nextPageToken)
+        ? globalThis.String(object.nextPageToken)
+        : isSet(object.next_page_token)
+        ? globalThis.String(object.next_page_token)
+        : "",
+    };
+  },
+
+  toJSON(message: ListAccountEntriesResponse): unknown {
+    const obj: any = {};
+    if (message.entries?.length) {
+      obj.entries = message.entries.map((e) => AccountEntry.toJSON(e));
+    }
+    if (message.nextPageToken !== "") {
+      obj.nextPageToken = message.nextPageToken;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListAccountEntriesResponse>): ListAccountEntriesResponse {
+    return ListAccountEntriesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListAccountEntriesResponse>): ListAccountEntriesResponse {
+    const message = createBaseListAccountEntriesResponse();
+    message.entries = object.entries?.map((e) => AccountEntry.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? "";
+    return message;
+  },
+};
+
+function createBaseAccountEntry(): AccountEntry {
+  return {
+    version: 0n,
+    type: 0,
+    amountCents: 0n,
+    postedAfterCents: 0n,
+    paymentId: "",
+    counterpartyAccountId: "",
+    createdAt: "",
+  };
+}
+
+export const AccountEntry: MessageFns<AccountEntry> = {
+  encode(message: AccountEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.version !== 0n) {
+      if (BigInt.asIntN(64, message.version) !== message.version) {
+        throw new globalThis.Error("value provided for field message.version of type int64 too large");
+      }
+      writer.uint32(8).int64(message.version);
+    }
+    if (message.type !== 0) {
+      writer.uint32(16).int32(message.type);
+    }
+    if (message.amountCents !== 0n) {
+      if (BigInt.asIntN(64, message.amountCents) !== message.amountCents) {
+        throw new globalThis.Error("value provided for field message.amountCents of type int64 too large");
+      }
+      writer.uint32(24).int64(message.amountCents);
+    }
+    if (message.postedAfterCents !== 0n) {
+      if (BigInt.asIntN(64, message.postedAfterCents) !== message.postedAfterCents) {
+        throw new globalThis.Error("value provided for field message.postedAfterCents of type int64 too large");
+      }
+      writer.uint32(40).int64(message.postedAfterCents);
+    }
+    if (message.paymentId !== "") {
+      writer.uint32(66).string(message.paymentId);
+    }
+    if (message.counterpartyAccountId !== "") {
+      writer.uint32(74).string(message.counterpartyAccountId);
+    }
+    if (message.createdAt !== "") {
+      writer.uint32(82).string(message.createdAt);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AccountEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAccountEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.version = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.type = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.amountCents = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.postedAfterCents = reader.int64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.paymentId = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.counterpartyAccountId = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.createdAt = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AccountEntry {
+    return {
+      version: isSet(object.version) ? BigInt(object.version) : 0n,
+      type: isSet(object.type) ? accountEntryTypeFromJSON(object.type) : 0,
+      amountCents: isSet(object.amountCents)
+        ? BigInt(object.amountCents)
+        : isSet(object.amount_cents)
+        ? BigInt(object.amount_cents)
+        : 0n,
+      postedAfterCents: isSet(object.postedAfterCents)
+        ? BigInt(object.postedAfterCents)
+        : isSet(object.posted_after_cents)
+        ? BigInt(object.posted_after_cents)
+        : 0n,
+      paymentId: isSet(object.paymentId)
+        ? globalThis.String(object.paymentId)
+        : isSet(object.payment_id)
+        ? globalThis.String(object.payment_id)
+        : "",
+      counterpartyAccountId: isSet(object.counterpartyAccountId)
+        ? globalThis.String(object.counterpartyAccountId)
+        : isSet(object.counterparty_account_id)
+        ? globalThis.String(object.counterparty_account_id)
+        : "",
+      createdAt: isSet(object.createdAt)
+        ? globalThis.String(object.createdAt)
+        : isSet(object.created_at)
+        ? globalThis.String(object.created_at)
+        : "",
+    };
+  },
+
+  toJSON(message: AccountEntry): unknown {
+    const obj: any = {};
+    if (message.version !== 0n) {
+      obj.version = message.version.toString();
+    }
+    if (message.type !== 0) {
+      obj.type = accountEntryTypeToJSON(message.type);
+    }
+    if (message.amountCents !== 0n) {
+      obj.amountCents = message.amountCents.toString();
+    }
+    if (message.postedAfterCents !== 0n) {
+      obj.postedAfterCents = message.postedAfterCents.toString();
+    }
+    if (message.paymentId !== "") {
+      obj.paymentId = message.paymentId;
+    }
+    if (message.counterpartyAccountId !== "") {
+      obj.counterpartyAccountId = message.counterpartyAccountId;
+    }
+    if (message.createdAt !== "") {
+      obj.createdAt = message.createdAt;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<AccountEntry>): AccountEntry {
+    return AccountEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AccountEntry>): AccountEntry {
+    const message = createBaseAccountEntry();
+    message.version = (object.version !== undefined && object.version !== null) ? BigInt(object.version) : 0n;
+    message.type = object.type ?? 0;
+    message.amountCents = (object.amountCents !== undefined && object.amountCents !== null)
+      ? BigInt(object.amountCents)
+      : 0n;
+    message.postedAfterCents = (object.postedAfterCents !== undefined && object.postedAfterCents !== null)
+      ? BigInt(object.postedAfterCents)
+      : 0n;
+    message.paymentId = object.paymentId ?? "";
+    message.counterpartyAccountId = object.counterpartyAccountId ?? "";
+    message.createdAt = object.createdAt ?? "";
+    return message;
+  },
+};
+
+function createBaseGetBalanceSnapshotRequest(): GetBalanceSnapshotRequest {
+  return { accountId: "", at: undefined, version: undefined };
+}
+
+export const GetBalanceSnapshotRequest: MessageFns<GetBalanceSnapshotRequest> = {
+  encode(message: GetBalanceSnapshotRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.accountId !== "") {
+      writer.uint32(10).string(message.accountId);
+    }
+    if (message.at !== undefined) {
+      writer.uint32(18).string(message.at);
+    }
+    if (message.version !== undefined) {
+      if (BigInt.asIntN(64, message.version) !== message.version) {
+        throw new globalThis.Error("value provided for field message.version of type int64 too large");
+      }
+      writer.uint32(24).int64(message.version);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetBalanceSnapshotRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetBalanceSnapshotRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.accountId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.at = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.version = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetBalanceSnapshotRequest {
+    return {
+      accountId: isSet(object.accountId)
+        ? globalThis.String(object.accountId)
+        : isSet(object.account_id)
+        ? globalThis.String(object.account_id)
+        : "",
+      at: isSet(object.at) ? globalThis.String(object.at) : undefined,
+      version: isSet(object.version) ? BigInt(object.version) : undefined,
+    };
+  },
+
+  toJSON(message: GetBalanceSnapshotRequest): unknown {
+    const obj: any = {};
+    if (message.accountId !== "") {
+      obj.accountId = message.accountId;
+    }
+    if (message.at !== undefined) {
+      obj.at = message.at;
+    }
+    if (message.version !== undefined) {
+      obj.version = message.version.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GetBalanceSnapshotRequest>): GetBalanceSnapshotRequest {
+    return GetBalanceSnapshotRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetBalanceSnapshotRequest>): GetBalanceSnapshotRequest {
+    const message = createBaseGetBalanceSnapshotRequest();
+    message.accountId = object.accountId ?? "";
+    message.at = object.at ?? undefined;
+    message.version = (object.version !== undefined && object.version !== null) ? BigInt(object.version) : undefined;
+    return message;
+  },
+};
+
+function createBaseGetBalanceSnapshotResponse(): GetBalanceSnapshotResponse {
+  return {
+    accountId: "",
+    availableBalanceCents: 0n,
+    pendingBalanceCents: 0n,
+    currency: "",
+    version: 0n,
+    lastEntryAt: "",
+  };
+}
+
+export const GetBalanceSnapshotResponse: MessageFns<GetBalanceSnapshotResponse> = {
+  encode(message: GetBalanceSnapshotResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.accountId !== "") {
+      writer.uint32(10).string(message.accountId);
+    }
+    if (message.availableBalanceCents !== 0n) {
+      if (BigInt.asIntN(64, message.availableBalanceCents) !== message.availableBalanceCents) {
+        throw new globalThis.Error("value provided for field message.availableBalanceCents of type int64 too large");
+      }
+      writer.uint32(16).int64(message.availableBalanceCents);
+    }
+    if (message.pendingBalanceCents !== 0n) {
+      if (BigInt.asIntN(64, message.pendingBalanceCents) !== message.pendingBalanceCents) {
+        throw new globalThis.Error("value provided for field message.pendingBalanceCents of type int64 too large");
+      }
+      writer.uint32(24).int64(message.pendingBalanceCents);
+    }
+    if (message.currency !== "") {
+      writer.uint32(34).string(message.currency);
+    }
+    if (message.version !== 0n) {
+      if (BigInt.asIntN(64, message.version) !== message.version) {
+        throw new globalThis.Error("value provided for field message.version of type int64 too large");
+      }
+      writer.uint32(56).int64(message.version);
+    }
+    if (message.lastEntryAt !== "") {
+      writer.uint32(66).string(message.lastEntryAt);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetBalanceSnapshotResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetBalanceSnapshotResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.accountId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.availableBalanceCents = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.pendingBalanceCents = reader.int64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.currency = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.version = reader.int64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.lastEntryAt = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetBalanceSnapshotResponse {
+    return {
+      accountId: isSet(object.accountId)
+        ? globalThis.String(object.accountId)
+        : isSet(object.account_id)
+        ? globalThis.String(object.account_id)
+        : "",
+      availableBalanceCents: isSet(object.availableBalanceCents)
+        ? BigInt(object.availableBalanceCents)
+        : isSet(object.available_balance_cents)
+        ? BigInt(object.available_balance_cents)
+        : 0n,
+      pendingBalanceCents: isSet(object.pendingBalanceCents)
+        ? BigInt(object.pendingBalanceCents)
+        : isSet(object.pending_balance_cents)
+        ? BigInt(object.pending_balance_cents)
+        : 0n,
+      currency: isSet(object.currency) ? globalThis.String(object.currency) : "",
+      version: isSet(object.version) ? BigInt(object.version) : 0n,
+      lastEntryAt: isSet(object.lastEntryAt)
+        ? globalThis.String(object.lastEntryAt)
+        : isSet(object.last_entry_at)
+        ? globalThis.String(object.last_entry_at)
+        : "",
+    };
+  },
+
+  toJSON(message: GetBalanceSnapshotResponse): unknown {
+    const obj: any = {};
+    if (message.accountId !== "") {
+      obj.accountId = message.accountId;
+    }
+    if (message.availableBalanceCents !== 0n) {
+      obj.availableBalanceCents = message.availableBalanceCents.toString();
+    }
+    if (message.pendingBalanceCents !== 0n) {
+      obj.pendingBalanceCents = message.pendingBalanceCents.toString();
+    }
+    if (message.currency !== "") {
+      obj.currency = message.currency;
+    }
+    if (message.version !== 0n) {
+      obj.version = message.version.toString();
+    }
+    if (message.lastEntryAt !== "") {
+      obj.lastEntryAt = message.lastEntryAt;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GetBalanceSnapshotResponse>): GetBalanceSnapshotResponse {
+    return GetBalanceSnapshotResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetBalanceSnapshotResponse>): GetBalanceSnapshotResponse {
+    const message = createBaseGetBalanceSnapshotResponse();
+    message.accountId = object.accountId ?? "";
+    message.availableBalanceCents =
+      (object.availableBalanceCents !== undefined && object.availableBalanceCents !== null)
+        ? BigInt(object.availableBalanceCents)
+        : 0n;
+    message.pendingBalanceCents = (object.pendingBalanceCents !== undefined && object.pendingBalanceCents !== null)
+      ? BigInt(object.pendingBalanceCents)
+      : 0n;
+    message.currency = object.currency ?? "";
+    message.version = (object.version !== undefined && object.version !== null) ? BigInt(object.version) : 0n;
+    message.lastEntryAt = object.lastEntryAt ?? "";
+    return message;
+  },
+};
+
+/**
+ * Opens the accounts that payments run between, and reads them and their history.
+ *
+ * Lists come in pages of page_size (50 if it is 0, at most 1,000). A page with a
+ * next_page_token may be short, even empty: a call looks at a limited number of
+ * rows. The list has ended when next_page_token is empty. A token is good for the
+ * list and the filters that it was made with, whatever the page size; with any
+ * others it is INVALID_ARGUMENT.
+ */
 export type AccountServiceService = typeof AccountServiceService;
 export const AccountServiceService = {
   /**
@@ -466,6 +1823,57 @@ export const AccountServiceService = {
     responseSerialize: (value: OpenAccountResponse): Buffer => Buffer.from(OpenAccountResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): OpenAccountResponse => OpenAccountResponse.decode(value),
   },
+  /** Reads one account. NOT_FOUND if there is none. */
+  getAccount: {
+    path: "/payment.v1.AccountService/GetAccount" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetAccountRequest): Buffer => Buffer.from(GetAccountRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetAccountRequest => GetAccountRequest.decode(value),
+    responseSerialize: (value: GetAccountResponse): Buffer => Buffer.from(GetAccountResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetAccountResponse => GetAccountResponse.decode(value),
+  },
+  /** Lists accounts by their ids, in the order of the database. */
+  listAccounts: {
+    path: "/payment.v1.AccountService/ListAccounts" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListAccountsRequest): Buffer => Buffer.from(ListAccountsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListAccountsRequest => ListAccountsRequest.decode(value),
+    responseSerialize: (value: ListAccountsResponse): Buffer =>
+      Buffer.from(ListAccountsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListAccountsResponse => ListAccountsResponse.decode(value),
+  },
+  /**
+   * An account's statement: what went out and came in, and the balance after each.
+   * NOT_FOUND if the account is unknown.
+   */
+  listAccountEntries: {
+    path: "/payment.v1.AccountService/ListAccountEntries" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListAccountEntriesRequest): Buffer =>
+      Buffer.from(ListAccountEntriesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListAccountEntriesRequest => ListAccountEntriesRequest.decode(value),
+    responseSerialize: (value: ListAccountEntriesResponse): Buffer =>
+      Buffer.from(ListAccountEntriesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListAccountEntriesResponse => ListAccountEntriesResponse.decode(value),
+  },
+  /**
+   * What an account held at a time, or after one of its entries. NOT_FOUND if the
+   * account is unknown or has no entry of that version yet.
+   */
+  getBalanceSnapshot: {
+    path: "/payment.v1.AccountService/GetBalanceSnapshot" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetBalanceSnapshotRequest): Buffer =>
+      Buffer.from(GetBalanceSnapshotRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetBalanceSnapshotRequest => GetBalanceSnapshotRequest.decode(value),
+    responseSerialize: (value: GetBalanceSnapshotResponse): Buffer =>
+      Buffer.from(GetBalanceSnapshotResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetBalanceSnapshotResponse => GetBalanceSnapshotResponse.decode(value),
+  },
 } as const;
 
 export interface AccountServiceServer extends UntypedServiceImplementation {
@@ -477,6 +1885,20 @@ export interface AccountServiceServer extends UntypedServiceImplementation {
    * differ) if the id is taken by an account of another kind.
    */
   openAccount: handleUnaryCall<OpenAccountRequest, OpenAccountResponse>;
+  /** Reads one account. NOT_FOUND if there is none. */
+  getAccount: handleUnaryCall<GetAccountRequest, GetAccountResponse>;
+  /** Lists accounts by their ids, in the order of the database. */
+  listAccounts: handleUnaryCall<ListAccountsRequest, ListAccountsResponse>;
+  /**
+   * An account's statement: what went out and came in, and the balance after each.
+   * NOT_FOUND if the account is unknown.
+   */
+  listAccountEntries: handleUnaryCall<ListAccountEntriesRequest, ListAccountEntriesResponse>;
+  /**
+   * What an account held at a time, or after one of its entries. NOT_FOUND if the
+   * account is unknown or has no entry of that version yet.
+   */
+  getBalanceSnapshot: handleUnaryCall<GetBalanceSnapshotRequest, GetBalanceSnapshotResponse>;
 }
 
 export interface AccountServiceClient extends Client {
@@ -501,6 +1923,76 @@ export interface AccountServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: OpenAccountResponse) => void,
+  ): ClientUnaryCall;
+  /** Reads one account. NOT_FOUND if there is none. */
+  getAccount(
+    request: GetAccountRequest,
+    callback: (error: ServiceError | null, response: GetAccountResponse) => void,
+  ): ClientUnaryCall;
+  getAccount(
+    request: GetAccountRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetAccountResponse) => void,
+  ): ClientUnaryCall;
+  getAccount(
+    request: GetAccountRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetAccountResponse) => void,
+  ): ClientUnaryCall;
+  /** Lists accounts by their ids, in the order of the database. */
+  listAccounts(
+    request: ListAccountsRequest,
+    callback: (error: ServiceError | null, response: ListAccountsResponse) => void,
+  ): ClientUnaryCall;
+  listAccounts(
+    request: ListAccountsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListAccountsResponse) => void,
+  ): ClientUnaryCall;
+  listAccounts(
+    request: ListAccountsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListAccountsResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * An account's statement: what went out and came in, and the balance after each.
+   * NOT_FOUND if the account is unknown.
+   */
+  listAccountEntries(
+    request: ListAccountEntriesRequest,
+    callback: (error: ServiceError | null, response: ListAccountEntriesResponse) => void,
+  ): ClientUnaryCall;
+  listAccountEntries(
+    request: ListAccountEntriesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListAccountEntriesResponse) => void,
+  ): ClientUnaryCall;
+  listAccountEntries(
+    request: ListAccountEntriesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListAccountEntriesResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * What an account held at a time, or after one of its entries. NOT_FOUND if the
+   * account is unknown or has no entry of that version yet.
+   */
+  getBalanceSnapshot(
+    request: GetBalanceSnapshotRequest,
+    callback: (error: ServiceError | null, response: GetBalanceSnapshotResponse) => void,
+  ): ClientUnaryCall;
+  getBalanceSnapshot(
+    request: GetBalanceSnapshotRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetBalanceSnapshotResponse) => void,
+  ): ClientUnaryCall;
+  getBalanceSnapshot(
+    request: GetBalanceSnapshotRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetBalanceSnapshotResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -1,14 +1,13 @@
 import type pg from 'pg';
-import { ContendedError, TransientError, unavailable } from '../../../app/errors.ts';
 import { keyOf } from '../../../app/ledger-draft.ts';
 import type { Ledger } from '../../../app/ports.ts';
 import { ulidToUuid } from '../../../app/ulid.ts';
 import { kyselyOn } from '../database.ts';
-import { classify } from '../errors.ts';
-import { findAccountTypes } from './find-account-types.ts';
+import { findAccounts, findAccountTypes } from './find-accounts.ts';
 import { findPayments, findPaymentsByKey } from './find-payments.ts';
 import { findBalances } from './lock-balances.ts';
 import { openAccount } from './open-account.ts';
+import { reading } from './reading.ts';
 import { sharedReads } from './shared-reads.ts';
 
 /** Reads, which share statements, and account opening; each statement is a transaction of its own. */
@@ -16,24 +15,15 @@ export function postgresLedger(pool: pg.Pool): Ledger {
   const database = kyselyOn(pool);
   const payment = sharedReads((uuids) => findPayments(pool, uuids));
   const paymentByKey = sharedReads((keys) => findPaymentsByKey(pool, keys), keyOf);
+  const account = sharedReads((accountIds) => findAccounts(pool, accountIds));
   const balance = sharedReads((accountIds) => findBalances(pool, accountIds));
   const accountType = sharedReads((accountIds) => findAccountTypes(pool, accountIds));
   return {
-    findPayment: (paymentId) => run(() => payment(ulidToUuid(paymentId))),
-    findPaymentByKey: (key) => run(() => paymentByKey(key)),
-    findBalance: (accountId) => run(() => balance(accountId)),
-    findAccountType: (accountId) => run(() => accountType(accountId)),
-    openAccount: (account) => run(() => openAccount(database, account)),
+    findPayment: (paymentId) => reading(() => payment(ulidToUuid(paymentId))),
+    findPaymentByKey: (key) => reading(() => paymentByKey(key)),
+    findAccount: (accountId) => reading(() => account(accountId)),
+    findBalance: (accountId) => reading(() => balance(accountId)),
+    findAccountType: (accountId) => reading(() => accountType(accountId)),
+    openAccount: (account) => reading(() => openAccount(database, account)),
   };
-}
-
-async function run<T>(query: () => Promise<T>): Promise<T> {
-  try {
-    return await query();
-  } catch (error) {
-    const failure = classify(error);
-    if (failure instanceof TransientError) throw unavailable('The database cannot be reached.', failure);
-    if (failure instanceof ContendedError) throw unavailable('The account is locked by another transaction.', failure);
-    throw failure;
-  }
 }

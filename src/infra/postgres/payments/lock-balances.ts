@@ -1,5 +1,5 @@
 import type { Balance } from '../../../app/domain/account.ts';
-import type { LockHolder } from '../../../app/ports.ts';
+import type { LockedBalances, LockHolder } from '../../../app/ports.ts';
 import { textArray } from '../array.ts';
 import { type Connection, prepared, preparedRows, type Transaction } from '../statement.ts';
 import type { BalanceRow } from '../tables.ts';
@@ -14,6 +14,8 @@ type LockedRow = [
   availableCents: bigint,
   pendingCents: bigint,
   version: bigint,
+  /** Milliseconds since 1970. */
+  nowMs: number,
 ];
 
 const lock = preparedRows<LockedRow>(
@@ -21,7 +23,11 @@ const lock = preparedRows<LockedRow>(
   // The rows are locked in the order in which they leave the sort, so two transactions
   // lock common accounts in the same order. Foreign keys need only KEY SHARE, which
   // this leaves free.
-  `select arrival::int, currency, overdraft_limit_cents, available_cents, pending_cents, version
+  //
+  // Where a lock was waited for, Postgres computes the row anew from what it then finds:
+  // the time is never before the account's last entry.
+  `select arrival::int, currency, overdraft_limit_cents, available_cents, pending_cents, version,
+     date_part('epoch', greatest(clock_timestamp(), last_entry_at)) * 1000
    from unnest($1::text[]) with ordinality as wanted (account_id, arrival)
    join account_balances balance using (account_id)
    order by account_id collate "C"
@@ -51,16 +57,24 @@ const select = prepared<BalanceRow>(
 );
 
 /** See LedgerTransaction.lockBalances. */
-export async function lockBalances(transaction: Transaction, accountIds: readonly string[]): Promise<Balance[]> {
+export async function lockBalances(transaction: Transaction, accountIds: readonly string[]): Promise<LockedBalances> {
   const rows = await lock(transaction, [textArray(accountIds)]);
-  return rows.map(([arrival, currency, overdraftLimitCents, availableCents, pendingCents, version]) => ({
-    accountId: accountIds[arrival - 1]!,
-    currency,
-    overdraftLimitCents,
-    availableCents,
-    pendingCents,
-    version,
-  }));
+  let latestMs = Number.NEGATIVE_INFINITY;
+  const balances = rows.map(
+    ([arrival, currency, overdraftLimitCents, availableCents, pendingCents, version, nowMs]) => {
+      latestMs = Math.max(latestMs, nowMs);
+      return {
+        accountId: accountIds[arrival - 1]!,
+        currency,
+        overdraftLimitCents,
+        availableCents,
+        pendingCents,
+        version,
+      };
+    },
+  );
+  // Rounded, as the last entry's time has whole milliseconds, and floating point may be just below it.
+  return { balances, at: rows.length === 0 ? undefined : new Date(Math.round(latestMs)) };
 }
 
 /** See UnitOfWork.lockHolders; ours are the server processes of this process' transactions. */

@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { Account } from '../../../app/domain/account.ts';
-import type { AccountRow, Database } from '../tables.ts';
+import type { Database } from '../tables.ts';
+import { toAccount } from './find-accounts.ts';
 
 /** Opens the account and its balance together, if the id is free; returns the account that has the id. */
 export async function openAccount(database: Kysely<Database>, account: Account): Promise<Account> {
@@ -31,14 +32,4 @@ export async function openAccount(database: Kysely<Database>, account: Account):
     .where('account_id', '=', accountId)
     .executeTakeFirstOrThrow();
   return toAccount(row);
-}
-
-function toAccount(row: AccountRow): Account {
-  return {
-    accountId: row.account_id,
-    currency: row.currency,
-    type: row.type,
-    overdraftLimitCents: row.overdraft_limit_cents,
-    openedAt: row.opened_at,
-  };
 }

@@ -1,11 +1,11 @@
 import type pg from 'pg';
-import type { Balance } from '../../../app/domain/account.ts';
 import { ContendedError, ServiceError, unavailable } from '../../../app/errors.ts';
 import type {
   AuthorizeCommand,
   Decision,
   KeyHolder,
   LedgerTransaction,
+  LockedBalances,
   LockHolder,
   UnitOfWork,
 } from '../../../app/ports.ts';
@@ -89,7 +89,7 @@ class PostgresTransaction implements LedgerTransaction {
     return claimKeys(this.#transaction, commands, now);
   }
 
-  lockBalances(accountIds: readonly string[]): Promise<Balance[]> {
+  lockBalances(accountIds: readonly string[]): Promise<LockedBalances> {
     return lockBalances(this.#transaction, accountIds);
   }
 

@@ -111,7 +111,7 @@ const write = prepared(
      order by arrival
    ), balances_written as (
      update account_balances as balance
-     set available_cents = after.available_cents, version = after.version
+     set available_cents = after.available_cents, version = after.version, last_entry_at = $1::timestamptz
      from ${unnest(BALANCE_COLUMNS, FIRST_BALANCE)} as after (${names(BALANCE_COLUMNS)})
      where balance.account_id = after.account_id
      returning 1

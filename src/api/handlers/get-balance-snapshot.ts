@@ -1,0 +1,28 @@
+import type { Reads } from '../../app/reads.ts';
+import { GetBalanceSnapshotRequest, type GetBalanceSnapshotResponse } from '../../gen/payment/v1/account.ts';
+import { checkGetBalanceSnapshot } from '../list-validation.ts';
+import type { Rpc } from '../rpc.ts';
+import { millisecondOf } from '../time.ts';
+
+export function getBalanceSnapshot(
+  reads: Pick<Reads, 'snapshot'>,
+): Rpc<GetBalanceSnapshotRequest, GetBalanceSnapshotResponse> {
+  return {
+    request: GetBalanceSnapshotRequest,
+    async handle(request, call) {
+      checkGetBalanceSnapshot(request);
+      const { accountId, at, version } = request;
+      const point = version === undefined ? { at: millisecondOf(at!) } : { version };
+      const snapshot = await reads.snapshot(accountId, point, () => call.abandoned());
+      return {
+        accountId,
+        availableBalanceCents: snapshot.balanceCents,
+        // Nothing is on hold today.
+        pendingBalanceCents: 0n,
+        currency: snapshot.currency,
+        version: snapshot.version,
+        lastEntryAt: snapshot.entryAt?.toISOString() ?? '',
+      };
+    },
+  };
+}

@@ -1,0 +1,50 @@
+import type { Account, AccountType } from './domain/account.ts';
+import type { LedgerEntry } from './domain/ledger.ts';
+
+/** A part of a list. */
+export interface Page<Item, Cursor> {
+  readonly items: readonly Item[];
+  /** Where the next page begins; undefined at the end of the list. A page may be short though there is a next one. */
+  readonly next: Cursor | undefined;
+}
+
+export interface AccountFilter {
+  readonly currency: string | undefined;
+  readonly type: AccountType | undefined;
+}
+
+/** A stretch of an account's history; what is undefined has no limit. */
+export interface EntryRange {
+  readonly accountId: string;
+  readonly order: 'NEWEST_FIRST' | 'OLDEST_FIRST';
+  readonly createdFrom: Date | undefined;
+  readonly createdBefore: Date | undefined;
+  readonly versionFrom: bigint | undefined;
+  readonly versionBefore: bigint | undefined;
+}
+
+/** A ledger entry as its account's statement shows it. */
+export interface StatementEntry extends LedgerEntry {
+  readonly counterpartyAccountId: string;
+}
+
+/** After which of an account's entries: by its version, or the last one made until a time. */
+export type SnapshotPoint = { readonly version: bigint } | { readonly version?: never; readonly at: Date };
+
+export interface BalanceSnapshot {
+  readonly currency: string;
+  /** Undefined if the account has no entry of the version that was asked for. */
+  readonly after:
+    | { readonly version: bigint; readonly balanceCents: bigint; readonly entryAt: Date | undefined }
+    | undefined;
+}
+
+/** Reads that look at many rows, each by statements of its own; bounded, whatever is asked for. Throw as Ledger does. */
+export interface Listings {
+  /** By id, after the one that is given. */
+  accounts(filter: AccountFilter, after: string | undefined, size: number): Promise<Page<Account, string>>;
+  /** Entries from a version on, in the order of the range. Undefined if there is no such account. */
+  entries(range: EntryRange, from: bigint | undefined, size: number): Promise<Page<StatementEntry, bigint> | undefined>;
+  /** Undefined if there is no such account. */
+  snapshot(accountId: string, point: SnapshotPoint): Promise<BalanceSnapshot | undefined>;
+}

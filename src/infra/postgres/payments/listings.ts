@@ -1,0 +1,17 @@
+import type pg from 'pg';
+import type { Listings } from '../../../app/listings.ts';
+import { kyselyOn } from '../database.ts';
+import { listAccounts } from './list-accounts.ts';
+import { listEntries } from './list-entries.ts';
+import { reading } from './reading.ts';
+import { findSnapshot } from './snapshot.ts';
+
+/** Reads with optional filters, whose statements kysely puts together. */
+export function postgresListings(pool: pg.Pool): Listings {
+  const database = kyselyOn(pool);
+  return {
+    accounts: (filter, after, size) => reading(() => listAccounts(database, filter, after, size)),
+    entries: (range, from, size) => reading(() => listEntries(pool, database, range, from, size)),
+    snapshot: (accountId, point) => reading(() => findSnapshot(pool, accountId, point)),
+  };
+}
