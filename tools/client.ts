@@ -8,9 +8,11 @@ import {
   type ListAccountsRequest,
 } from '../src/gen/payment/v1/account.ts';
 import {
+  AccountRole,
   type AuthorizePaymentRequest,
   type AuthorizePaymentResponse,
   type GetPaymentRequest,
+  type ListPaymentsRequest,
   PaymentServiceClient,
 } from '../src/gen/payment/v1/payment.ts';
 
@@ -56,6 +58,20 @@ export class LedgerClient {
 
   async paymentByKey(idempotencyKey: string) {
     return (await this.getPayment({ paymentId: '', idempotencyKey })).payment;
+  }
+
+  listPayments(request: Partial<ListPaymentsRequest>) {
+    const complete = {
+      pageSize: 0,
+      pageToken: '',
+      accountId: '',
+      role: AccountRole.ACCOUNT_ROLE_UNSPECIFIED,
+      statuses: [],
+      reference: '',
+      createdFrom: '',
+      createdBefore: '',
+    };
+    return call(this.payments, this.payments.listPayments, { ...complete, ...request });
   }
 
   balance(accountId: string) {

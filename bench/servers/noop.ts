@@ -50,6 +50,7 @@ const server = createServer({
   },
   accounts: { balance: async () => balance, find: async () => account, open: async () => account },
   reads: {
+    payments: async () => ({ items: [], next: undefined }),
     accounts: async () => ({ items: [], next: undefined }),
     entries: async () => ({ items: [], next: undefined }),
     snapshot: async () => ({ currency: CURRENCY, version: 0n, balanceCents: 0n, entryAt: undefined }),

@@ -6,10 +6,13 @@ import {
   type ListAccountEntriesRequest,
   type ListAccountsRequest,
 } from '../gen/payment/v1/account.ts';
+import { AccountRole, type ListPaymentsRequest, PaymentStatus } from '../gen/payment/v1/payment.ts';
 import { isTime } from './time.ts';
-import { accountId, currency, rejectIf } from './validation.ts';
+import { accountId, currency, rejectIf, text } from './validation.ts';
 
 // As validation.ts, for lists and points in time. Filters that are empty were not given.
+
+const { PAYMENT_STATUS_AUTHORIZED: AUTHORIZED, PAYMENT_STATUS_DECLINED: DECLINED } = PaymentStatus;
 
 const DEFAULT_PAGE_SIZE = 50;
 const MAX_PAGE_SIZE = 1_000;
@@ -24,6 +27,24 @@ export function checkListAccounts(request: ListAccountsRequest): void {
     size(request.pageSize),
     request.currency === '' ? undefined : currency('currency', request.currency),
     oneOf('type', request.type, AccountType),
+  );
+}
+
+export function checkListPayments(request: ListPaymentsRequest): void {
+  const { accountId: id, reference, createdFrom } = request;
+  rejectIf(
+    size(request.pageSize),
+    id === '' ? undefined : accountId('account_id', id),
+    oneOf('role', request.role, AccountRole),
+    id === '' && request.role !== 0 ? { field: 'role', description: 'needs an account_id' } : undefined,
+    request.statuses.every((each) => each === AUTHORIZED || each === DECLINED)
+      ? undefined
+      : { field: 'statuses', description: 'must be AUTHORIZED or DECLINED' },
+    text('reference', reference, 0, 255),
+    ...timeRange(request),
+    id === '' && reference === '' && createdFrom === ''
+      ? { field: 'account_id', description: 'must be given, or a reference, or created_from' }
+      : undefined,
   );
 }
 

@@ -10,6 +10,7 @@ import { getBalanceSnapshot } from './handlers/get-balance-snapshot.ts';
 import { getPayment } from './handlers/get-payment.ts';
 import { listAccountEntries } from './handlers/list-account-entries.ts';
 import { listAccounts } from './handlers/list-accounts.ts';
+import { listPayments } from './handlers/list-payments.ts';
 import { openAccount } from './handlers/open-account.ts';
 import type { Health } from './health.ts';
 import type { Reflection } from './reflection.ts';
@@ -34,7 +35,7 @@ const OPTIONS = {
 export interface Services extends Instruments {
   readonly payments: Pick<Payments, 'authorize' | 'findPayment' | 'findPaymentByKey'>;
   readonly accounts: Pick<Accounts, 'open' | 'find' | 'balance'>;
-  readonly reads: Pick<Reads, 'accounts' | 'entries' | 'snapshot'>;
+  readonly reads: Pick<Reads, 'payments' | 'accounts' | 'entries' | 'snapshot'>;
   readonly health: Health;
   /** Left out, nobody can ask which services there are. */
   readonly reflection?: Reflection | undefined;
@@ -48,6 +49,7 @@ export function createServer({ payments, accounts, reads, health, reflection, ..
     {
       authorizePayment: authorizePayment(payments),
       getPayment: getPayment(payments),
+      listPayments: listPayments(reads),
       getAccountBalance: getAccountBalance(accounts),
     },
     instruments,

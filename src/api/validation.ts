@@ -60,7 +60,7 @@ export function accountId(field: string, value: string): FieldViolation | undefi
 }
 
 /** min and max count characters, that is Unicode code points. */
-function text(field: string, value: string, min: number, max: number): FieldViolation | undefined {
+export function text(field: string, value: string, min: number, max: number): FieldViolation | undefined {
   // The decoder puts a lone surrogate where it meets invalid UTF-8: see wire.ts.
   if (!value.isWellFormed()) return { field, description: 'must be valid UTF-8' };
   if (value.includes('\0')) return { field, description: 'must not contain the character U+0000' };

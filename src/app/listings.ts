@@ -1,5 +1,6 @@
 import type { Account, AccountType } from './domain/account.ts';
 import type { LedgerEntry } from './domain/ledger.ts';
+import type { Payment } from './domain/payment.ts';
 
 /** A part of a list. */
 export interface Page<Item, Cursor> {
@@ -39,10 +40,36 @@ export interface BalanceSnapshot {
     | undefined;
 }
 
+export type PaymentStatus = Payment['verdict']['status'];
+
+export interface PaymentFilter {
+  readonly accountId: string | undefined;
+  /** Of the account; either if it is undefined. */
+  readonly role: 'PAYER' | 'PAYEE' | undefined;
+  readonly statuses: ReadonlySet<PaymentStatus>;
+  readonly reference: string | undefined;
+  readonly createdFrom: Date | undefined;
+  readonly createdBefore: Date | undefined;
+}
+
+/** Where a page of payments begins. */
+export interface PaymentCursor {
+  /** Before this version of the account, where payments are listed by account: those that moved its money. */
+  readonly versionBefore: bigint | undefined;
+  /** Before this payment: the declined ones by account, otherwise all. */
+  readonly paymentBefore: string | undefined;
+}
+
 /** Reads that look at many rows, each by statements of its own; bounded, whatever is asked for. Throw as Ledger does. */
 export interface Listings {
   /** By id, after the one that is given. */
   accounts(filter: AccountFilter, after: string | undefined, size: number): Promise<Page<Account, string>>;
+  /** The newest first; there is an account, a reference or a time from which on. */
+  payments(
+    filter: PaymentFilter,
+    cursor: PaymentCursor | undefined,
+    size: number,
+  ): Promise<Page<Payment, PaymentCursor>>;
   /** Entries from a version on, in the order of the range. Undefined if there is no such account. */
   entries(range: EntryRange, from: bigint | undefined, size: number): Promise<Page<StatementEntry, bigint> | undefined>;
   /** Undefined if there is no such account. */

@@ -1,5 +1,6 @@
 import type { Admission } from './admission.ts';
 import type { Account } from './domain/account.ts';
+import type { Payment } from './domain/payment.ts';
 import { notFound } from './errors.ts';
 import type {
   AccountFilter,
@@ -7,6 +8,8 @@ import type {
   EntryRange,
   Listings,
   Page,
+  PaymentCursor,
+  PaymentFilter,
   SnapshotPoint,
   StatementEntry,
 } from './listings.ts';
@@ -19,6 +22,15 @@ export class Reads {
   constructor(listings: Listings, admission: Admission) {
     this.#listings = listings;
     this.#admission = admission;
+  }
+
+  payments(
+    filter: PaymentFilter,
+    cursor: PaymentCursor | undefined,
+    size: number,
+    abandoned: () => boolean,
+  ): Promise<Page<Payment, PaymentCursor>> {
+    return this.#admission.run(() => this.#listings.payments(filter, cursor, size), abandoned);
   }
 
   accounts(

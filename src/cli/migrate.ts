@@ -12,6 +12,7 @@ import { argumentsFrom, run, settingsFrom, usageError } from './command.ts';
 
 /** Any number will do, as long as nothing else in the database locks it. */
 const LOCK = 7_204_157_331;
+const LOCK_POLL_MS = 100;
 
 /**
  * Brings the database's schema up to date and returns the names of the migrations
@@ -32,7 +33,7 @@ export async function migrate(
   await client.connect();
   try {
     // The lock ends with the session, however it ends.
-    await client.query('select pg_advisory_lock($1)', [LOCK]);
+    await takeLock(client);
     await client.query(`create table if not exists schema_migrations (
       name text primary key, checksum text not null, applied_at timestamptz not null default now())`);
     const pending = unapplied(await readMigrations(folder), await appliedMigrations(client));
@@ -71,15 +72,39 @@ function unapplied(migrations: readonly Migration[], applied: readonly AppliedMi
   return migrations.slice(applied.length);
 }
 
+/** Asks again and again: a statement that waited for the lock would itself keep an index from being built. */
+async function takeLock(client: pg.Client): Promise<void> {
+  for (;;) {
+    const { rows } = await client.query<{ taken: boolean }>('select pg_try_advisory_lock($1) as taken', [LOCK]);
+    if (rows[0]?.taken) return;
+    await new Promise((resume) => setTimeout(resume, LOCK_POLL_MS));
+  }
+}
+
+/** A migration that begins so has statements of which each commits by itself; run again, it must come to the same. */
+const WITHOUT_TRANSACTION = '-- Without a transaction';
+
 async function apply(client: pg.Client, { name, sql, checksum }: Migration): Promise<void> {
+  if (sql.startsWith(WITHOUT_TRANSACTION)) await applyEach(client, name, sql);
   await client.query('begin');
   try {
-    await client.query(sql);
+    if (!sql.startsWith(WITHOUT_TRANSACTION)) await client.query(sql);
     await client.query('insert into schema_migrations (name, checksum) values ($1, $2)', [name, checksum]);
     await client.query('commit');
   } catch (error) {
     await client.query('rollback');
     throw new Error(`Migration ${name} failed and was rolled back: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+async function applyEach(client: pg.Client, name: string, sql: string): Promise<void> {
+  const statements = sql.replaceAll(/^--.*$/gm, '').split(/;\s*$/m);
+  try {
+    for (const statement of statements) if (statement.trim() !== '') await client.query(statement);
+  } catch (error) {
+    throw new Error(`Migration ${name} failed half-way and goes on when it is run again: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }
 

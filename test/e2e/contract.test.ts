@@ -174,6 +174,8 @@ describe('AuthorizePayment: declined by the books', () => {
       status: PaymentStatus.PAYMENT_STATUS_DECLINED,
       createdAt: answer.processedAt,
       updatedAt: answer.processedAt,
+      reference: '',
+      metadata: {},
       error: answer.error,
     });
 

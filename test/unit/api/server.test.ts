@@ -71,7 +71,7 @@ beforeEach(async () => {
       findPaymentByKey: unused,
     },
     accounts: { open: unused, find: unused, balance: unused },
-    reads: { accounts: unused, entries: unused, snapshot: unused },
+    reads: { payments: unused, accounts: unused, entries: unused, snapshot: unused },
     health,
     reflection,
     metrics: new CallMetrics(registry),

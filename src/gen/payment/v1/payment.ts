@@ -23,6 +23,50 @@ export const protobufPackage = "payment.v1";
 
 export const protobufFileName = "payment/v1/payment.proto";
 
+export const AccountRole = {
+  /** ACCOUNT_ROLE_UNSPECIFIED - Either. */
+  ACCOUNT_ROLE_UNSPECIFIED: 0,
+  ACCOUNT_ROLE_PAYER: 1,
+  ACCOUNT_ROLE_PAYEE: 2,
+} as const;
+
+export type AccountRole = typeof AccountRole[keyof typeof AccountRole];
+
+export namespace AccountRole {
+  export type ACCOUNT_ROLE_UNSPECIFIED = typeof AccountRole.ACCOUNT_ROLE_UNSPECIFIED;
+  export type ACCOUNT_ROLE_PAYER = typeof AccountRole.ACCOUNT_ROLE_PAYER;
+  export type ACCOUNT_ROLE_PAYEE = typeof AccountRole.ACCOUNT_ROLE_PAYEE;
+}
+
+export function accountRoleFromJSON(object: any): AccountRole {
+  switch (object) {
+    case 0:
+    case "ACCOUNT_ROLE_UNSPECIFIED":
+      return AccountRole.ACCOUNT_ROLE_UNSPECIFIED;
+    case 1:
+    case "ACCOUNT_ROLE_PAYER":
+      return AccountRole.ACCOUNT_ROLE_PAYER;
+    case 2:
+    case "ACCOUNT_ROLE_PAYEE":
+      return AccountRole.ACCOUNT_ROLE_PAYEE;
+    default:
+      throw new globalThis.Error("Unrecognized enum value " + object + " for enum AccountRole");
+  }
+}
+
+export function accountRoleToJSON(object: AccountRole): string {
+  switch (object) {
+    case AccountRole.ACCOUNT_ROLE_UNSPECIFIED:
+      return "ACCOUNT_ROLE_UNSPECIFIED";
+    case AccountRole.ACCOUNT_ROLE_PAYER:
+      return "ACCOUNT_ROLE_PAYER";
+    case AccountRole.ACCOUNT_ROLE_PAYEE:
+      return "ACCOUNT_ROLE_PAYEE";
+    default:
+      throw new globalThis.Error("Unrecognized enum value " + object + " for enum AccountRole");
+  }
+}
+
 export const PaymentStatus = {
   PAYMENT_STATUS_UNSPECIFIED: 0,
   /** PAYMENT_STATUS_AUTHORIZED - The money has moved. */
@@ -229,6 +273,31 @@ export interface GetPaymentRequest {
 
 export interface GetPaymentResponse {
   payment: Payment | undefined;
+}
+
+export interface ListPaymentsRequest {
+  pageSize: number;
+  pageToken: string;
+  /**
+   * Only payments from or to this account; it need not exist, as payments of
+   * unknown accounts are declined and stored.
+   */
+  accountId: string;
+  /** Only payments in which account_id has this role. */
+  role: AccountRole;
+  /** Only AUTHORIZED or only DECLINED payments; both if it is empty. */
+  statuses: PaymentStatus[];
+  /** Only payments with exactly this reference. */
+  reference: string;
+  /** Only payments decided at this time or later, by their created_at; RFC 3339. */
+  createdFrom: string;
+  /** Only payments decided before this time. */
+  createdBefore: string;
+}
+
+export interface ListPaymentsResponse {
+  payments: Payment[];
+  nextPageToken: string;
 }
 
 export interface Payment {
@@ -912,6 +981,321 @@ export const GetPaymentResponse: MessageFns<GetPaymentResponse> = {
     message.payment = (object.payment !== undefined && object.payment !== null)
       ? Payment.fromPartial(object.payment)
       : undefined;
+    return message;
+  },
+};
+
+function createBaseListPaymentsRequest(): ListPaymentsRequest {
+  return {
+    pageSize: 0,
+    pageToken: "",
+    accountId: "",
+    role: 0,
+    statuses: [],
+    reference: "",
+    createdFrom: "",
+    createdBefore: "",
+  };
+}
+
+export const ListPaymentsRequest: MessageFns<ListPaymentsRequest> = {
+  encode(message: ListPaymentsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pageSize !== 0) {
+      writer.uint32(8).int32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(18).string(message.pageToken);
+    }
+    if (message.accountId !== "") {
+      writer.uint32(26).string(message.accountId);
+    }
+    if (message.role !== 0) {
+      writer.uint32(32).int32(message.role);
+    }
+    if (message.statuses.length !== 0) {
+      writer.uint32(42).fork();
+      for (const v of message.statuses) {
+        writer.int32(v);
+      }
+      writer.join();
+    }
+    if (message.reference !== "") {
+      writer.uint32(50).string(message.reference);
+    }
+    if (message.createdFrom !== "") {
+      writer.uint32(66).string(message.createdFrom);
+    }
+    if (message.createdBefore !== "") {
+      writer.uint32(74).string(message.createdBefore);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPaymentsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListPaymentsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pageSize = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.accountId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.role = reader.int32() as any;
+            continue;
+          }
+          case 5: {
+            if (tag === 40) {
+              message.statuses.push(reader.int32() as any);
+
+              continue;
+            }
+
+            if (tag === 42) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.statuses.push(reader.int32() as any);
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.reference = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.createdFrom = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.createdBefore = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListPaymentsRequest {
+    return {
+      pageSize: isSet(object.pageSize)
+        ? globalThis.Number(object.pageSize)
+        : isSet(object.page_size)
+        ? globalThis.Number(object.page_size)
+        : 0,
+      pageToken: isSet(object.pageToken)
+        ? globalThis.String(object.pageToken)
+        : isSet(object.page_token)
+        ? globalThis.String(object.page_token)
+        : "",
+      accountId: isSet(object.accountId)
+        ? globalThis.String(object.accountId)
+        : isSet(object.account_id)
+        ? globalThis.String(object.account_id)
+        : "",
+      role: isSet(object.role) ? accountRoleFromJSON(object.role) : 0,
+      statuses: globalThis.Array.isArray(object?.statuses)
+        ? object.statuses.map((e: any) => paymentStatusFromJSON(e))
+        : [],
+      reference: isSet(object.reference) ? globalThis.String(object.reference) : "",
+      createdFrom: isSet(object.createdFrom)
+        ? globalThis.String(object.createdFrom)
+        : isSet(object.created_from)
+        ? globalThis.String(object.created_from)
+        : "",
+      createdBefore: isSet(object.createdBefore)
+        ? globalThis.String(object.createdBefore)
+        : isSet(object.created_before)
+        ? globalThis.String(object.created_before)
+        : "",
+    };
+  },
+
+  toJSON(message: ListPaymentsRequest): unknown {
+    const obj: any = {};
+    if (message.pageSize !== 0) {
+      obj.pageSize = Math.round(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      obj.pageToken = message.pageToken;
+    }
+    if (message.accountId !== "") {
+      obj.accountId = message.accountId;
+    }
+    if (message.role !== 0) {
+      obj.role = accountRoleToJSON(message.role);
+    }
+    if (message.statuses?.length) {
+      obj.statuses = message.statuses.map((e) => paymentStatusToJSON(e));
+    }
+    if (message.reference !== "") {
+      obj.reference = message.reference;
+    }
+    if (message.createdFrom !== "") {
+      obj.createdFrom = message.createdFrom;
+    }
+    if (message.createdBefore !== "") {
+      obj.createdBefore = message.createdBefore;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListPaymentsRequest>): ListPaymentsRequest {
+    return ListPaymentsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListPaymentsRequest>): ListPaymentsRequest {
+    const message = createBaseListPaymentsRequest();
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
+    message.accountId = object.accountId ?? "";
+    message.role = object.role ?? 0;
+    message.statuses = object.statuses?.map((e) => e) || [];
+    message.reference = object.reference ?? "";
+    message.createdFrom = object.createdFrom ?? "";
+    message.createdBefore = object.createdBefore ?? "";
+    return message;
+  },
+};
+
+function createBaseListPaymentsResponse(): ListPaymentsResponse {
+  return { payments: [], nextPageToken: "" };
+}
+
+export const ListPaymentsResponse: MessageFns<ListPaymentsResponse> = {
+  encode(message: ListPaymentsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.payments) {
+      Payment.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPaymentsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListPaymentsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.payments.push(Payment.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListPaymentsResponse {
+    return {
+      payments: globalThis.Array.isArray(object?.payments) ? object.payments.map((e: any) => Payment.fromJSON(e)) : [],
+      nextPageToken: isSet(object.nextPageToken)
+        ? globalThis.String(object.nextPageToken)
+        : isSet(object.next_page_token)
+        ? globalThis.String(object.next_page_token)
+        : "",
+    };
+  },
+
+  toJSON(message: ListPaymentsResponse): unknown {
+    const obj: any = {};
+    if (message.payments?.length) {
+      obj.payments = message.payments.map((e) => Payment.toJSON(e));
+    }
+    if (message.nextPageToken !== "") {
+      obj.nextPageToken = message.nextPageToken;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListPaymentsResponse>): ListPaymentsResponse {
+    return ListPaymentsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListPaymentsResponse>): ListPaymentsResponse {
+    const message = createBaseListPaymentsResponse();
+    message.payments = object.payments?.map((e) => Payment.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? "";
     return message;
   },
 };
@@ -1699,6 +2083,24 @@ export const PaymentServiceService = {
     responseDeserialize: (value: Buffer): GetPaymentResponse => GetPaymentResponse.decode(value),
   },
   /**
+   * Lists payments, authorized and declined, the newest first.
+   *
+   * Needs an account_id, a reference or a created_from: nothing else keeps a list
+   * from being all payments there are. Pages are as AccountService describes them.
+   * The order is that of payment ids; by account, payments that moved its money
+   * are in the order of its ledger, which may differ where they came at one time.
+   */
+  listPayments: {
+    path: "/payment.v1.PaymentService/ListPayments" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListPaymentsRequest): Buffer => Buffer.from(ListPaymentsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListPaymentsRequest => ListPaymentsRequest.decode(value),
+    responseSerialize: (value: ListPaymentsResponse): Buffer =>
+      Buffer.from(ListPaymentsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListPaymentsResponse => ListPaymentsResponse.decode(value),
+  },
+  /**
    * Reads an account's balance as of the last committed payment.
    * NOT_FOUND if the account is unknown.
    */
@@ -1739,6 +2141,15 @@ export interface PaymentServiceServer extends UntypedServiceImplementation {
    * payment afterwards. Sending the same request again settles it either way.
    */
   getPayment: handleUnaryCall<GetPaymentRequest, GetPaymentResponse>;
+  /**
+   * Lists payments, authorized and declined, the newest first.
+   *
+   * Needs an account_id, a reference or a created_from: nothing else keeps a list
+   * from being all payments there are. Pages are as AccountService describes them.
+   * The order is that of payment ids; by account, payments that moved its money
+   * are in the order of its ledger, which may differ where they came at one time.
+   */
+  listPayments: handleUnaryCall<ListPaymentsRequest, ListPaymentsResponse>;
   /**
    * Reads an account's balance as of the last committed payment.
    * NOT_FOUND if the account is unknown.
@@ -1797,6 +2208,29 @@ export interface PaymentServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetPaymentResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Lists payments, authorized and declined, the newest first.
+   *
+   * Needs an account_id, a reference or a created_from: nothing else keeps a list
+   * from being all payments there are. Pages are as AccountService describes them.
+   * The order is that of payment ids; by account, payments that moved its money
+   * are in the order of its ledger, which may differ where they came at one time.
+   */
+  listPayments(
+    request: ListPaymentsRequest,
+    callback: (error: ServiceError | null, response: ListPaymentsResponse) => void,
+  ): ClientUnaryCall;
+  listPayments(
+    request: ListPaymentsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListPaymentsResponse) => void,
+  ): ClientUnaryCall;
+  listPayments(
+    request: ListPaymentsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListPaymentsResponse) => void,
   ): ClientUnaryCall;
   /**
    * Reads an account's balance as of the last committed payment.

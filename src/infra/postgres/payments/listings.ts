@@ -3,6 +3,7 @@ import type { Listings } from '../../../app/listings.ts';
 import { kyselyOn } from '../database.ts';
 import { listAccounts } from './list-accounts.ts';
 import { listEntries } from './list-entries.ts';
+import { listPayments } from './list-payments.ts';
 import { reading } from './reading.ts';
 import { findSnapshot } from './snapshot.ts';
 
@@ -10,6 +11,7 @@ import { findSnapshot } from './snapshot.ts';
 export function postgresListings(pool: pg.Pool): Listings {
   const database = kyselyOn(pool);
   return {
+    payments: (filter, cursor, size) => reading(() => listPayments(pool, database, filter, cursor, size)),
     accounts: (filter, after, size) => reading(() => listAccounts(database, filter, after, size)),
     entries: (range, from, size) => reading(() => listEntries(pool, database, range, from, size)),
     snapshot: (accountId, point) => reading(() => findSnapshot(pool, accountId, point)),

@@ -1,0 +1,145 @@
+import type { Kysely } from 'kysely';
+import type { Payment } from '../../../app/domain/payment.ts';
+import type { Page, PaymentCursor, PaymentFilter } from '../../../app/listings.ts';
+import { ulidToUuid, uuidToUlid } from '../../../app/ulid.ts';
+import type { Connection } from '../statement.ts';
+import type { Database } from '../tables.ts';
+import { findPayments } from './find-payments.ts';
+import { idsInTime } from './ids-in-time.ts';
+import { findVersions, max, min } from './versions.ts';
+
+/** The most ledger entries that are looked at for one page. */
+const MAX_SCANNED = 2_000;
+
+type AccountFilter = PaymentFilter & { readonly accountId: string };
+
+interface Listed {
+  /** A uuid. */
+  readonly payment_id: string;
+}
+
+/** What is left of the account's entries: those that are wanted, the newest first. */
+interface Entries {
+  readonly rows: readonly (Listed & { readonly version: bigint })[];
+  /** Entries up to this one were not asked for by the pages before. */
+  readonly high: bigint;
+  /** The last entry that was looked at; undefined if none is left below it. */
+  readonly cut: (Listed & { readonly version: bigint }) | undefined;
+}
+
+/**
+ * Payments that moved the account's money come from its ledger, declined ones from an
+ * index of their own; each has its place in the cursor. They are merged by id: where
+ * the ledger has another order, as for calls that came at one time, the ledger's counts.
+ */
+export async function listPaymentsOfAccount(
+  connection: Connection,
+  database: Kysely<Database>,
+  filter: AccountFilter,
+  cursor: PaymentCursor | undefined,
+  size: number,
+): Promise<Page<Payment, PaymentCursor>> {
+  const entries = await readEntries(connection, database, filter, cursor, size);
+  const declines = await readDeclines(database, filter, cursor, size);
+  const { listed, entriesTaken, declinesTaken } = merge(entries, declines, size);
+
+  const all = entriesTaken === entries.rows.length && declinesTaken === declines.length;
+  const found = listed.length === 0 ? new Map<string, Payment>() : await findPayments(connection, listed);
+  const items = listed.map((uuid) => found.get(uuid)!);
+  if (all && entries.cut === undefined) return { items, next: undefined };
+  const lastTaken = entries.rows[entriesTaken - 1];
+  const lastEntry = entriesTaken === entries.rows.length ? (entries.cut ?? lastTaken) : lastTaken;
+  const lastDecline = declines[declinesTaken - 1];
+  return {
+    items,
+    next: {
+      versionBefore: lastEntry?.version ?? entries.high + 1n,
+      // Without one, all that are left are older than the newest payment of the page.
+      paymentBefore: lastDecline ? uuidToUlid(lastDecline.payment_id) : (cursor?.paymentBefore ?? items[0]?.paymentId),
+    },
+  };
+}
+
+async function readEntries(
+  connection: Connection,
+  database: Kysely<Database>,
+  filter: AccountFilter,
+  cursor: PaymentCursor | undefined,
+  size: number,
+): Promise<Entries> {
+  const versions = filter.statuses.has('AUTHORIZED')
+    ? await findVersions(connection, filter.accountId, filter)
+    : undefined;
+  if (versions === undefined) return { rows: [], high: 0n, cut: undefined };
+  const { first, last } = versions;
+  const high = cursor?.versionBefore === undefined ? last : min(last, cursor.versionBefore - 1n);
+  const low = max(first, high - BigInt(filter.role === undefined ? size : MAX_SCANNED) + 1n);
+  if (low > high) return { rows: [], high, cut: undefined };
+  const range = database
+    .selectFrom('ledger_entries')
+    .select(['version', 'payment_id'])
+    .where('account_id', '=', filter.accountId)
+    .where('version', '>=', low)
+    .where('version', '<=', high)
+    .orderBy('version', 'desc');
+  const rows = await range
+    .$if(filter.role !== undefined, (query) =>
+      query.where('direction', '=', filter.role === 'PAYER' ? 'DEBIT' : 'CREDIT'),
+    )
+    .limit(size)
+    .execute();
+  if (rows.length === size && rows.at(-1)!.version > first) return { rows, high, cut: rows.at(-1) };
+  if (low === first) return { rows, high, cut: undefined };
+  return { rows, high, cut: await range.where('version', '=', low).executeTakeFirst() };
+}
+
+async function readDeclines(
+  database: Kysely<Database>,
+  { accountId, role, statuses, createdFrom, createdBefore }: AccountFilter,
+  cursor: PaymentCursor | undefined,
+  size: number,
+): Promise<Listed[]> {
+  if (!statuses.has('DECLINED')) return [];
+  const { lowest, above } = idsInTime(createdFrom, createdBefore);
+  const end = cursor?.paymentBefore === undefined ? above : ulidToUuid(cursor.paymentBefore);
+  const declined = (side: 'payer_account_id' | 'payee_account_id') =>
+    database
+      .selectFrom('payments')
+      .select('payment_id')
+      .where('status', '=', 'DECLINED')
+      .where(side, '=', accountId)
+      .where('payment_id', '>=', lowest)
+      .$if(end !== undefined, (query) => query.where('payment_id', '<', end!))
+      .$if(createdFrom !== undefined, (query) => query.where('created_at', '>=', createdFrom!))
+      .$if(createdBefore !== undefined, (query) => query.where('created_at', '<', createdBefore!))
+      .orderBy('payment_id', 'desc')
+      // One more than the page can take tells whether there is a next page.
+      .limit(size + 1)
+      .execute();
+  const asPayer = role === 'PAYEE' ? [] : await declined('payer_account_id');
+  const asPayee = role === 'PAYER' ? [] : await declined('payee_account_id');
+  return [...asPayer, ...asPayee].sort((one, other) => (one.payment_id > other.payment_id ? -1 : 1)).slice(0, size + 1);
+}
+
+/** What the page takes of both, in its order. */
+function merge({ rows, cut }: Entries, declines: readonly Listed[], size: number) {
+  const listed: string[] = [];
+  let entriesTaken = 0;
+  let declinesTaken = 0;
+  while (listed.length < size) {
+    const entry = rows[entriesTaken];
+    const decline = declines[declinesTaken];
+    // What comes next in the ledger may be newer than this decline.
+    const unknown =
+      entry === undefined && cut !== undefined && decline !== undefined && decline.payment_id < cut.payment_id;
+    if ((entry === undefined && decline === undefined) || unknown) break;
+    if (decline === undefined || (entry !== undefined && entry.payment_id > decline.payment_id)) {
+      listed.push(entry!.payment_id);
+      entriesTaken += 1;
+    } else {
+      listed.push(decline.payment_id);
+      declinesTaken += 1;
+    }
+  }
+  return { listed, entriesTaken, declinesTaken };
+}
