@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
 import { Registry } from 'prom-client';
 import { monotonicFactory, ulidToUUID } from 'ulid';
 import { inject } from 'vitest';
 import { shardOf } from '../../src/app/domain/shard.ts';
 import { kafkaClient, withAdmin } from '../../src/infra/kafka/client.ts';
+import { protocolErrorType } from '../../src/infra/kafka/errors.ts';
 import { KafkaPublisher } from '../../src/infra/kafka/publisher.ts';
 import { untilLeadersAnswer } from '../../src/infra/kafka/topic.ts';
 import { postgresOutbox } from '../../src/infra/postgres/outbox/outbox.ts';
@@ -80,6 +82,31 @@ export async function createTopic(
     await untilLeadersAnswer(admin, topic);
   });
   return topic;
+}
+
+/** Deletes the topic; resolves when its name is free. */
+export async function deleteTopic(topic: string): Promise<void> {
+  await withAdmin(testKafka(), async (admin) => {
+    await admin.deleteTopics({ topics: [topic] });
+    while ((await admin.listTopics()).includes(topic)) await sleep(50);
+  });
+}
+
+/**
+ * All consumer groups. A broker lists none while it still loads what its coordinators
+ * know, which it begins to do when the first group of all asks for one.
+ */
+export async function listGroups(): Promise<readonly { groupId: string }[]> {
+  return await withAdmin(testKafka(), async (admin) => {
+    for (;;) {
+      try {
+        return (await admin.listGroups()).groups;
+      } catch (error) {
+        if (protocolErrorType(error) !== 'GROUP_LOAD_IN_PROGRESS') throw error;
+        await sleep(50);
+      }
+    }
+  });
 }
 
 export interface TestEvent {

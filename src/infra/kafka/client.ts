@@ -41,9 +41,9 @@ export function kafkaClient({ brokers, clientId, tls, sasl }: KafkaSettings, log
       () =>
       ({ level, namespace, log: { message, timestamp: _, logger: __, ...fields } }) => {
         // kafkajs calls an error what its caller recovers from: the relay itself tells
-        // what matters. What a broker rejects is thrown to the caller as well.
-        const refusal = namespace === 'Connection' && message.startsWith('Response ');
-        if ((level === logLevel.ERROR || level === logLevel.WARN) && !refusal)
+        // what matters. A broker's answer is thrown to the caller as well.
+        const answer = namespace === 'Connection' && message.startsWith('Response ');
+        if ((level === logLevel.ERROR || level === logLevel.WARN) && !answer)
           log.warn({ ...fields, namespace }, `kafkajs: ${message}`);
         else log.debug({ ...fields, namespace }, `kafkajs: ${message}`);
       },

@@ -143,7 +143,7 @@ class Reading {
   }
 }
 
-function toSentEvent(partition: number, { key, offset, timestamp, headers }: KafkaMessage): SentEvent {
+function toSentEvent(partition: number, { key, value, offset, timestamp, headers }: KafkaMessage): SentEvent {
   return {
     partition,
     offset: BigInt(offset),
@@ -151,5 +151,6 @@ function toSentEvent(partition: number, { key, offset, timestamp, headers }: Kaf
     eventId: String(headers?.['ce_id'] ?? ''),
     key: String(key ?? ''),
     type: String(headers?.['ce_type'] ?? ''),
+    value: String(value ?? ''),
   };
 }
