@@ -78,9 +78,10 @@ const readerPool = createPool({
   serverTimeouts: { statement: 15_000, lock: 1_000, idleInTransaction: 15_000 },
   onIdleError: (error) => log.warn({ err: error }, 'Postgres closed an idle connection'),
 });
-const kafka = kafkaClient({ ...kafkaAddress(config), clientId: `payment-ledger-relay-${workerId}` }, log);
+const kafkaSettings = { ...kafkaAddress(config), clientId: `payment-ledger-relay-${workerId}` };
+const kafka = kafkaClient(kafkaSettings, log);
 const publisher = new KafkaPublisher(
-  kafka,
+  kafkaSettings,
   { topic: config.KAFKA_TOPIC, ackTimeoutMs: 5_000, rebuildAfterMs: 10_000 },
   log,
 );

@@ -5,7 +5,7 @@ import { Registry } from 'prom-client';
 import { monotonicFactory, ulidToUUID } from 'ulid';
 import { inject } from 'vitest';
 import { shardOf } from '../../src/app/domain/shard.ts';
-import { kafkaClient, withAdmin } from '../../src/infra/kafka/client.ts';
+import { type KafkaSettings, kafkaClient, withAdmin } from '../../src/infra/kafka/client.ts';
 import { protocolErrorType } from '../../src/infra/kafka/errors.ts';
 import { KafkaPublisher } from '../../src/infra/kafka/publisher.ts';
 import { untilLeadersAnswer } from '../../src/infra/kafka/topic.ts';
@@ -63,11 +63,15 @@ export function createRelay(
 }
 
 export function testPublisher(topic: string): KafkaPublisher {
-  return new KafkaPublisher(testKafka(), { topic, ackTimeoutMs: 5_000, rebuildAfterMs: 10_000 }, silent);
+  return new KafkaPublisher(testKafkaSettings(), { topic, ackTimeoutMs: 5_000, rebuildAfterMs: 10_000 }, silent);
 }
 
 export function testKafka(): Kafka {
-  return kafkaClient({ brokers: inject('kafkaBrokers').split(','), clientId: 'test' }, silent);
+  return kafkaClient(testKafkaSettings(), silent);
+}
+
+function testKafkaSettings(): KafkaSettings {
+  return { brokers: inject('kafkaBrokers').split(','), clientId: 'test' };
 }
 
 /** Creates a topic of the test's own that takes events at once, and returns its name. */

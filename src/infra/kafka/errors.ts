@@ -1,3 +1,4 @@
+import { MultipleErrors, ProtocolError } from '@platformatic/kafka';
 import { EventRejectedError } from '../../relay/ports.ts';
 
 /**
@@ -13,9 +14,15 @@ const REJECTIONS = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVAL
 
 /** What a failed send means: EventRejectedError if repeating it is of no use, the error itself otherwise. */
 export function toPublishError(error: unknown): unknown {
-  const type = protocolErrorType(error);
-  if (type === undefined || !REJECTIONS.has(type)) return error;
-  return new EventRejectedError(`${type}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  const rejection = answersIn(error).find((answer) => REJECTIONS.has(answer['apiId']));
+  if (rejection === undefined) return error;
+  return new EventRejectedError(`${rejection['apiId']}: ${rejection.message}`, { cause: error });
+}
+
+/** The broker's answers within an error of @platformatic/kafka, which nests them by request and partition. */
+function answersIn(error: unknown): ProtocolError[] {
+  if (error instanceof ProtocolError) return [error];
+  return error instanceof MultipleErrors ? error.errors.flatMap(answersIn) : [];
 }
 
 /** kafkajs wraps the broker's answer in errors that say whether it would retry; the answer itself has a type. */
