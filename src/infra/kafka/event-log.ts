@@ -91,6 +91,7 @@ class Reading {
       await this.#consume(consumer, topic, signal);
     } finally {
       await consumer.disconnect();
+      // Where this fails the broker deletes it later, and what was read is none the worse.
       await withAdmin(kafka, (admin) => admin.deleteGroups([groupId])).catch(() => undefined);
     }
   }
