@@ -4,6 +4,7 @@ import { loadVariables } from './config/environment.ts';
 import { checkKafka, kafkaVariables } from './config/kafka.ts';
 import { checkRedis, redisVariables } from './config/redis.ts';
 import { count, flag, port, positive } from './config/values.ts';
+import { accessVariables, checkAccess } from './config-access.ts';
 
 export { ConfigError } from './config/environment.ts';
 export { kafkaAddress } from './config/kafka.ts';
@@ -21,6 +22,7 @@ const shared = {
 
 const apiVariables = z.object({
   ...shared,
+  ...accessVariables,
   GRPC_HOST: z.string().min(1).default('127.0.0.1'),
   /** 0 takes a free port. */
   GRPC_PORT: port.default(50_051),
@@ -103,7 +105,10 @@ export type RelayConfig = ReturnType<typeof loadRelayConfig>;
 // Each throws a ConfigError that names every bad variable.
 
 export function loadApiConfig(env: NodeJS.ProcessEnv) {
-  const variables = loadVariables(checkedApiVariables.superRefine(checkDatabase).superRefine(checkRedis), env);
+  const variables = loadVariables(
+    checkedApiVariables.superRefine(checkDatabase).superRefine(checkRedis).check(checkAccess),
+    env,
+  );
   return Object.freeze({ ...variables, DATABASE_URL: databaseUrl(variables) });
 }
 

@@ -18,9 +18,9 @@ export class LedgerClient {
   readonly payments: PaymentServiceClient;
   readonly accounts: AccountServiceClient;
 
-  constructor(address: string) {
-    this.payments = new PaymentServiceClient(address, credentials.createInsecure());
-    this.accounts = new AccountServiceClient(address, credentials.createInsecure());
+  constructor(address: string, channel = credentials.createInsecure()) {
+    this.payments = new PaymentServiceClient(address, channel);
+    this.accounts = new AccountServiceClient(address, channel);
   }
 
   authorize(request: Partial<AuthorizePaymentRequest>, deadlineMs?: number): Promise<AuthorizePaymentResponse> {

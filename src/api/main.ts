@@ -8,6 +8,7 @@ import { LimitByAccountType } from '../app/limit-by-account-type.ts';
 import { Accounts, Payments } from '../app/payment-service.ts';
 import { monotonicUlids } from '../app/ulid.ts';
 import { type ApiConfig, ConfigError, externalLimit, loadApiConfig, redisAddress } from '../config.ts';
+import { tlsSettings } from '../config-access.ts';
 import { createLog } from '../infra/log.ts';
 import { startMetricsServer } from '../infra/metrics-server.ts';
 import { shardCount } from '../infra/postgres/outbox/shard-count.ts';
@@ -20,6 +21,8 @@ import { connectRedis } from '../infra/redis/connection.ts';
 import { RedisOutboxHint } from '../infra/redis/outbox-hint.ts';
 import { limiterFallbacks, RedisTokenBuckets } from '../infra/redis/token-bucket.ts';
 import { onStopSignal } from '../infra/stop-signal.ts';
+import { serverCredentials } from './access/tls.ts';
+import { AccessFileError } from './access/watched-files.ts';
 import { CallMetrics } from './call-metrics.ts';
 import { Health } from './health.ts';
 import { Reflection } from './reflection.ts';
@@ -32,6 +35,9 @@ process.on('uncaughtException', (error, origin) => {
   log.fatal({ err: error, origin }, 'uncaught exception');
   process.exit(1);
 });
+
+const watch = { everyMs: config.FILE_RELOAD_MS, log };
+const credentials = await serverCredentials(tlsSettings(config), watch).catch(leaveIfUnreadable);
 
 const registry = new Registry();
 collectDefaultMetrics({ register: registry });
@@ -103,7 +109,7 @@ const metricsServer = await startMetricsServer({
   ready: () =>
     health.serving ? undefined : 'the database does not answer or takes no writes, or the process is stopping',
 });
-const address = await listen(server, config.GRPC_HOST, config.GRPC_PORT);
+const address = await listen(server, config.GRPC_HOST, config.GRPC_PORT, credentials);
 await health.start();
 
 onStopSignal(process, log, () => void stop());
@@ -117,6 +123,13 @@ function loadConfig(): ApiConfig {
     console.error(error.message);
     process.exit(1);
   }
+}
+
+/** A file that is no good is the operator's to mend: a line that names it says more than a stack. */
+function leaveIfUnreadable(error: unknown): never {
+  if (!(error instanceof AccessFileError)) throw error;
+  log.fatal(error.message);
+  process.exit(1);
 }
 
 /** A database that cannot be looked at yet is examined by the probe that first reaches it. */
