@@ -1,6 +1,10 @@
 import { z } from 'zod';
 
 const file = z.string().min(1).optional();
+const list = z.string().transform((text) => text.split(',').map((word) => word.trim()));
+
+/** Signatures that only the issuer can make: with a shared secret, whoever checks tokens could issue them. */
+const ALGORITHMS = 'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519'.split(' ');
 
 /** The API's settings of who may call, and over what wire. */
 export const accessVariables = {
@@ -11,6 +15,21 @@ export const accessVariables = {
   TLS_CLIENT_CA_FILE: file,
   /** request lets connections without a trusted client certificate through. */
   TLS_CLIENT_CERT: z.enum(['require', 'request']).default('require'),
+  /** Where the public keys of the tokens' issuer are. One of the two set, every call needs a bearer JWT. */
+  AUTH_JWKS_URL: z.string().refine(isSafeUrl, { error: 'must be an https URL, or http on loopback' }).optional(),
+  AUTH_JWKS_FILE: file,
+  AUTH_ISSUER: z.string().min(1).optional(),
+  /** Comma-separated; a token must name one of them. */
+  AUTH_AUDIENCE: list.optional(),
+  AUTH_ALGORITHMS: list
+    .refine((words) => words.every((word) => ALGORITHMS.includes(word)), {
+      error: `must be some of ${ALGORITHMS.join(', ')}, comma-separated`,
+    })
+    .default(['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519']),
+  /** How far the issuer's clock and ours may be apart. */
+  AUTH_CLOCK_TOLERANCE_SECONDS: z.coerce.number().int().min(0).max(300).default(30),
+  /** JSON: what the callers may do that show client certificates. */
+  AUTH_CALLERS_FILE: file,
   /** How often the files named here are read again. */
   FILE_RELOAD_MS: z.coerce.number().int().min(100).max(3_600_000).default(5_000),
 };
@@ -21,18 +40,58 @@ type AccessVariables = z.infer<typeof settings>;
 /** What the variables must say together. */
 export const checkAccess = z.superRefine<AccessVariables>(
   (config, context) => {
-    const problem = (variable: keyof AccessVariables, message: string) =>
+    for (const [variable, message] of contradictions(config)) {
       context.addIssue({ code: 'custom', path: [variable], message });
-    const { TLS_CERT_FILE, TLS_KEY_FILE, TLS_CLIENT_CA_FILE } = config;
-    if (TLS_CERT_FILE && !TLS_KEY_FILE) problem('TLS_KEY_FILE', 'must be set as well if TLS_CERT_FILE is');
-    if (TLS_KEY_FILE && !TLS_CERT_FILE) problem('TLS_CERT_FILE', 'must be set as well if TLS_KEY_FILE is');
-    if (TLS_CLIENT_CA_FILE && !TLS_CERT_FILE) {
-      problem('TLS_CERT_FILE', 'must be set as well if TLS_CLIENT_CA_FILE is');
     }
   },
   // Even if single variables are wrong, so that everything is named at once.
   { when: () => true },
 );
+
+function* contradictions(config: AccessVariables): Generator<[keyof AccessVariables, string]> {
+  const byToken = config.AUTH_JWKS_URL !== undefined || config.AUTH_JWKS_FILE !== undefined;
+  const needs = function* (
+    variable: keyof AccessVariables,
+    other: keyof AccessVariables,
+  ): Generator<[typeof variable, string]> {
+    if (config[other] !== undefined && config[variable] === undefined) yield [variable, `must be set if ${other} is`];
+  };
+  yield* needs('TLS_KEY_FILE', 'TLS_CERT_FILE');
+  yield* needs('TLS_CERT_FILE', 'TLS_KEY_FILE');
+  yield* needs('TLS_CERT_FILE', 'TLS_CLIENT_CA_FILE');
+  yield* needs('TLS_CLIENT_CA_FILE', 'AUTH_CALLERS_FILE');
+  if (config.AUTH_JWKS_URL !== undefined && config.AUTH_JWKS_FILE !== undefined) {
+    yield ['AUTH_JWKS_FILE', 'cannot be set as well as AUTH_JWKS_URL'];
+  }
+  for (const variable of ['AUTH_ISSUER', 'AUTH_AUDIENCE'] as const) {
+    if (byToken && config[variable] === undefined)
+      yield [variable, 'must be set if AUTH_JWKS_URL or AUTH_JWKS_FILE is'];
+    if (!byToken && config[variable] !== undefined) {
+      yield ['AUTH_JWKS_URL', `or AUTH_JWKS_FILE must be set if ${variable} is`];
+    }
+  }
+  if (byToken && config.AUTH_CALLERS_FILE !== undefined) {
+    yield [
+      'AUTH_CALLERS_FILE',
+      'cannot be set as well as AUTH_JWKS_URL or AUTH_JWKS_FILE: callers are known by their tokens then',
+    ];
+  }
+  if (!byToken && config.TLS_CLIENT_CA_FILE !== undefined && config.AUTH_CALLERS_FILE === undefined) {
+    yield ['AUTH_CALLERS_FILE', 'must be set if TLS_CLIENT_CA_FILE is, unless callers show tokens (AUTH_JWKS_URL)'];
+  }
+}
+
+/** Whoever can change the keys on their way can issue tokens. */
+function isSafeUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname } = new URL(text);
+  return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname));
+}
+
+/** Whether nobody else's machine can reach the host. */
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '[::1]' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}
 
 /** Undefined if the port is in clear. */
 export function tlsSettings({ TLS_CERT_FILE, TLS_KEY_FILE, TLS_CLIENT_CA_FILE, TLS_CLIENT_CERT }: AccessVariables) {
@@ -43,4 +102,21 @@ export function tlsSettings({ TLS_CERT_FILE, TLS_KEY_FILE, TLS_CLIENT_CA_FILE, T
     clientCaFile: TLS_CLIENT_CA_FILE,
     requireClientCertificate: TLS_CLIENT_CERT === 'require',
   };
+}
+
+/** How callers are known. */
+export function accessSettings(config: AccessVariables) {
+  const { AUTH_JWKS_URL: url, AUTH_JWKS_FILE: file, AUTH_CALLERS_FILE: callersFile } = config;
+  const keys = url !== undefined ? { url } : file !== undefined ? { file } : undefined;
+  if (keys !== undefined) {
+    // Both are there: see contradictions().
+    const jwt = {
+      issuer: config.AUTH_ISSUER!,
+      audiences: config.AUTH_AUDIENCE!,
+      algorithms: config.AUTH_ALGORITHMS,
+      clockToleranceSeconds: config.AUTH_CLOCK_TOLERANCE_SECONDS,
+    };
+    return { by: 'TOKEN', keys, jwt } as const;
+  }
+  return callersFile === undefined ? ({ by: 'NOTHING' } as const) : ({ by: 'CERTIFICATE', callersFile } as const);
 }

@@ -8,7 +8,7 @@ import { LimitByAccountType } from '../app/limit-by-account-type.ts';
 import { Accounts, Payments } from '../app/payment-service.ts';
 import { monotonicUlids } from '../app/ulid.ts';
 import { type ApiConfig, ConfigError, externalLimit, loadApiConfig, redisAddress } from '../config.ts';
-import { tlsSettings } from '../config-access.ts';
+import { accessSettings, tlsSettings } from '../config-access.ts';
 import { createLog } from '../infra/log.ts';
 import { startMetricsServer } from '../infra/metrics-server.ts';
 import { shardCount } from '../infra/postgres/outbox/shard-count.ts';
@@ -21,6 +21,7 @@ import { connectRedis } from '../infra/redis/connection.ts';
 import { RedisOutboxHint } from '../infra/redis/outbox-hint.ts';
 import { limiterFallbacks, RedisTokenBuckets } from '../infra/redis/token-bucket.ts';
 import { onStopSignal } from '../infra/stop-signal.ts';
+import { openAccess } from './access/open-access.ts';
 import { serverCredentials } from './access/tls.ts';
 import { AccessFileError } from './access/watched-files.ts';
 import { CallMetrics } from './call-metrics.ts';
@@ -36,11 +37,12 @@ process.on('uncaughtException', (error, origin) => {
   process.exit(1);
 });
 
-const watch = { everyMs: config.FILE_RELOAD_MS, log };
-const credentials = await serverCredentials(tlsSettings(config), watch).catch(leaveIfUnreadable);
-
 const registry = new Registry();
 collectDefaultMetrics({ register: registry });
+
+const watch = { everyMs: config.FILE_RELOAD_MS, log };
+const credentials = await serverCredentials(tlsSettings(config), watch).catch(leaveIfUnreadable);
+const access = await openAccess(accessSettings(config), registry, watch).catch(leaveIfUnreadable);
 
 const postgres = {
   connectionString: config.DATABASE_URL,
@@ -100,7 +102,8 @@ const health = new Health({
   log,
 });
 const reflection = config.REFLECTION === 'on' ? new Reflection(log) : undefined;
-const server = createServer({ payments, accounts, health, reflection, metrics: new CallMetrics(registry), log });
+const metrics = new CallMetrics(registry);
+const server = createServer({ payments, accounts, health, reflection, metrics, log, access });
 const metricsServer = await startMetricsServer({
   host: config.METRICS_HOST,
   port: config.METRICS_PORT,

@@ -4,6 +4,10 @@ export type Problem =
   | { readonly kind: 'NOT_FOUND'; readonly resourceType: 'Payment' | 'Account'; readonly resourceName: string }
   | { readonly kind: 'KEY_REUSED'; readonly paymentId: string; readonly differing: readonly string[] }
   | { readonly kind: 'ACCOUNT_EXISTS'; readonly accountId: string; readonly differing: readonly string[] }
+  /** Nobody knows who calls; the reason is one of api/access/denials.ts. */
+  | { readonly kind: 'UNAUTHENTICATED'; readonly reason: string }
+  /** The caller is known, and may not do this. */
+  | { readonly kind: 'PERMISSION_DENIED'; readonly reason: string; readonly metadata: Readonly<Record<string, string>> }
   | { readonly kind: 'OVERLOADED'; readonly retryAfterMs: number }
   | { readonly kind: 'UNAVAILABLE'; readonly retryAfterMs: number }
   | { readonly kind: 'ABANDONED' };

@@ -9,6 +9,7 @@ export function authorizePayment(
 ): Rpc<AuthorizePaymentRequest, AuthorizePaymentResponse> {
   return {
     request: AuthorizePaymentRequest,
+    scope: 'payments.authorize',
     async handle(request, call) {
       checkAuthorizePayment(request);
       // Calls are not authenticated yet, so all of them are one caller's.

@@ -8,6 +8,7 @@ export function getAccountBalance(
 ): Rpc<GetAccountBalanceRequest, GetAccountBalanceResponse> {
   return {
     request: GetAccountBalanceRequest,
+    scope: 'payments.read',
     async handle(request, call) {
       checkGetAccountBalance(request);
       const balance = await accounts.balance(request.accountId, () => call.abandoned());

@@ -17,6 +17,7 @@ const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 export function getPayment(payments: Pick<Payments, 'findPayment'>): Rpc<GetPaymentRequest, GetPaymentResponse> {
   return {
     request: GetPaymentRequest,
+    scope: 'payments.read',
     async handle(request, call) {
       checkGetPayment(request);
       const paymentId = request.paymentId.toUpperCase();

@@ -6,6 +6,7 @@ import { checkOpenAccount } from '../validation.ts';
 export function openAccount(accounts: Pick<Accounts, 'open'>): Rpc<OpenAccountRequest, OpenAccountResponse> {
   return {
     request: OpenAccountRequest,
+    scope: 'accounts.admin',
     async handle(request, call) {
       checkOpenAccount(request);
       const { accountId, currency } = request;

@@ -61,11 +61,17 @@ describe('TLS', () => {
 });
 
 describe('mutual TLS', () => {
+  const callers = JSON.stringify([{ caller: 'caller.example', scopes: ['payments.read'] }]);
   const client = () => authority.issue({ dnsNames: ['caller.example'] });
 
   test('a trusted certificate is let in; none, a strange and an expired one are not', async () => {
     const path = filesOf();
-    const api = await system.startApi({ ...serverEnv(path), TLS_CLIENT_CA_FILE: path('ca.crt') });
+    writeFileSync(path('callers.json'), callers);
+    const api = await system.startApi({
+      ...serverEnv(path),
+      TLS_CLIENT_CA_FILE: path('ca.crt'),
+      AUTH_CALLERS_FILE: path('callers.json'),
+    });
     const expired = authority.issue({
       dnsNames: ['caller.example'],
       notBefore: new Date(Date.now() - 2 * DAY_MS),
@@ -126,6 +132,13 @@ describe('reload', () => {
 });
 
 describe('at the start', () => {
+  test('client certificates without a word on what their callers may do are refused', async () => {
+    const path = filesOf();
+    await expect(system.startApi({ ...serverEnv(path), TLS_CLIENT_CA_FILE: path('ca.crt') })).rejects.toThrow(
+      /AUTH_CALLERS_FILE: must be set/,
+    );
+  });
+
   test('variables that belong together are named if one is missing', async () => {
     const path = filesOf();
     await expect(
@@ -139,7 +152,8 @@ describe('at the start', () => {
       /TLS_KEY_FILE \(.*ENOENT/,
     );
     writeFileSync(path('ca.crt'), '');
-    await expect(system.startApi({ ...serverEnv(path), TLS_CLIENT_CA_FILE: path('ca.crt') })).rejects.toThrow(
+    const callers = { TLS_CLIENT_CA_FILE: path('ca.crt'), AUTH_CALLERS_FILE: path('nothing') };
+    await expect(system.startApi({ ...serverEnv(path), ...callers })).rejects.toThrow(
       /TLS_CLIENT_CA_FILE \(.*no certificate/,
     );
   });
