@@ -42,6 +42,23 @@ export class ContendedError extends Error {
   override readonly name = 'ContendedError';
 }
 
+/** The payer is an EXTERNAL account, and the caller may not bring money into the books. */
+export class ExternalPayerError extends ServiceError {
+  readonly accountId: string;
+
+  constructor(accountId: string) {
+    super(
+      {
+        kind: 'PERMISSION_DENIED',
+        reason: 'SCOPE_MISSING',
+        metadata: { scope: 'accounts.admin', account_id: accountId },
+      },
+      `Paying from the EXTERNAL account ${accountId} needs the scope accounts.admin.`,
+    );
+    this.accountId = accountId;
+  }
+}
+
 export function unavailable(message: string, cause?: unknown): ServiceError {
   return new ServiceError({ kind: 'UNAVAILABLE', retryAfterMs: 1_000 }, message, { cause });
 }

@@ -9,6 +9,8 @@ export interface AuthorizeCommand extends PaymentRequest {
   readonly paymentId: string;
   /** The authenticated identity; empty while calls are not authenticated. */
   readonly caller: string;
+  /** Whether the caller may bring money into the books: pay from an EXTERNAL account. */
+  readonly mayPayFromExternal: boolean;
   readonly idempotencyKey: string;
   /** W3C trace context of the call, for the event. */
   readonly traceparent?: string | undefined;

@@ -51,6 +51,7 @@ function command(overrides: Partial<AuthorizeCommand> = {}): AuthorizeCommand {
   return {
     paymentId: newId(),
     caller: '',
+    mayPayFromExternal: true,
     idempotencyKey: crypto.randomUUID(),
     payerAccountId: 'world',
     payeeAccountId: 'a',
@@ -121,6 +122,25 @@ describe('one batch', () => {
     const two = { ...one, caller: 'two', paymentId: newId(), amountCents: 99n };
     const outcomes = await authorize([one, two]);
     expect(outcomes.map(({ kind }) => kind)).toEqual(['DECIDED', 'DECIDED']);
+  });
+
+  test('in which a caller may not pay from outside stores nothing of that, and all of the others', async () => {
+    const denied = command({ mayPayFromExternal: false });
+    // The same key again: it is as free as if nobody had used it.
+    const allowed = command({ idempotencyKey: denied.idempotencyKey, payerAccountId: 'b', payeeAccountId: 'a' });
+    const others = Array.from({ length: 20 }, () => command());
+    const batch = [denied, allowed, ...others];
+    const commit = groupCommit();
+    const first = commit.submit(command(), present);
+    const results = await Promise.allSettled(batch.map((each) => commit.submit(each, present)));
+    await first;
+    const [rejected, ...fulfilled] = results;
+    expect(rejected).toMatchObject({ reason: { problem: { kind: 'PERMISSION_DENIED', reason: 'SCOPE_MISSING' } } });
+    expect(fulfilled.map((result) => result.status === 'fulfilled' && result.value.kind)).toEqual(
+      fulfilled.map(() => 'DECIDED'),
+    );
+    expect(await countPayments(denied.paymentId)).toBe(0);
+    expect(await auditBooks(database)).toEqual([]);
   });
 
   test('writes events of a payer at rising positions', async () => {

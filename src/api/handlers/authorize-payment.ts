@@ -12,8 +12,9 @@ export function authorizePayment(
     scope: 'payments.authorize',
     async handle(request, call) {
       checkAuthorizePayment(request);
-      // Calls are not authenticated yet, so all of them are one caller's.
-      const command = { ...request, caller: '', traceparent: call.traceparent() };
+      const { name: caller, scopes } = call.caller;
+      const mayPayFromExternal = scopes.has('accounts.admin');
+      const command = { ...request, caller, mayPayFromExternal, traceparent: call.traceparent() };
       return toResponse(await payments.authorize(command, () => call.abandoned()));
     },
   };

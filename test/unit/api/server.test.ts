@@ -129,7 +129,7 @@ describe('answers', () => {
       processedAt: '2026-01-02T03:04:05.678Z',
       originalStatus: PaymentStatus.PAYMENT_STATUS_UNSPECIFIED,
     });
-    expect(seen).toEqual({ ...good, caller: '', traceparent: undefined });
+    expect(seen).toEqual({ ...good, caller: '', mayPayFromExternal: true, traceparent: undefined });
   });
 
   test('a decline that is not stored has no id, and the time to wait', async () => {
