@@ -8,6 +8,9 @@ const ALGORITHMS = 'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA 
 
 /** The API's settings of who may call, and over what wire. */
 export const accessVariables = {
+  GRPC_HOST: z.string().min(1).default('127.0.0.1'),
+  /** 1 listens beyond loopback though anyone who reaches the port could move money. */
+  ALLOW_INSECURE_LISTEN: z.enum(['0', '1']).default('0'),
   /** PEM: the server's certificate with those between it and its authority, and its key. Set, calls are encrypted. */
   TLS_CERT_FILE: file,
   TLS_KEY_FILE: file,
@@ -76,9 +79,30 @@ function* contradictions(config: AccessVariables): Generator<[keyof AccessVariab
       'cannot be set as well as AUTH_JWKS_URL or AUTH_JWKS_FILE: callers are known by their tokens then',
     ];
   }
+  const unprotected = listensUnprotected(config);
+  if (unprotected !== undefined && config.ALLOW_INSECURE_LISTEN !== '1') {
+    yield ['GRPC_HOST', `${unprotected}; or ALLOW_INSECURE_LISTEN=1 behind what does both`];
+  }
   if (!byToken && config.TLS_CLIENT_CA_FILE !== undefined && config.AUTH_CALLERS_FILE === undefined) {
     yield ['AUTH_CALLERS_FILE', 'must be set if TLS_CLIENT_CA_FILE is, unless callers show tokens (AUTH_JWKS_URL)'];
   }
+}
+
+/** What is missing for a port that others can reach; undefined if it is safe. */
+export function listensUnprotected(config: AccessVariables): string | undefined {
+  const { GRPC_HOST: host } = config;
+  if (host === undefined || isLoopback(host)) return undefined;
+  const missing = [
+    config.TLS_CERT_FILE === undefined && 'encrypted (set TLS_CERT_FILE and TLS_KEY_FILE)',
+    !isAuthenticated(config) && 'authenticated (set AUTH_JWKS_URL, AUTH_JWKS_FILE or AUTH_CALLERS_FILE)',
+  ].filter((word) => word !== false);
+  return missing.length === 0
+    ? undefined
+    : `${host} is reachable from elsewhere, and calls are not ${missing.join(' and not ')}`;
+}
+
+function isAuthenticated({ AUTH_JWKS_URL, AUTH_JWKS_FILE, AUTH_CALLERS_FILE }: AccessVariables): boolean {
+  return [AUTH_JWKS_URL, AUTH_JWKS_FILE, AUTH_CALLERS_FILE].some((variable) => variable !== undefined);
 }
 
 /** Whoever can change the keys on their way can issue tokens. */

@@ -23,7 +23,6 @@ const shared = {
 const apiVariables = z.object({
   ...shared,
   ...accessVariables,
-  GRPC_HOST: z.string().min(1).default('127.0.0.1'),
   /** 0 takes a free port. */
   GRPC_PORT: port.default(50_051),
   /** Payments take two at a time, those that wait for stuck locks four, and finding out who keeps a lock one. */

@@ -8,7 +8,7 @@ import { LimitByAccountType } from '../app/limit-by-account-type.ts';
 import { Accounts, Payments } from '../app/payment-service.ts';
 import { monotonicUlids } from '../app/ulid.ts';
 import { type ApiConfig, ConfigError, externalLimit, loadApiConfig, redisAddress } from '../config.ts';
-import { accessSettings, tlsSettings } from '../config-access.ts';
+import { accessSettings, listensUnprotected, tlsSettings } from '../config-access.ts';
 import { createLog } from '../infra/log.ts';
 import { startMetricsServer } from '../infra/metrics-server.ts';
 import { shardCount } from '../infra/postgres/outbox/shard-count.ts';
@@ -40,6 +40,8 @@ process.on('uncaughtException', (error, origin) => {
 const registry = new Registry();
 collectDefaultMetrics({ register: registry });
 
+const unprotected = listensUnprotected(config);
+if (unprotected !== undefined) log.warn(unprotected);
 const watch = { everyMs: config.FILE_RELOAD_MS, log };
 const credentials = await serverCredentials(tlsSettings(config), watch).catch(leaveIfUnreadable);
 const access = await openAccess(accessSettings(config), registry, watch).catch(leaveIfUnreadable);

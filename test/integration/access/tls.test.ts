@@ -132,20 +132,6 @@ describe('reload', () => {
 });
 
 describe('at the start', () => {
-  test('client certificates without a word on what their callers may do are refused', async () => {
-    const path = filesOf();
-    await expect(system.startApi({ ...serverEnv(path), TLS_CLIENT_CA_FILE: path('ca.crt') })).rejects.toThrow(
-      /AUTH_CALLERS_FILE: must be set/,
-    );
-  });
-
-  test('variables that belong together are named if one is missing', async () => {
-    const path = filesOf();
-    await expect(
-      system.startApi({ TLS_CERT_FILE: path('tls.crt'), TLS_CLIENT_CA_FILE: path('ca.crt') }),
-    ).rejects.toThrow(/TLS_KEY_FILE: must be set/);
-  });
-
   test('a file that is missing, or is not what it should be, is named', async () => {
     const path = filesOf();
     await expect(system.startApi({ ...serverEnv(path), TLS_KEY_FILE: path('nothing') })).rejects.toThrow(
