@@ -31,6 +31,8 @@ export const accessVariables = {
     .default(['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519']),
   /** How far the issuer's clock and ours may be apart. */
   AUTH_CLOCK_TOLERANCE_SECONDS: z.coerce.number().int().min(0).max(300).default(30),
+  /** The claim of a token that lists the accounts its caller may act for: ids, or beginnings of ids with * behind. */
+  AUTH_ACCOUNTS_CLAIM: z.string().min(1).optional(),
   /** JSON: what the callers may do that show client certificates. */
   AUTH_CALLERS_FILE: file,
   /** How often the files named here are read again. */
@@ -69,6 +71,8 @@ function* contradictions(config: AccessVariables): Generator<[keyof AccessVariab
   for (const variable of ['AUTH_ISSUER', 'AUTH_AUDIENCE'] as const) {
     if (byToken && config[variable] === undefined)
       yield [variable, 'must be set if AUTH_JWKS_URL or AUTH_JWKS_FILE is'];
+  }
+  for (const variable of ['AUTH_ISSUER', 'AUTH_AUDIENCE', 'AUTH_ACCOUNTS_CLAIM'] as const) {
     if (!byToken && config[variable] !== undefined) {
       yield ['AUTH_JWKS_URL', `or AUTH_JWKS_FILE must be set if ${variable} is`];
     }
@@ -139,6 +143,7 @@ export function accessSettings(config: AccessVariables) {
       audiences: config.AUTH_AUDIENCE!,
       algorithms: config.AUTH_ALGORITHMS,
       clockToleranceSeconds: config.AUTH_CLOCK_TOLERANCE_SECONDS,
+      accountsClaim: config.AUTH_ACCOUNTS_CLAIM,
     };
     return { by: 'TOKEN', keys, jwt } as const;
   }

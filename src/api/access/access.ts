@@ -46,7 +46,8 @@ export class Access {
   /** Logs and counts a call that failed, if it was because of who called. */
   failed(error: unknown, method: string, caller: Caller | undefined): void {
     if (!(error instanceof ServiceError)) return;
-    const { problem } = error;
+    // A payment of other accounts is NOT_FOUND to the caller; why is in the cause.
+    const { problem } = error.cause instanceof ServiceError ? error.cause : error;
     if (problem.kind !== 'UNAUTHENTICATED' && problem.kind !== 'PERMISSION_DENIED') return;
     if (problem.kind === 'UNAUTHENTICATED') this.#failures.inc({ reason: problem.reason });
     const details = problem.kind === 'PERMISSION_DENIED' ? problem.metadata : {};

@@ -1,3 +1,5 @@
+import { type AllowedAccounts, EVERY_ACCOUNT } from './accounts.ts';
+
 /** What a caller may be allowed to do. */
 export const SCOPES = ['payments.authorize', 'payments.read', 'accounts.admin'] as const;
 
@@ -8,10 +10,12 @@ export interface Caller {
   /** Idempotency keys belong to it; the empty name is everybody's where calls are not authenticated. */
   readonly name: string;
   readonly scopes: ReadonlySet<Scope>;
+  /** Those that it may pay from, read and open. */
+  readonly accounts: AllowedAccounts;
 }
 
 /** The caller of every call where calls are not authenticated. */
-export const ANYONE: Caller = { name: '', scopes: new Set(SCOPES) };
+export const ANYONE: Caller = { name: '', scopes: new Set(SCOPES), accounts: EVERY_ACCOUNT };
 
 /** Those of the words that are scopes; a token may carry others, for other services. */
 export function scopesAmong(words: readonly string[]): ReadonlySet<Scope> {

@@ -1,5 +1,6 @@
 import type { AuthorizeResult, Payments } from '../../app/payment-service.ts';
 import { AuthorizePaymentRequest, type AuthorizePaymentResponse, PaymentStatus } from '../../gen/payment/v1/payment.ts';
+import { requireAccount } from '../access/accounts.ts';
 import type { Rpc } from '../rpc.ts';
 import { checkAuthorizePayment } from '../validation.ts';
 import { toPaymentError } from './payment-error.ts';
@@ -12,6 +13,7 @@ export function authorizePayment(
     scope: 'payments.authorize',
     async handle(request, call) {
       checkAuthorizePayment(request);
+      requireAccount(call.caller, request.payerAccountId);
       const { name: caller, scopes } = call.caller;
       const mayPayFromExternal = scopes.has('accounts.admin');
       const command = { ...request, caller, mayPayFromExternal, traceparent: call.traceparent() };

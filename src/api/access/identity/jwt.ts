@@ -1,5 +1,6 @@
 import type { ServerUnaryCall } from '@grpc/grpc-js';
 import { errors, type JWTPayload, jwtVerify } from 'jose';
+import { EVERY_ACCOUNT, onlyAccounts } from '../accounts.ts';
 import { type Caller, isCallerName, scopesAmong } from '../caller.ts';
 import { type AuthenticationFailure, unauthenticated } from '../denials.ts';
 import type { IssuerKeys } from './keys.ts';
@@ -12,6 +13,8 @@ export interface JwtSettings {
   /** Asymmetric ones only. */
   readonly algorithms: readonly string[];
   readonly clockToleranceSeconds: number;
+  /** The claim that says for which accounts the caller may act; undefined lets it act for all. */
+  readonly accountsClaim: string | undefined;
 }
 
 /** RFC 6750. In characters; issuers' tokens have one or two thousand. */
@@ -62,7 +65,7 @@ export class JwtIdentity {
     const { payload } = await jwtVerify(token, this.#keys.find, options)
       .catch((error) => this.#tryEachKey(error, token, options))
       .catch(rejectToken);
-    const caller = callerOf(payload);
+    const caller = callerOf(payload, this.#settings.accountsClaim);
     // Unless the key was withdrawn meanwhile.
     if (generation === this.#generation) {
       this.#cache.keep(token, caller, (payload.exp! + clockToleranceSeconds) * 1_000);
@@ -84,9 +87,15 @@ export class JwtIdentity {
   }
 }
 
-function callerOf({ sub, scope, scp }: JWTPayload): Caller {
+function callerOf(payload: JWTPayload, accountsClaim: string | undefined): Caller {
+  const { sub, scope, scp } = payload;
   if (!isCallerName(sub)) throw unauthenticated('TOKEN_MALFORMED', "The token's sub names no caller.");
-  return { name: sub, scopes: scopesAmong([scope, scp].flatMap(words)) };
+  return {
+    name: sub,
+    scopes: scopesAmong([scope, scp].flatMap(words)),
+    // A token without the claim is for no account: to leave it out must not be worth more than to set it.
+    accounts: accountsClaim === undefined ? EVERY_ACCOUNT : onlyAccounts(words(payload[accountsClaim])),
+  };
 }
 
 /** scope is a text with spaces (RFC 8693), scp in the tokens of some issuers a list. */
