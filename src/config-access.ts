@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 const file = z.string().min(1).optional();
+const tokens = z.coerce.number().int().min(1).max(1_000_000).optional();
 const list = z.string().transform((text) => text.split(',').map((word) => word.trim()));
 
 /** Signatures that only the issuer can make: with a shared secret, whoever checks tokens could issue them. */
@@ -35,6 +36,9 @@ export const accessVariables = {
   AUTH_ACCOUNTS_CLAIM: z.string().min(1).optional(),
   /** JSON: what the callers may do that show client certificates. */
   AUTH_CALLERS_FILE: file,
+  /** Tokens in a full bucket of a caller, and how many flow back each second: for its calls of any kind. Not set is no limit. */
+  RATE_LIMIT_CALLER_CAPACITY: tokens,
+  RATE_LIMIT_CALLER_REFILL_PER_SECOND: tokens,
   /** How often the files named here are read again. */
   FILE_RELOAD_MS: z.coerce.number().int().min(100).max(3_600_000).default(5_000),
 };
@@ -83,6 +87,11 @@ function* contradictions(config: AccessVariables): Generator<[keyof AccessVariab
       'cannot be set as well as AUTH_JWKS_URL or AUTH_JWKS_FILE: callers are known by their tokens then',
     ];
   }
+  yield* needs('RATE_LIMIT_CALLER_CAPACITY', 'RATE_LIMIT_CALLER_REFILL_PER_SECOND');
+  yield* needs('RATE_LIMIT_CALLER_REFILL_PER_SECOND', 'RATE_LIMIT_CALLER_CAPACITY');
+  if (config.RATE_LIMIT_CALLER_CAPACITY !== undefined && !isAuthenticated(config)) {
+    yield ['RATE_LIMIT_CALLER_CAPACITY', 'cannot be set where callers are not known: all would share one bucket'];
+  }
   const unprotected = listensUnprotected(config);
   if (unprotected !== undefined && config.ALLOW_INSECURE_LISTEN !== '1') {
     yield ['GRPC_HOST', `${unprotected}; or ALLOW_INSECURE_LISTEN=1 behind what does both`];
@@ -130,6 +139,13 @@ export function tlsSettings({ TLS_CERT_FILE, TLS_KEY_FILE, TLS_CLIENT_CA_FILE, T
     clientCaFile: TLS_CLIENT_CA_FILE,
     requireClientCertificate: TLS_CLIENT_CERT === 'require',
   };
+}
+
+/** The bucket of a caller; undefined is no limit. */
+export function callerLimit(config: AccessVariables) {
+  const { RATE_LIMIT_CALLER_CAPACITY: capacity, RATE_LIMIT_CALLER_REFILL_PER_SECOND: refillPerSecond } = config;
+  if (capacity === undefined || refillPerSecond === undefined) return undefined;
+  return { capacity, refillPerSecond };
 }
 
 /** How callers are known. */

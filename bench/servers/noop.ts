@@ -49,7 +49,7 @@ const server = createServer({
   health,
   metrics: new CallMetrics(registry),
   log,
-  access: new Access(UNAUTHENTICATED_CALLS, registry, log),
+  access: new Access(UNAUTHENTICATED_CALLS, undefined, registry, log),
 });
 const address = await listen(server, '127.0.0.1', 0);
 await health.start();

@@ -8,7 +8,7 @@ import { LimitByAccountType } from '../app/limit-by-account-type.ts';
 import { Accounts, Payments } from '../app/payment-service.ts';
 import { monotonicUlids } from '../app/ulid.ts';
 import { type ApiConfig, ConfigError, externalLimit, loadApiConfig, redisAddress } from '../config.ts';
-import { accessSettings, listensUnprotected, tlsSettings } from '../config-access.ts';
+import { accessSettings, callerLimit, listensUnprotected, tlsSettings } from '../config-access.ts';
 import { createLog } from '../infra/log.ts';
 import { startMetricsServer } from '../infra/metrics-server.ts';
 import { shardCount } from '../infra/postgres/outbox/shard-count.ts';
@@ -44,7 +44,6 @@ const unprotected = listensUnprotected(config);
 if (unprotected !== undefined) log.warn(unprotected);
 const watch = { everyMs: config.FILE_RELOAD_MS, log };
 const credentials = await serverCredentials(tlsSettings(config), watch).catch(leaveIfUnreadable);
-const access = await openAccess(accessSettings(config), registry, watch).catch(leaveIfUnreadable);
 
 const postgres = {
   connectionString: config.DATABASE_URL,
@@ -94,6 +93,10 @@ const limiter = new LimitByAccountType(
   externalBucket && new RedisTokenBuckets(redis, externalBucket, fallbacks),
   new AccountTypes(ledger),
 );
+const callerBucket = callerLimit(config);
+const callerLimiter =
+  callerBucket && new RedisTokenBuckets(redis, callerBucket, fallbacks, 'payment-ledger:caller-bucket:');
+const access = await openAccess(accessSettings(config), callerLimiter, registry, watch).catch(leaveIfUnreadable);
 // Monotonic, so that ids made within one millisecond are in order too.
 const payments = new Payments(groupCommit, limiter, ledger, admission.reads, monotonicUlids());
 const accounts = new Accounts(ledger, admission);

@@ -98,7 +98,8 @@ async function answer<Request, Response>(
   const identified = access.identify(call);
   const caller = identified instanceof Promise ? await identified : identified;
   context.caller = caller;
-  access.permit(caller, rpc.scope);
+  const permitted = access.permit(caller, rpc.scope);
+  if (permitted !== undefined) await permitted;
   const { request } = call;
   if (!(request instanceof MalformedRequest)) return rpc.handle(request, context as Call);
   throw new ServiceError({ kind: 'INVALID_REQUEST', violations: [] }, 'The request is no valid protobuf message.', {

@@ -56,6 +56,7 @@ const codes: Readonly<Record<Problem['kind'], status>> = {
   ACCOUNT_EXISTS: status.ALREADY_EXISTS,
   UNAUTHENTICATED: status.UNAUTHENTICATED,
   PERMISSION_DENIED: status.PERMISSION_DENIED,
+  TOO_MANY_CALLS: status.RESOURCE_EXHAUSTED,
   OVERLOADED: status.RESOURCE_EXHAUSTED,
   UNAVAILABLE: status.UNAVAILABLE,
   // The caller has gone, mostly because its time was up; a caller that cancelled hears nothing anyway.
@@ -84,6 +85,8 @@ function describe(problem: Problem): Any[] {
       return [errorInfo(problem.reason, {})];
     case 'PERMISSION_DENIED':
       return [errorInfo(problem.reason, problem.metadata)];
+    case 'TOO_MANY_CALLS':
+      return [errorInfo('CALLER_RATE_LIMITED', {}), retryInfo(problem.retryAfterMs)];
     case 'OVERLOADED':
     case 'UNAVAILABLE':
       return [retryInfo(problem.retryAfterMs)];

@@ -8,6 +8,8 @@ export type Problem =
   | { readonly kind: 'UNAUTHENTICATED'; readonly reason: string }
   /** The caller is known, and may not do this. */
   | { readonly kind: 'PERMISSION_DENIED'; readonly reason: string; readonly metadata: Readonly<Record<string, string>> }
+  /** The caller's own bucket is empty, whoever the payer is. */
+  | { readonly kind: 'TOO_MANY_CALLS'; readonly retryAfterMs: number }
   | { readonly kind: 'OVERLOADED'; readonly retryAfterMs: number }
   | { readonly kind: 'UNAVAILABLE'; readonly retryAfterMs: number }
   | { readonly kind: 'ABANDONED' };

@@ -104,7 +104,7 @@ export interface Ledger {
   openAccount(account: Account): Promise<Account>;
 }
 
-/** Token buckets, one for each payer. Never fails: it falls back to a bucket of its own. */
+/** Token buckets, one for each payer, or for each caller. Never fails: it falls back to a bucket of its own. */
 export interface RateLimiter {
   /** Takes one token. Returns the milliseconds until there is one again, 0 if it got one. */
   take(payerAccountId: string): Promise<number>;

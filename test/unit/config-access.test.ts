@@ -47,6 +47,9 @@ describe('variables that belong together', () => {
     [{ ...TOKENS, AUTH_JWKS_URL: '' }, ['AUTH_JWKS_URL', 'AUTH_JWKS_URL']],
     [{ ...TOKENS, AUTH_JWKS_FILE: 'jwks.json' }, ['AUTH_JWKS_FILE']],
     [{ ...TLS, ...TOKENS, ...CERTIFICATES }, ['AUTH_CALLERS_FILE']],
+    [{ ...TOKENS, RATE_LIMIT_CALLER_CAPACITY: '5' }, ['RATE_LIMIT_CALLER_REFILL_PER_SECOND']],
+    [{ ...TOKENS, RATE_LIMIT_CALLER_REFILL_PER_SECOND: '5' }, ['RATE_LIMIT_CALLER_CAPACITY']],
+    [{ RATE_LIMIT_CALLER_CAPACITY: '5', RATE_LIMIT_CALLER_REFILL_PER_SECOND: '5' }, ['RATE_LIMIT_CALLER_CAPACITY']],
     [{ ...TLS, ...TOKENS, TLS_CLIENT_CA_FILE: 'ca.crt' }, []],
   ])('%j: %j is named', (env, names) => {
     expect(wrong(env)).toEqual(names);

@@ -2,6 +2,7 @@ import type { ServerUnaryCall } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import { Counter, type Registry } from 'prom-client';
 import { ServiceError } from '../../app/errors.ts';
+import type { RateLimiter } from '../../app/ports.ts';
 import { ANYONE, type Caller, type Scope } from './caller.ts';
 import { requireScope } from './denials.ts';
 
@@ -19,11 +20,14 @@ export const UNAUTHENTICATED_CALLS: Identity = { identify: () => ANYONE };
 /** Who may call what: every call of PaymentService and AccountService passes here first. */
 export class Access {
   readonly #identity: Identity;
+  readonly #limiter: RateLimiter | undefined;
   readonly #log: Logger;
   readonly #failures: Counter<'reason'>;
 
-  constructor(identity: Identity, registry: Registry, log: Logger) {
+  /** limiter has a bucket for each caller; undefined is no limit. */
+  constructor(identity: Identity, limiter: RateLimiter | undefined, registry: Registry, log: Logger) {
     this.#identity = identity;
+    this.#limiter = limiter;
     this.#log = log;
     this.#failures = new Counter({
       name: 'payment_ledger_authentication_failures_total',
@@ -38,9 +42,13 @@ export class Access {
     return this.#identity.identify(call);
   }
 
-  /** Throws ServiceError PERMISSION_DENIED unless the caller has the scope. */
-  permit(caller: Caller, scope: Scope): void {
+  /**
+   * Fails with ServiceError PERMISSION_DENIED unless the caller has the scope, and
+   * TOO_MANY_CALLS if its bucket is empty. A promise only where callers are limited.
+   */
+  permit(caller: Caller, scope: Scope): void | Promise<void> {
     requireScope(caller, scope);
+    if (this.#limiter !== undefined) return limit(caller, this.#limiter);
   }
 
   /** Logs and counts a call that failed, if it was because of who called. */
@@ -53,4 +61,14 @@ export class Access {
     const details = problem.kind === 'PERMISSION_DENIED' ? problem.metadata : {};
     this.#log.info({ caller: caller?.name, method, reason: problem.reason, ...details }, 'call denied');
   }
+}
+
+/** Not a decline: those are about the payer, and this comes before anything is known of the request. */
+async function limit({ name }: Caller, limiter: RateLimiter): Promise<void> {
+  const retryAfterMs = await limiter.take(name);
+  if (retryAfterMs === 0) return;
+  throw new ServiceError(
+    { kind: 'TOO_MANY_CALLS', retryAfterMs },
+    `The caller makes too many calls; retry in ${retryAfterMs} ms.`,
+  );
 }

@@ -1,4 +1,5 @@
 import type { Registry } from 'prom-client';
+import type { RateLimiter } from '../../app/ports.ts';
 import { Access, type Identity, UNAUTHENTICATED_CALLS } from './access.ts';
 import { openCallersFile } from './identity/callers-file.ts';
 import { CertificateIdentity } from './identity/client-certificate.ts';
@@ -16,9 +17,14 @@ export type AccessSettings =
   /** Not at all: everybody may do everything. */
   | { readonly by: 'NOTHING' };
 
-/** Throws AccessFileError. */
-export async function openAccess(settings: AccessSettings, registry: Registry, watch: WatchOptions): Promise<Access> {
-  return new Access(await openIdentity(settings, watch), registry, watch.log);
+/** limiter has a bucket for each caller; undefined is no limit. Throws AccessFileError. */
+export async function openAccess(
+  settings: AccessSettings,
+  limiter: RateLimiter | undefined,
+  registry: Registry,
+  watch: WatchOptions,
+): Promise<Access> {
+  return new Access(await openIdentity(settings, watch), limiter, registry, watch.log);
 }
 
 async function openIdentity(settings: AccessSettings, watch: WatchOptions): Promise<Identity> {

@@ -70,7 +70,7 @@ beforeEach(async () => {
     reflection,
     metrics: new CallMetrics(registry),
     log,
-    access: new Access(UNAUTHENTICATED_CALLS, registry, log),
+    access: new Access(UNAUTHENTICATED_CALLS, undefined, registry, log),
   };
   server = createServer(services);
   client = new Client(await listen(server, '127.0.0.1', 0), credentials.createInsecure());

@@ -45,6 +45,15 @@ describe('toFailure', () => {
     });
   });
 
+  test('TOO_MANY_CALLS: RESOURCE_EXHAUSTED with the reason and when to come again', () => {
+    const failure = failureOf({ kind: 'TOO_MANY_CALLS', retryAfterMs: 1_500 });
+    expect(failure.code).toBe(status.RESOURCE_EXHAUSTED);
+    expect(decoded(failure)?.details).toMatchObject([
+      { name: 'ErrorInfo', reason: 'CALLER_RATE_LIMITED' },
+      { name: 'RetryInfo', retryDelay: { seconds: 1n, nanos: 500_000_000 } },
+    ]);
+  });
+
   test('UNAUTHENTICATED and PERMISSION_DENIED: the status of that name with the reason', () => {
     const metadata = { scope: 'payments.read' };
     const unauthenticated = failureOf({ kind: 'UNAUTHENTICATED', reason: 'TOKEN_EXPIRED' });
