@@ -1,10 +1,10 @@
 import { z } from 'zod';
+import { accessVariables, checkAccess } from './config/access.ts';
 import { checkDatabase, databaseUrl, databaseVariables } from './config/database.ts';
 import { loadVariables } from './config/environment.ts';
 import { checkKafka, kafkaVariables } from './config/kafka.ts';
 import { checkRedis, redisVariables } from './config/redis.ts';
 import { count, flag, port, positive } from './config/values.ts';
-import { accessVariables, checkAccess } from './config-access.ts';
 
 export { ConfigError } from './config/environment.ts';
 export { kafkaAddress } from './config/kafka.ts';

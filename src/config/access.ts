@@ -1,7 +1,8 @@
 import { z } from 'zod';
+import { flag, positive } from './values.ts';
 
 const file = z.string().min(1).optional();
-const tokens = z.coerce.number().int().min(1).max(1_000_000).optional();
+const tokens = positive().optional();
 const list = z.string().transform((text) => text.split(',').map((word) => word.trim()));
 
 /** Signatures that only the issuer can make: with a shared secret, whoever checks tokens could issue them. */
@@ -11,7 +12,7 @@ const ALGORITHMS = 'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA 
 export const accessVariables = {
   GRPC_HOST: z.string().min(1).default('127.0.0.1'),
   /** 1 listens beyond loopback though anyone who reaches the port could move money. */
-  ALLOW_INSECURE_LISTEN: z.enum(['0', '1']).default('0'),
+  ALLOW_INSECURE_LISTEN: flag,
   /** PEM: the server's certificate with those between it and its authority, and its key. Set, calls are encrypted. */
   TLS_CERT_FILE: file,
   TLS_KEY_FILE: file,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { loadApiConfig } from '../../src/config.ts';
+import { loadApiConfig } from '../../../src/config.ts';
 
 const SERVERS = { DATABASE_URL: 'postgres://ledger@127.0.0.1/ledger', REDIS_URL: 'redis://127.0.0.1' };
 const TLS = { TLS_CERT_FILE: 'tls.crt', TLS_KEY_FILE: 'tls.key' };
