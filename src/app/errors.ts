@@ -44,19 +44,16 @@ export class ContendedError extends Error {
   override readonly name = 'ContendedError';
 }
 
-/** The payer is an EXTERNAL account, and the caller may not bring money into the books. */
-export class ExternalPayerError extends ServiceError {
+/**
+ * The payer is an EXTERNAL account, and the caller may not bring money into the books.
+ * It ends the transaction, though only one command is to blame: the others are run again.
+ */
+export class ExternalPayerError extends Error {
+  override readonly name = 'ExternalPayerError';
   readonly accountId: string;
 
   constructor(accountId: string) {
-    super(
-      {
-        kind: 'PERMISSION_DENIED',
-        reason: 'SCOPE_MISSING',
-        metadata: { scope: 'accounts.admin', account_id: accountId },
-      },
-      `Paying from the EXTERNAL account ${accountId} needs the scope accounts.admin.`,
-    );
+    super(`Account ${accountId} is EXTERNAL, and its caller may not pay from it`);
     this.accountId = accountId;
   }
 }

@@ -1,4 +1,4 @@
-import { ExternalPayerError } from './errors.ts';
+import { ExternalPayerError, ServiceError } from './errors.ts';
 import type { AuthorizeCommand } from './ports.ts';
 
 /** Accounts remembered. There are few EXTERNAL ones, and only administrators open them. */
@@ -13,18 +13,19 @@ const MAX_KNOWN = 10_000;
 export class ExternalPayers {
   readonly #known = new Set<string>();
 
-  /** Throws ExternalPayerError if the payer is known to be EXTERNAL and the caller may not pay from it. */
+  /** Throws ServiceError PERMISSION_DENIED if the payer is known to be EXTERNAL and the caller may not pay from it. */
   check({ payerAccountId, mayPayFromExternal }: Pick<AuthorizeCommand, 'payerAccountId' | 'mayPayFromExternal'>): void {
-    if (!mayPayFromExternal && this.#known.has(payerAccountId)) throw new ExternalPayerError(payerAccountId);
+    if (!mayPayFromExternal && this.#known.has(payerAccountId)) throw denied(payerAccountId);
   }
 
-  /** Remembers the account that was found to be EXTERNAL; ends as the transaction does. */
+  /** Ends as the transaction does, with PERMISSION_DENIED for an account that was found to be EXTERNAL, and remembers it. */
   async learn<Outcome>(transaction: Promise<Outcome>): Promise<Outcome> {
     try {
       return await transaction;
     } catch (error) {
-      if (error instanceof ExternalPayerError) this.#remember(error.accountId);
-      throw error;
+      if (!(error instanceof ExternalPayerError)) throw error;
+      this.#remember(error.accountId);
+      throw denied(error.accountId);
     }
   }
 
@@ -34,4 +35,15 @@ export class ExternalPayers {
     const [first] = this.#known;
     this.#known.delete(first!);
   }
+}
+
+function denied(accountId: string): ServiceError {
+  return new ServiceError(
+    {
+      kind: 'PERMISSION_DENIED',
+      reason: 'SCOPE_MISSING',
+      metadata: { scope: 'accounts.admin', account_id: accountId },
+    },
+    `Paying from the EXTERNAL account ${accountId} needs the scope accounts.admin.`,
+  );
 }

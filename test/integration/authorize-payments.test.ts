@@ -1,7 +1,7 @@
 import { monotonicFactory } from 'ulid';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { authorizePayments, type Outcome, paymentTransaction } from '../../src/app/authorize-payments.ts';
-import { ContendedError } from '../../src/app/errors.ts';
+import { ContendedError, ExternalPayerError } from '../../src/app/errors.ts';
 import { GroupCommit } from '../../src/app/group-commit.ts';
 import type { AuthorizeCommand } from '../../src/app/ports.ts';
 import { shardCount } from '../../src/infra/postgres/outbox/shard-count.ts';
@@ -135,10 +135,10 @@ describe('one batch', () => {
     const results = await Promise.allSettled(batch.map((each) => commit.submit(each, present)));
     await first;
     const [rejected, ...fulfilled] = results;
-    expect(rejected).toMatchObject({ reason: { problem: { kind: 'PERMISSION_DENIED', reason: 'SCOPE_MISSING' } } });
-    expect(fulfilled.map((result) => result.status === 'fulfilled' && result.value.kind)).toEqual(
-      fulfilled.map(() => 'DECIDED'),
-    );
+    expect(rejected).toMatchObject({ reason: new ExternalPayerError('world') });
+    expect(
+      fulfilled.map((result) => (result.status === 'fulfilled' ? result.value.kind : String(result.reason))),
+    ).toEqual(fulfilled.map(() => 'DECIDED'));
     expect(await countPayments(denied.paymentId)).toBe(0);
     expect(await auditBooks(database)).toEqual([]);
   });

@@ -94,8 +94,8 @@ test('a payment of others is NOT_FOUND, as one that does not exist, and is logge
   expect(errorDetails(hidden)).toEqual({
     resourceInfo: { ...errorDetails(missing).resourceInfo, resourceName: others },
   });
-  const denials = api.log.filter((line) => line.includes('call denied') && line.includes('GetPayment'));
-  expect(denials).toHaveLength(1);
+  const denials = () => api.log.filter((line) => line.includes('call denied') && line.includes('GetPayment'));
+  await expect.poll(denials).toHaveLength(1);
 });
 
 test('a token that says nothing of accounts, or nothing that makes sense, is for none', async () => {

@@ -79,7 +79,8 @@ test('a caller is known by the URI or the DNS name of its certificate, and may d
       metadata: { scope: 'payments.authorize' },
     });
   });
-  expect(api.log.filter((line) => line.includes('call denied')).map((line) => JSON.parse(line))).toMatchObject([
+  const denials = () => api.log.filter((line) => line.includes('call denied')).map((line) => JSON.parse(line));
+  await expect.poll(denials).toMatchObject([
     { caller: PAYMENTS, method: '/payment.v1.AccountService/OpenAccount', scope: 'accounts.admin' },
     { caller: READER, method: '/payment.v1.PaymentService/AuthorizePayment', scope: 'payments.authorize' },
   ]);

@@ -182,11 +182,9 @@ describe('scopes', () => {
     );
     expect(await statusOf(Promise.reject(error))).toBe('PERMISSION_DENIED');
     expect(errorDetails(error).errorInfo).toMatchObject({ reason: 'SCOPE_MISSING', metadata: { scope } });
-    expect(
-      api.log.some(
-        (line) => line.includes('SCOPE_MISSING') && line.includes('"caller":"caller-1"') && line.includes(method),
-      ),
-    ).toBe(true);
+    const logged = (line: string) =>
+      ['SCOPE_MISSING', '"caller":"caller-1"', method].every((part) => line.includes(part));
+    await expect.poll(() => api.log.some(logged)).toBe(true);
 
     // As a list too, in the claim that some issuers use.
     for (const claims of [{ scope }, { scope: undefined, scp: ['other', scope] }, { scope: `other ${scope}` }]) {
