@@ -18,9 +18,13 @@ export class LedgerClient {
   readonly payments: PaymentServiceClient;
   readonly accounts: AccountServiceClient;
 
-  constructor(address: string) {
-    this.payments = new PaymentServiceClient(address, credentials.createInsecure());
-    this.accounts = new AccountServiceClient(address, credentials.createInsecure());
+  readonly #metadata = new Metadata();
+
+  /** token is a bearer token for every call. */
+  constructor(address: string, channel = credentials.createInsecure(), token?: string) {
+    if (token !== undefined) this.#metadata.set('authorization', `Bearer ${token}`);
+    this.payments = new PaymentServiceClient(address, channel);
+    this.accounts = new AccountServiceClient(address, channel);
   }
 
   authorize(request: Partial<AuthorizePaymentRequest>, deadlineMs?: number): Promise<AuthorizePaymentResponse> {
@@ -33,15 +37,15 @@ export class LedgerClient {
       description: '',
       ...request,
     };
-    return call(this.payments, this.payments.authorizePayment, complete, deadlineMs);
+    return this.#call(this.payments, this.payments.authorizePayment, complete, deadlineMs);
   }
 
   async payment(paymentId: string) {
-    return (await call(this.payments, this.payments.getPayment, { paymentId })).payment;
+    return (await this.#call(this.payments, this.payments.getPayment, { paymentId })).payment;
   }
 
   balance(accountId: string) {
-    return call(this.payments, this.payments.getAccountBalance, { accountId });
+    return this.#call(this.payments, this.payments.getAccountBalance, { accountId });
   }
 
   /** Opens a CUSTOMER account in RUB unless told otherwise. */
@@ -51,7 +55,7 @@ export class LedgerClient {
   ) {
     const customer = { currency: 'RUB', type: AccountType.ACCOUNT_TYPE_CUSTOMER, overdraftLimitCents: 0n };
     const request = { accountId, ...customer, ...overrides };
-    return (await call(this.accounts, this.accounts.openAccount, request)).account;
+    return (await this.#call(this.accounts, this.accounts.openAccount, request)).account;
   }
 
   /** Opens an account and pays it the amount from an EXTERNAL account, which is opened too. */
@@ -66,17 +70,17 @@ export class LedgerClient {
     this.payments.close();
     this.accounts.close();
   }
-}
 
-function call<Request, Response>(
-  client: Client,
-  method: Unary<Request, Response>,
-  request: Request,
-  deadlineMs = 30_000,
-): Promise<Response> {
-  return new Promise((resolve, reject) => {
-    method.call(client, request, new Metadata(), { deadline: Date.now() + deadlineMs }, (error, response) =>
-      error === null ? resolve(response) : reject(error),
-    );
-  });
+  #call<Request, Response>(
+    client: Client,
+    method: Unary<Request, Response>,
+    request: Request,
+    deadlineMs = 30_000,
+  ): Promise<Response> {
+    return new Promise((resolve, reject) => {
+      method.call(client, request, this.#metadata, { deadline: Date.now() + deadlineMs }, (error, response) =>
+        error === null ? resolve(response) : reject(error),
+      );
+    });
+  }
 }

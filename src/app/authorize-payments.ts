@@ -36,7 +36,9 @@ export function paymentTransaction(
  * declined, or its key was used before. Outcomes come in the order of the commands.
  *
  * Locks the keys, then the balances, each in sorted order, so two transactions
- * never wait for each other in a circle. Errors are those of UnitOfWork.run.
+ * never wait for each other in a circle. Errors are those of UnitOfWork.run, and
+ * ExternalPayerError if a caller may not pay from the EXTERNAL account it names; then
+ * nothing of the batch is stored.
  */
 export function authorizePayments(
   unitOfWork: UnitOfWork,
@@ -55,6 +57,7 @@ export function authorizePayments(
     const draft = new LedgerDraft(balances, now);
     const decided = new Map<string, Payment>();
     const outcomes = commands.map((command): Outcome => {
+      draft.checkPayer(command);
       const holder = holders?.get(keyOf(command));
       if (holders === undefined || claimedBy(command, holder)) {
         const payment = draft.decide(command);

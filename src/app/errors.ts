@@ -4,6 +4,12 @@ export type Problem =
   | { readonly kind: 'NOT_FOUND'; readonly resourceType: 'Payment' | 'Account'; readonly resourceName: string }
   | { readonly kind: 'KEY_REUSED'; readonly paymentId: string; readonly differing: readonly string[] }
   | { readonly kind: 'ACCOUNT_EXISTS'; readonly accountId: string; readonly differing: readonly string[] }
+  /** Nobody knows who calls; the reason is one of api/access/denials.ts. */
+  | { readonly kind: 'UNAUTHENTICATED'; readonly reason: string }
+  /** The caller is known, and may not do this. */
+  | { readonly kind: 'PERMISSION_DENIED'; readonly reason: string; readonly metadata: Readonly<Record<string, string>> }
+  /** The caller's own bucket is empty, whoever the payer is. */
+  | { readonly kind: 'TOO_MANY_CALLS'; readonly retryAfterMs: number }
   | { readonly kind: 'OVERLOADED'; readonly retryAfterMs: number }
   | { readonly kind: 'UNAVAILABLE'; readonly retryAfterMs: number }
   | { readonly kind: 'ABANDONED' };
@@ -36,6 +42,20 @@ export class TransientError extends Error {
  */
 export class ContendedError extends Error {
   override readonly name = 'ContendedError';
+}
+
+/**
+ * The payer is an EXTERNAL account, and the caller may not bring money into the books.
+ * It ends the transaction, though only one command is to blame: the others are run again.
+ */
+export class ExternalPayerError extends Error {
+  override readonly name = 'ExternalPayerError';
+  readonly accountId: string;
+
+  constructor(accountId: string) {
+    super(`Account ${accountId} is EXTERNAL, and its caller may not pay from it`);
+    this.accountId = accountId;
+  }
 }
 
 export function unavailable(message: string, cause?: unknown): ServiceError {

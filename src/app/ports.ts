@@ -9,6 +9,8 @@ export interface AuthorizeCommand extends PaymentRequest {
   readonly paymentId: string;
   /** The authenticated identity; empty while calls are not authenticated. */
   readonly caller: string;
+  /** Whether the caller may bring money into the books: pay from an EXTERNAL account. */
+  readonly mayPayFromExternal: boolean;
   readonly idempotencyKey: string;
   /** W3C trace context of the call, for the event. */
   readonly traceparent?: string | undefined;
@@ -102,7 +104,7 @@ export interface Ledger {
   openAccount(account: Account): Promise<Account>;
 }
 
-/** Token buckets, one for each payer. Never fails: it falls back to a bucket of its own. */
+/** Token buckets, one for each payer, or for each caller. Never fails: it falls back to a bucket of its own. */
 export interface RateLimiter {
   /** Takes one token. Returns the milliseconds until there is one again, 0 if it got one. */
   take(payerAccountId: string): Promise<number>;

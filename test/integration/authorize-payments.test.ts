@@ -1,7 +1,7 @@
 import { monotonicFactory } from 'ulid';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { authorizePayments, type Outcome, paymentTransaction } from '../../src/app/authorize-payments.ts';
-import { ContendedError } from '../../src/app/errors.ts';
+import { ContendedError, ExternalPayerError } from '../../src/app/errors.ts';
 import { GroupCommit } from '../../src/app/group-commit.ts';
 import type { AuthorizeCommand } from '../../src/app/ports.ts';
 import { shardCount } from '../../src/infra/postgres/outbox/shard-count.ts';
@@ -51,6 +51,7 @@ function command(overrides: Partial<AuthorizeCommand> = {}): AuthorizeCommand {
   return {
     paymentId: newId(),
     caller: '',
+    mayPayFromExternal: true,
     idempotencyKey: crypto.randomUUID(),
     payerAccountId: 'world',
     payeeAccountId: 'a',
@@ -121,6 +122,25 @@ describe('one batch', () => {
     const two = { ...one, caller: 'two', paymentId: newId(), amountCents: 99n };
     const outcomes = await authorize([one, two]);
     expect(outcomes.map(({ kind }) => kind)).toEqual(['DECIDED', 'DECIDED']);
+  });
+
+  test('in which a caller may not pay from outside stores nothing of that, and all of the others', async () => {
+    const denied = command({ mayPayFromExternal: false });
+    // The same key again: it is as free as if nobody had used it.
+    const allowed = command({ idempotencyKey: denied.idempotencyKey, payerAccountId: 'b', payeeAccountId: 'a' });
+    const others = Array.from({ length: 20 }, () => command());
+    const batch = [denied, allowed, ...others];
+    const commit = groupCommit();
+    const first = commit.submit(command(), present);
+    const results = await Promise.allSettled(batch.map((each) => commit.submit(each, present)));
+    await first;
+    const [rejected, ...fulfilled] = results;
+    expect(rejected).toMatchObject({ reason: new ExternalPayerError('world') });
+    expect(
+      fulfilled.map((result) => (result.status === 'fulfilled' ? result.value.kind : String(result.reason))),
+    ).toEqual(fulfilled.map(() => 'DECIDED'));
+    expect(await countPayments(denied.paymentId)).toBe(0);
+    expect(await auditBooks(database)).toEqual([]);
   });
 
   test('writes events of a payer at rising positions', async () => {

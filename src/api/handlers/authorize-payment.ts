@@ -1,5 +1,6 @@
 import type { AuthorizeResult, Payments } from '../../app/payment-service.ts';
 import { AuthorizePaymentRequest, type AuthorizePaymentResponse, PaymentStatus } from '../../gen/payment/v1/payment.ts';
+import { requireAccount } from '../access/accounts.ts';
 import type { Rpc } from '../rpc.ts';
 import { checkAuthorizePayment } from '../validation.ts';
 import { toPaymentError } from './payment-error.ts';
@@ -9,10 +10,13 @@ export function authorizePayment(
 ): Rpc<AuthorizePaymentRequest, AuthorizePaymentResponse> {
   return {
     request: AuthorizePaymentRequest,
+    scope: 'payments.authorize',
     async handle(request, call) {
       checkAuthorizePayment(request);
-      // Calls are not authenticated yet, so all of them are one caller's.
-      const command = { ...request, caller: '', traceparent: call.traceparent() };
+      requireAccount(call.caller, request.payerAccountId);
+      const { name: caller, scopes } = call.caller;
+      const mayPayFromExternal = scopes.has('accounts.admin');
+      const command = { ...request, caller, mayPayFromExternal, traceparent: call.traceparent() };
       return toResponse(await payments.authorize(command, () => call.abandoned()));
     },
   };

@@ -7,6 +7,7 @@ import {
   PaymentStatus,
   type Payment as ProtoPayment,
 } from '../../gen/payment/v1/payment.ts';
+import { accountNotAllowed } from '../access/accounts.ts';
 import type { Rpc } from '../rpc.ts';
 import { checkGetPayment } from '../validation.ts';
 import { toPaymentError } from './payment-error.ts';
@@ -17,20 +18,27 @@ const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 export function getPayment(payments: Pick<Payments, 'findPayment'>): Rpc<GetPaymentRequest, GetPaymentResponse> {
   return {
     request: GetPaymentRequest,
+    scope: 'payments.read',
     async handle(request, call) {
       checkGetPayment(request);
       const paymentId = request.paymentId.toUpperCase();
       if (!ULID.test(paymentId)) throw noPayment(request.paymentId);
-      return { payment: toProto(await payments.findPayment(paymentId, () => call.abandoned())) };
+      const payment = await payments.findPayment(paymentId, () => call.abandoned());
+      const { payerAccountId, payeeAccountId } = payment;
+      const isCallers = [payerAccountId, payeeAccountId].some((accountId) => call.caller.accounts.includes(accountId));
+      // Not PERMISSION_DENIED: that would tell that there is such a payment.
+      if (!isCallers) throw noPayment(paymentId, accountNotAllowed(payerAccountId));
+      return { payment: toProto(payment) };
     },
   };
 }
 
 /** What is no ULID names no payment: the same answer as for an id that nobody has. */
-function noPayment(paymentId: string): ServiceError {
+function noPayment(paymentId: string, cause?: ServiceError): ServiceError {
   return new ServiceError(
     { kind: 'NOT_FOUND', resourceType: 'Payment', resourceName: paymentId },
     `There is no payment ${paymentId}.`,
+    { cause },
   );
 }
 

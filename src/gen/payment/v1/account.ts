@@ -452,6 +452,7 @@ export type AccountServiceService = typeof AccountServiceService;
 export const AccountServiceService = {
   /**
    * Opens an account with a balance of zero. Money enters it only by payments.
+   * Needs the scope accounts.admin.
    *
    * Safe to repeat: the same request again answers the account as it was
    * opened. ALREADY_EXISTS (reason ACCOUNT_EXISTS, naming the fields that
@@ -471,6 +472,7 @@ export const AccountServiceService = {
 export interface AccountServiceServer extends UntypedServiceImplementation {
   /**
    * Opens an account with a balance of zero. Money enters it only by payments.
+   * Needs the scope accounts.admin.
    *
    * Safe to repeat: the same request again answers the account as it was
    * opened. ALREADY_EXISTS (reason ACCOUNT_EXISTS, naming the fields that
@@ -482,6 +484,7 @@ export interface AccountServiceServer extends UntypedServiceImplementation {
 export interface AccountServiceClient extends Client {
   /**
    * Opens an account with a balance of zero. Money enters it only by payments.
+   * Needs the scope accounts.admin.
    *
    * Safe to repeat: the same request again answers the account as it was
    * opened. ALREADY_EXISTS (reason ACCOUNT_EXISTS, naming the fields that

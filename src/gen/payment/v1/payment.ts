@@ -160,7 +160,10 @@ export function paymentErrorCodeToJSON(object: PaymentErrorCode): string {
 }
 
 export interface AuthorizePaymentRequest {
-  /** Chosen by the caller, one per payment, 1 to 255 characters. A UUID does well. */
+  /**
+   * Chosen by the caller, one per payment, 1 to 255 characters. A UUID does well.
+   * It belongs to the caller: the same key of another caller is another key.
+   */
   idempotencyKey: string;
   /** The account that pays, 1 to 64 characters. */
   payerAccountId: string;
@@ -1296,11 +1299,16 @@ export const PaymentError: MessageFns<PaymentError> = {
  * an OK answer with status DECLINED and an error that says why. A call that
  * could not be understood or served ends with a gRPC status instead, and
  * carries google.rpc details: BadRequest, ErrorInfo, RetryInfo or ResourceInfo.
+ * Any call may end with UNAUTHENTICATED, if the service does not know who calls,
+ * or PERMISSION_DENIED, if the caller may not do this; the ErrorInfo's reason
+ * says why, and nothing was stored.
  */
 export type PaymentServiceService = typeof PaymentServiceService;
 export const PaymentServiceService = {
   /**
-   * Moves amount_cents from the payer to the payee, at once and for good.
+   * Moves amount_cents from the payer to the payee, at once and for good. Needs
+   * the scope payments.authorize, and accounts.admin as well if the payer is an
+   * EXTERNAL account.
    *
    * Safe to repeat: calls with one idempotency_key make at most one payment,
    * and every later call answers DUPLICATE with the first one's result. After
@@ -1323,7 +1331,10 @@ export const PaymentServiceService = {
       Buffer.from(AuthorizePaymentResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): AuthorizePaymentResponse => AuthorizePaymentResponse.decode(value),
   },
-  /** Reads one payment, authorized or declined. NOT_FOUND if the id is unknown. */
+  /**
+   * Reads one payment, authorized or declined. NOT_FOUND if the id is unknown,
+   * or if neither account is one of the caller's. Needs the scope payments.read.
+   */
   getPayment: {
     path: "/payment.v1.PaymentService/GetPayment" as const,
     requestStream: false as const,
@@ -1335,7 +1346,7 @@ export const PaymentServiceService = {
   },
   /**
    * Reads an account's balance as of the last committed payment.
-   * NOT_FOUND if the account is unknown.
+   * NOT_FOUND if the account is unknown. Needs the scope payments.read.
    */
   getAccountBalance: {
     path: "/payment.v1.PaymentService/GetAccountBalance" as const,
@@ -1352,7 +1363,9 @@ export const PaymentServiceService = {
 
 export interface PaymentServiceServer extends UntypedServiceImplementation {
   /**
-   * Moves amount_cents from the payer to the payee, at once and for good.
+   * Moves amount_cents from the payer to the payee, at once and for good. Needs
+   * the scope payments.authorize, and accounts.admin as well if the payer is an
+   * EXTERNAL account.
    *
    * Safe to repeat: calls with one idempotency_key make at most one payment,
    * and every later call answers DUPLICATE with the first one's result. After
@@ -1365,18 +1378,23 @@ export interface PaymentServiceServer extends UntypedServiceImplementation {
    * UNAVAILABLE (no database, or shutting down). The last two carry RetryInfo.
    */
   authorizePayment: handleUnaryCall<AuthorizePaymentRequest, AuthorizePaymentResponse>;
-  /** Reads one payment, authorized or declined. NOT_FOUND if the id is unknown. */
+  /**
+   * Reads one payment, authorized or declined. NOT_FOUND if the id is unknown,
+   * or if neither account is one of the caller's. Needs the scope payments.read.
+   */
   getPayment: handleUnaryCall<GetPaymentRequest, GetPaymentResponse>;
   /**
    * Reads an account's balance as of the last committed payment.
-   * NOT_FOUND if the account is unknown.
+   * NOT_FOUND if the account is unknown. Needs the scope payments.read.
    */
   getAccountBalance: handleUnaryCall<GetAccountBalanceRequest, GetAccountBalanceResponse>;
 }
 
 export interface PaymentServiceClient extends Client {
   /**
-   * Moves amount_cents from the payer to the payee, at once and for good.
+   * Moves amount_cents from the payer to the payee, at once and for good. Needs
+   * the scope payments.authorize, and accounts.admin as well if the payer is an
+   * EXTERNAL account.
    *
    * Safe to repeat: calls with one idempotency_key make at most one payment,
    * and every later call answers DUPLICATE with the first one's result. After
@@ -1403,7 +1421,10 @@ export interface PaymentServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: AuthorizePaymentResponse) => void,
   ): ClientUnaryCall;
-  /** Reads one payment, authorized or declined. NOT_FOUND if the id is unknown. */
+  /**
+   * Reads one payment, authorized or declined. NOT_FOUND if the id is unknown,
+   * or if neither account is one of the caller's. Needs the scope payments.read.
+   */
   getPayment(
     request: GetPaymentRequest,
     callback: (error: ServiceError | null, response: GetPaymentResponse) => void,
@@ -1421,7 +1442,7 @@ export interface PaymentServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * Reads an account's balance as of the last committed payment.
-   * NOT_FOUND if the account is unknown.
+   * NOT_FOUND if the account is unknown. Needs the scope payments.read.
    */
   getAccountBalance(
     request: GetAccountBalanceRequest,
