@@ -24,9 +24,12 @@ export function paymentTransaction(
       if (outcomes.some(({ kind }) => kind === 'DECIDED')) outboxHint.committed();
       return outcomes;
     },
-    accountsOf: (command) => [command.payerAccountId, command.payeeAccountId],
-    keyOf,
-    lockHolders: (accountIds) => unitOfWork.lockHolders(accountIds),
+    locksOf: ({ payerAccountId, payeeAccountId, caller, idempotencyKey }) => [
+      { name: `account ${payerAccountId}`, accountId: payerAccountId },
+      { name: `account ${payeeAccountId}`, accountId: payeeAccountId },
+      { name: `key ${keyOf({ caller, idempotencyKey })}`, caller, idempotencyKey },
+    ],
+    keptLocks: (locks) => unitOfWork.keptLocks(locks),
   };
 }
 

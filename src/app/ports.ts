@@ -30,15 +30,21 @@ export interface UnitOfWork {
    */
   run<T>(work: (transaction: LedgerTransaction) => Promise<Decision<T>>, lockWaitMs: number): Promise<T>;
   /**
-   * Who keeps the accounts locked at this moment; accounts that are free are left out.
-   * Throws ServiceError UNAVAILABLE.
+   * Those of the locks that are kept at this moment, by name, and by whom. Waits for none
+   * of them. Throws ServiceError UNAVAILABLE.
    */
-  lockHolders(accountIds: readonly string[]): Promise<ReadonlyMap<string, LockHolder>>;
+  keptLocks(locks: readonly Lock[]): Promise<ReadonlyMap<string, LockHolder>>;
 }
+
+/** A lock that a payment needs: an account's, or that of an idempotency key. */
+export type Lock = { readonly name: string } & (
+  | { readonly accountId: string }
+  | { readonly caller: string; readonly idempotencyKey: string }
+);
 
 /** A transaction that keeps a lock. */
 export interface LockHolder {
-  /** Another transaction has another one. */
+  /** Another transaction has another one, but for those that are claiming a key. */
   readonly transactionId: string;
   /** Whether it is one of this process, which soon ends. */
   readonly ours: boolean;
