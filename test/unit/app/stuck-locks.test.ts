@@ -188,6 +188,20 @@ describe('locks that are not stuck', () => {
     expect(call.answer).toBe('decided');
   });
 
+  test('of an account that was stuck, and that others keep one after the other since', async () => {
+    const { kept, submit } = lockedLedger();
+    kept.set('busy', theirs);
+    const call = submit(pay('busy'));
+    await pass(400);
+    for (let transaction = 0; transaction < 60; transaction++) {
+      kept.set('busy', { transactionId: `busy-${transaction}`, ours: false });
+      await pass(20);
+    }
+    kept.clear();
+    await pass(1_000);
+    expect(call.answer).toBe('decided');
+  });
+
   test('of a slow transaction of this process: those who need them wait until it ends', async () => {
     const { kept, submit } = lockedLedger();
     kept.set('slow', { transactionId: '7', ours: true });
@@ -218,11 +232,19 @@ describe('locks that are not stuck', () => {
 });
 
 describe('tables that are locked as a whole', () => {
-  test('nobody waits longer than a few seconds, and all is well again afterwards', async () => {
+  test('one who calls alone is told after a few seconds', async () => {
     const { ledger, submit } = lockedLedger();
     ledger.tablesLocked = true;
-    const calls = Array.from({ length: 900 }, () => submit(pay('a')));
-    await pass(15_000);
+    const call = submit(pay('a'));
+    await pass(4_000);
+    expect(call.answer).toBe('UNAVAILABLE');
+  });
+
+  test('so are thousands, and all is well again afterwards', async () => {
+    const { ledger, submit } = lockedLedger({ maxQueue: 5_000 });
+    ledger.tablesLocked = true;
+    const calls = Array.from({ length: 3_000 }, () => submit(pay('a')));
+    await pass(10_000);
     expect(new Set(answers(calls))).toEqual(new Set(['UNAVAILABLE']));
     ledger.tablesLocked = false;
     const later = Array.from({ length: 300 }, () => submit(pay('a')));
@@ -295,6 +317,7 @@ describe('bounds and ends', () => {
     await pass(120);
     const closing = group.close();
     group.abandonQueue();
+    kept.delete('other');
     await pass(10);
     expect(waiting.answer).toBe('UNAVAILABLE');
     await pass(1_300);
