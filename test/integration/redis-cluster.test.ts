@@ -28,8 +28,9 @@ beforeAll(async () => {
   }
   // Nothing listens on the first address: the next node is asked.
   environment = {
-    REDIS_URL: 'redis://ledger@unused.invalid',
+    REDIS_URL: 'rediss://ledger@unused.invalid',
     REDIS_PASSWORD: 'planted@acl',
+    REDIS_TLS_CA: cluster.ca,
     REDIS_CLUSTER_NODES: `127.0.0.1:1,127.0.0.1:${cluster.primaries[1]!.port}`,
   };
 });
