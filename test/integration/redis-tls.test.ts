@@ -1,17 +1,22 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import { Registry } from 'prom-client';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { loadApiConfig, redisAddress } from '../../src/config.ts';
 import { AccountType } from '../../src/gen/payment/v1/account.ts';
-import { connectRedis } from '../../src/infra/redis/connection.ts';
+import { connectRedis, connectRedisForJobs } from '../../src/infra/redis/connection.ts';
+import { JobRunner } from '../../src/relay/job-runner.ts';
+import { jobMetrics } from '../../src/relay/metrics.ts';
 import { consumeEvents } from '../../tools/events.ts';
 import { cacheFolder } from '../../tools/stack/cache.ts';
 import { onFreePorts } from '../../tools/stack/free-port.ts';
 import { redisProgram, startRedis, startSentinel } from '../../tools/stack/redis.ts';
 import type { Server } from '../../tools/stack/server.ts';
 import { createAuthority } from '../support/certificates.ts';
+import { silent } from '../support/relay.ts';
 import { createSystem } from '../support/system.ts';
 
 const PASSWORD = 'planted-acl';
@@ -194,5 +199,37 @@ test('limiter, hints and jobs of both processes work over TLS, with the rights o
     expect(output).not.toContain('planted');
   } finally {
     await system.close();
+  }
+});
+
+test('jobs of a user without the rights are asked for now and then, and run once it has them', async () => {
+  await operator.call('ACL', 'SETUSER', 'limited', 'on', `>${PASSWORD}`, ...RIGHTS.split(' '), 'resetkeys');
+  const config = loadApiConfig({
+    DATABASE_URL: 'postgres://none',
+    ...environment({ REDIS_URL: `rediss://limited@localhost:${port}` }),
+  });
+  const lines = { debug: 0, warn: [] as string[] };
+  const log = {
+    ...silent,
+    debug() {
+      lines.debug += 1;
+    },
+    warn: (fields: object) => void lines.warn.push(String((fields as { err?: Error }).err)),
+  };
+  let runs = 0;
+  const job = { name: 'count', everyMs: 200, run: async () => ({ runs: ++runs }) };
+  const redis = connectRedisForJobs(redisAddress(config), log);
+  const runner = new JobRunner([job], { redis, queue: 'limited', rescheduleMs: 500 }, jobMetrics(new Registry()), log);
+  runner.start();
+  try {
+    await expect.poll(() => lines.warn, { timeout: 10_000 }).toContainEqual(expect.stringContaining('NOPERM'));
+    const before = lines.debug;
+    await sleep(3_000);
+    expect(lines.debug - before).toBeLessThan(50);
+    expect(runs).toBe(0);
+    await operator.call('ACL', 'SETUSER', 'limited', 'allkeys');
+    await expect.poll(() => runs, { timeout: 10_000 }).toBeGreaterThan(3);
+  } finally {
+    await runner.stop();
   }
 });
