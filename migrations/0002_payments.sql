@@ -115,6 +115,26 @@ create trigger append_only
   before update or delete or truncate on payments
   for each statement execute function reject_change();
 
+-- Which of the keys, counted from 1, a transaction that has not ended is claiming: such a
+-- key is not visible, so each is claimed for a moment, to see whether that has to wait.
+create function kept_keys(callers text[], keys text[]) returns setof int language plpgsql
+set search_path = pg_catalog, public, pg_temp set lock_timeout = '1ms' as $$
+begin
+  -- If somebody keeps the whole table locked this fails, and not for each key.
+  lock table idempotency_keys in row exclusive mode;
+  for number in 1 .. cardinality(keys) loop
+    begin
+      insert into idempotency_keys (caller, key, payment_id, created_at)
+      values (callers[number], keys[number], gen_random_uuid(), now())
+      on conflict do nothing;
+      raise exception using errcode = 'LK001', message = 'the key is given back';
+    exception
+      when sqlstate 'LK001' then null;
+      when lock_not_available then return next number;
+    end;
+  end loop;
+end $$;
+
 -- The last step of writing payments: every balance that was to change was there to be
 -- changed. Anything else is a bug of the caller, and fails its transaction.
 create function assert_balances_written(written bigint, expected int) returns void language plpgsql

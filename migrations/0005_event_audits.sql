@@ -1,7 +1,7 @@
 -- Proof that each payment has its event: what is on Kafka is compared with payments.
 
--- Events that an operator gave up. They are on Kafka no more and wait nowhere, and
--- that is as it should be.
+-- Events that an operator gave up: they are neither on Kafka nor pending, and an audit
+-- does not miss them.
 create table outbox_discarded (
   id           uuid        primary key,
   discarded_at timestamptz not null default now()
@@ -22,23 +22,23 @@ create table event_audits (
   offsets            bigint[]    not null,
   -- By partition: the topic still holds all events of payments from then on. Null
   -- is not known.
-  retained_since         timestamptz[] not null,
+  retained_since     timestamptz[] not null,
   payments_audited   bigint      not null,
   -- Payments whose events retention may have removed before they were looked for.
-  payments_unverifiable  bigint      not null,
-  -- Records that belong to no payment: a sentence each.
+  payments_unverifiable bigint   not null,
+  -- Records that belong to no payment, or are not what theirs calls for: a sentence each.
   orphaned           text[]      not null,
-  -- It goes further than the present: a clock was wrong. The step before it counts.
-  refused            boolean     not null default false
+  -- The step goes beyond the present: a clock was wrong. The step before it counts.
+  rejected           boolean     not null default false
 );
 
-create unique index event_audits_one_follows on event_audits (previous_id) nulls not distinct where not refused;
+create unique index event_audits_one_follows on event_audits (previous_id) nulls not distinct where not rejected;
 
--- Payments that an audit has passed without finding their events: they still waited,
--- or they were nowhere. Looked for again by each audit until they are found.
+-- Payments that an audit has passed without finding their events, which were pending
+-- or missing. Each later audit looks for them again until they are found.
 create table unconfirmed_events (
   payment_id uuid        primary key,
-  -- Neither on Kafka nor waiting for it.
+  -- Neither on Kafka nor pending.
   missing    boolean     not null,
   since      timestamptz not null default now()
 );

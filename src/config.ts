@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { accessVariables, checkAccess } from './config/access.ts';
 import { checkDatabase, databaseUrl, databaseVariables } from './config/database.ts';
 import { loadVariables } from './config/environment.ts';
 import { checkKafka, kafkaVariables } from './config/kafka.ts';
@@ -21,7 +22,7 @@ const shared = {
 
 const apiVariables = z.object({
   ...shared,
-  GRPC_HOST: z.string().min(1).default('127.0.0.1'),
+  ...accessVariables,
   /** 0 takes a free port. */
   GRPC_PORT: port.default(50_051),
   /** Payments take two at a time, those that wait for stuck locks four, and finding out who keeps a lock one. */
@@ -103,7 +104,10 @@ export type RelayConfig = ReturnType<typeof loadRelayConfig>;
 // Each throws a ConfigError that names every bad variable.
 
 export function loadApiConfig(env: NodeJS.ProcessEnv) {
-  const variables = loadVariables(checkedApiVariables.superRefine(checkDatabase).superRefine(checkRedis), env);
+  const variables = loadVariables(
+    checkedApiVariables.superRefine(checkDatabase).superRefine(checkRedis).check(checkAccess),
+    env,
+  );
   return Object.freeze({ ...variables, DATABASE_URL: databaseUrl(variables) });
 }
 

@@ -1,10 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generate } from './generate.ts';
 
 const ROOT = join(import.meta.dirname, '..');
+
+/** A longer file has more than one subject. */
+const MOST_LINES = 200;
 
 /** Every check the code must pass besides its tests; each returns whether it did. */
 const checks: Record<string, () => boolean> = {
@@ -15,6 +18,7 @@ const checks: Record<string, () => boolean> = {
   'types (tsc)': () => run('tsc'),
   'lint, format and import directions (biome)': () => run('biome', 'check', '--error-on-warnings'),
   'no dead code or unused dependencies (knip)': () => run('knip'),
+  [`no file in src has more than ${MOST_LINES} lines`]: filesAreShort,
 };
 
 function run(command: string, ...args: string[]): boolean {
@@ -29,6 +33,15 @@ function generatedCodeIsCurrent(): boolean {
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+function filesAreShort(): boolean {
+  const long = globSync('src/**/*.ts', { cwd: ROOT })
+    .filter((file) => !file.startsWith('src/gen/'))
+    .map((file) => ({ file, lines: readFileSync(join(ROOT, file), 'utf8').split('\n').length - 1 }))
+    .filter(({ lines }) => lines > MOST_LINES);
+  for (const { file, lines } of long) console.log(`${file} has ${lines} lines`);
+  return long.length === 0;
 }
 
 let failed = 0;

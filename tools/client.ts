@@ -28,9 +28,13 @@ export class LedgerClient {
   readonly payments: PaymentServiceClient;
   readonly accounts: AccountServiceClient;
 
-  constructor(address: string) {
-    this.payments = new PaymentServiceClient(address, credentials.createInsecure());
-    this.accounts = new AccountServiceClient(address, credentials.createInsecure());
+  readonly #metadata = new Metadata();
+
+  /** token is a bearer token for every call. */
+  constructor(address: string, channel = credentials.createInsecure(), token?: string) {
+    if (token !== undefined) this.#metadata.set('authorization', `Bearer ${token}`);
+    this.payments = new PaymentServiceClient(address, channel);
+    this.accounts = new AccountServiceClient(address, channel);
   }
 
   authorize(request: Partial<AuthorizePaymentRequest>, deadlineMs?: number): Promise<AuthorizePaymentResponse> {
@@ -45,11 +49,11 @@ export class LedgerClient {
       metadata: {},
       ...request,
     };
-    return call(this.payments, this.payments.authorizePayment, complete, deadlineMs);
+    return this.#call(this.payments, this.payments.authorizePayment, complete, deadlineMs);
   }
 
   getPayment(request: GetPaymentRequest) {
-    return call(this.payments, this.payments.getPayment, request);
+    return this.#call(this.payments, this.payments.getPayment, request);
   }
 
   async payment(paymentId: string) {
@@ -71,20 +75,20 @@ export class LedgerClient {
       createdFrom: '',
       createdBefore: '',
     };
-    return call(this.payments, this.payments.listPayments, { ...complete, ...request });
+    return this.#call(this.payments, this.payments.listPayments, { ...complete, ...request });
   }
 
   balance(accountId: string) {
-    return call(this.payments, this.payments.getAccountBalance, { accountId });
+    return this.#call(this.payments, this.payments.getAccountBalance, { accountId });
   }
 
   async account(accountId: string) {
-    return (await call(this.accounts, this.accounts.getAccount, { accountId })).account;
+    return (await this.#call(this.accounts, this.accounts.getAccount, { accountId })).account;
   }
 
   listAccounts(request: Partial<ListAccountsRequest>) {
     const complete = { pageSize: 0, pageToken: '', currency: '', type: AccountType.ACCOUNT_TYPE_UNSPECIFIED };
-    return call(this.accounts, this.accounts.listAccounts, { ...complete, ...request });
+    return this.#call(this.accounts, this.accounts.listAccounts, { ...complete, ...request });
   }
 
   /** The newest first unless told otherwise. */
@@ -99,11 +103,11 @@ export class LedgerClient {
       versionFrom: 0n,
       versionBefore: 0n,
     };
-    return call(this.accounts, this.accounts.listAccountEntries, { ...complete, ...request });
+    return this.#call(this.accounts, this.accounts.listAccountEntries, { ...complete, ...request });
   }
 
   snapshot(accountId: string, point: Omit<GetBalanceSnapshotRequest, 'accountId'>) {
-    return call(this.accounts, this.accounts.getBalanceSnapshot, { accountId, ...point });
+    return this.#call(this.accounts, this.accounts.getBalanceSnapshot, { accountId, ...point });
   }
 
   /** Opens a CUSTOMER account in RUB unless told otherwise. */
@@ -113,7 +117,7 @@ export class LedgerClient {
   ) {
     const customer = { currency: 'RUB', type: AccountType.ACCOUNT_TYPE_CUSTOMER, overdraftLimitCents: 0n };
     const request = { accountId, ...customer, ...overrides };
-    return (await call(this.accounts, this.accounts.openAccount, request)).account;
+    return (await this.#call(this.accounts, this.accounts.openAccount, request)).account;
   }
 
   /** Opens an account and pays it the amount from an EXTERNAL account, which is opened too. */
@@ -128,17 +132,17 @@ export class LedgerClient {
     this.payments.close();
     this.accounts.close();
   }
-}
 
-function call<Request, Response>(
-  client: Client,
-  method: Unary<Request, Response>,
-  request: Request,
-  deadlineMs = 30_000,
-): Promise<Response> {
-  return new Promise((resolve, reject) => {
-    method.call(client, request, new Metadata(), { deadline: Date.now() + deadlineMs }, (error, response) =>
-      error === null ? resolve(response) : reject(error),
-    );
-  });
+  #call<Request, Response>(
+    client: Client,
+    method: Unary<Request, Response>,
+    request: Request,
+    deadlineMs = 30_000,
+  ): Promise<Response> {
+    return new Promise((resolve, reject) => {
+      method.call(client, request, this.#metadata, { deadline: Date.now() + deadlineMs }, (error, response) =>
+        error === null ? resolve(response) : reject(error),
+      );
+    });
+  }
 }

@@ -3,6 +3,7 @@
 import '../../src/heap.ts';
 import { pino } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { Access, UNAUTHENTICATED_CALLS } from '../../src/api/access/access.ts';
 import { CallMetrics } from '../../src/api/call-metrics.ts';
 import { Health } from '../../src/api/health.ts';
 import { createServer, listen, SERVICES } from '../../src/api/server.ts';
@@ -58,6 +59,7 @@ const server = createServer({
   health,
   metrics: new CallMetrics(registry),
   log,
+  access: new Access(UNAUTHENTICATED_CALLS, undefined, registry, log),
 });
 const address = await listen(server, '127.0.0.1', 0);
 await health.start();

@@ -8,6 +8,7 @@ import { LimitByAccountType } from '../app/limit-by-account-type.ts';
 import { Accounts, Payments } from '../app/payment-service.ts';
 import { Reads } from '../app/reads.ts';
 import { monotonicUlids } from '../app/ulid.ts';
+import { accessSettings, callerLimit, listensUnprotected, tlsSettings } from '../config/access.ts';
 import { type ApiConfig, ConfigError, externalLimit, loadApiConfig, redisAddress } from '../config.ts';
 import { createLog } from '../infra/log.ts';
 import { startMetricsServer } from '../infra/metrics-server.ts';
@@ -22,6 +23,9 @@ import { connectRedis } from '../infra/redis/connection.ts';
 import { RedisOutboxHint } from '../infra/redis/outbox-hint.ts';
 import { limiterFallbacks, RedisTokenBuckets } from '../infra/redis/token-bucket.ts';
 import { onStopSignal } from '../infra/stop-signal.ts';
+import { openAccess } from './access/open-access.ts';
+import { serverCredentials } from './access/tls.ts';
+import { AccessFileError } from './access/watched-files.ts';
 import { CallMetrics } from './call-metrics.ts';
 import { Health } from './health.ts';
 import { Reflection } from './reflection.ts';
@@ -37,6 +41,11 @@ process.on('uncaughtException', (error, origin) => {
 
 const registry = new Registry();
 collectDefaultMetrics({ register: registry });
+
+const unprotected = listensUnprotected(config);
+if (unprotected !== undefined) log.warn(unprotected);
+const watch = { everyMs: config.FILE_RELOAD_MS, log };
+const credentials = await serverCredentials(tlsSettings(config), watch).catch(leaveIfUnreadable);
 
 const postgres = {
   connectionString: config.DATABASE_URL,
@@ -91,6 +100,10 @@ const limiter = new LimitByAccountType(
   externalBucket && new RedisTokenBuckets(redis, externalBucket, fallbacks),
   new AccountTypes(ledger),
 );
+const callerBucket = callerLimit(config);
+const callerLimiter =
+  callerBucket && new RedisTokenBuckets(redis, callerBucket, fallbacks, 'payment-ledger:caller-bucket:');
+const access = await openAccess(accessSettings(config), callerLimiter, registry, watch).catch(leaveIfUnreadable);
 // Monotonic, so that ids made within one millisecond are in order too.
 const payments = new Payments(groupCommit, limiter, ledger, admission.reads, monotonicUlids());
 const accounts = new Accounts(ledger, admission);
@@ -102,7 +115,8 @@ const health = new Health({
   log,
 });
 const reflection = config.REFLECTION === 'on' ? new Reflection(log) : undefined;
-const server = createServer({ payments, accounts, reads, health, reflection, metrics: new CallMetrics(registry), log });
+const metrics = new CallMetrics(registry);
+const server = createServer({ payments, accounts, reads, health, reflection, metrics, log, access });
 const metricsServer = await startMetricsServer({
   host: config.METRICS_HOST,
   port: config.METRICS_PORT,
@@ -111,7 +125,7 @@ const metricsServer = await startMetricsServer({
   ready: () =>
     health.serving ? undefined : 'the database does not answer or takes no writes, or the process is stopping',
 });
-const address = await listen(server, config.GRPC_HOST, config.GRPC_PORT);
+const address = await listen(server, config.GRPC_HOST, config.GRPC_PORT, credentials);
 await health.start();
 
 onStopSignal(process, log, () => void stop());
@@ -125,6 +139,13 @@ function loadConfig(): ApiConfig {
     console.error(error.message);
     process.exit(1);
   }
+}
+
+/** A file that is no good is the operator's to mend: a line that names it says more than a stack. */
+function leaveIfUnreadable(error: unknown): never {
+  if (!(error instanceof AccessFileError)) throw error;
+  log.fatal(error.message);
+  process.exit(1);
 }
 
 /** A database that cannot be looked at yet is examined by the probe that first reaches it. */

@@ -2,6 +2,8 @@ import type { handleUnaryCall, MethodDefinition, Server, ServerUnaryCall } from 
 import { status } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import { ServiceError } from '../app/errors.ts';
+import type { Access } from './access/access.ts';
+import type { Caller, Scope } from './access/caller.ts';
 import type { CallMetrics, CallObserver } from './call-metrics.ts';
 import { toFailure } from './status.ts';
 import { type Decodable, decodeRequest, MalformedRequest } from './wire.ts';
@@ -9,12 +11,16 @@ import { type Decodable, decodeRequest, MalformedRequest } from './wire.ts';
 /** One method of a service: how its request is read, and what answers it. */
 export interface Rpc<Request, Response> {
   readonly request: Decodable<Request>;
+  /** What the caller needs to be allowed. */
+  readonly scope: Scope;
   /** May throw anything: status.ts makes a gRPC status of it. */
   handle(request: Request, call: Call): Promise<Response>;
 }
 
 /** What a handler may know of the call besides its request. */
 interface Call {
+  /** Who calls; has the scope of the method. */
+  readonly caller: Caller;
   /** Whether the caller has cancelled, or its deadline has passed. */
   abandoned(): boolean;
   /** W3C trace context; undefined if the call has none, or a malformed one. */
@@ -31,6 +37,7 @@ export type Rpcs<Service> = {
 export interface Instruments {
   readonly metrics: CallMetrics;
   readonly log: Logger;
+  readonly access: Access;
 }
 
 type AnyMethod = MethodDefinition<unknown, unknown>;
@@ -40,14 +47,14 @@ export function addService<Service extends object>(
   server: Server,
   service: Service,
   rpcs: Rpcs<Service>,
-  { metrics, log }: Instruments,
+  { metrics, log, access }: Instruments,
 ): void {
   const definitions: Record<string, AnyMethod> = {};
   const handlers: Record<string, handleUnaryCall<unknown, unknown>> = {};
   for (const [name, method] of Object.entries(service) as [string, AnyMethod][]) {
     const rpc = rpcs[name as keyof Service] as Rpc<unknown, unknown>;
     definitions[name] = { ...method, requestDeserialize: (bytes) => decodeRequest(rpc.request, bytes) };
-    handlers[name] = unary(rpc, metrics.observer(method.path), log);
+    handlers[name] = unary(rpc, method.path, metrics.observer(method.path), { access, log });
   }
   server.addService(definitions, handlers);
 }
@@ -59,18 +66,20 @@ export function addService<Service extends object>(
  */
 function unary<Request, Response>(
   rpc: Rpc<Request, Response>,
+  path: string,
   observe: CallObserver,
-  log: Logger,
+  { access, log }: Pick<Instruments, 'access' | 'log'>,
 ): handleUnaryCall<Request | MalformedRequest, Response> {
   return (call, callback) => {
     const startedAt = performance.now();
     const context = new UnaryCall(call);
-    answer(rpc, call.request, context).then(
+    answer(rpc, call, context, access).then(
       (response) => {
         observe(context.outcome(status.OK), performance.now() - startedAt);
         callback(null, response);
       },
       (error) => {
+        access.failed(error, path, context.caller);
         const failure = toFailure(error, log);
         observe(context.outcome(failure.code), performance.now() - startedAt);
         callback(failure);
@@ -82,10 +91,17 @@ function unary<Request, Response>(
 /** Async, so that what a handler throws before its first await is a rejection too. */
 async function answer<Request, Response>(
   rpc: Rpc<Request, Response>,
-  request: Request | MalformedRequest,
-  call: Call,
+  call: ServerUnaryCall<Request | MalformedRequest, Response>,
+  context: UnaryCall,
+  access: Access,
 ): Promise<Response> {
-  if (!(request instanceof MalformedRequest)) return rpc.handle(request, call);
+  const identified = access.identify(call);
+  const caller = identified instanceof Promise ? await identified : identified;
+  context.caller = caller;
+  const permitted = access.permit(caller, rpc.scope);
+  if (permitted !== undefined) await permitted;
+  const { request } = call;
+  if (!(request instanceof MalformedRequest)) return rpc.handle(request, context as Call);
   throw new ServiceError({ kind: 'INVALID_REQUEST', violations: [] }, 'The request is no valid protobuf message.', {
     cause: request.reason,
   });
@@ -94,7 +110,9 @@ async function answer<Request, Response>(
 /** https://www.w3.org/TR/trace-context/#traceparent-header: neither version ff nor ids of zeros only. */
 const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
-class UnaryCall implements Call {
+class UnaryCall implements Omit<Call, 'caller'> {
+  /** Undefined until it is known. */
+  caller: Caller | undefined;
   readonly #call: ServerUnaryCall<unknown, unknown>;
 
   constructor(call: ServerUnaryCall<unknown, unknown>) {

@@ -75,10 +75,13 @@ export function createServer({ payments, accounts, reads, health, reflection, ..
  * Starts to take calls and returns the address, host:port; port 0 takes a free one.
  * Rejects if the port is taken.
  */
-export async function listen(server: Server, host: string, port: number): Promise<string> {
+export async function listen(
+  server: Server,
+  host: string,
+  port: number,
+  credentials = ServerCredentials.createInsecure(),
+): Promise<string> {
   const bracketed = host.includes(':') ? `[${host}]` : host;
-  // In clear: the default host is loopback, and TLS is for the mesh or proxy in front until we have our own.
-  const credentials = ServerCredentials.createInsecure();
   const bound = await new Promise<number>((resolve, reject) => {
     server.bindAsync(`${bracketed}:${port}`, credentials, (error, taken) => (error ? reject(error) : resolve(taken)));
   });

@@ -54,6 +54,9 @@ const codes: Readonly<Record<Problem['kind'], status>> = {
   NOT_FOUND: status.NOT_FOUND,
   KEY_REUSED: status.ALREADY_EXISTS,
   ACCOUNT_EXISTS: status.ALREADY_EXISTS,
+  UNAUTHENTICATED: status.UNAUTHENTICATED,
+  PERMISSION_DENIED: status.PERMISSION_DENIED,
+  TOO_MANY_CALLS: status.RESOURCE_EXHAUSTED,
   OVERLOADED: status.RESOURCE_EXHAUSTED,
   UNAVAILABLE: status.UNAVAILABLE,
   // The caller has gone, mostly because its time was up; a caller that cancelled hears nothing anyway.
@@ -78,6 +81,12 @@ function describe(problem: Problem): Any[] {
         errorInfo('ACCOUNT_EXISTS', { fields: protoNames(problem.differing), account_id: problem.accountId }),
         resourceInfo('Account', problem.accountId),
       ];
+    case 'UNAUTHENTICATED':
+      return [errorInfo(problem.reason, {})];
+    case 'PERMISSION_DENIED':
+      return [errorInfo(problem.reason, problem.metadata)];
+    case 'TOO_MANY_CALLS':
+      return [errorInfo('CALLER_RATE_LIMITED', {}), retryInfo(problem.retryAfterMs)];
     case 'OVERLOADED':
     case 'UNAVAILABLE':
       return [retryInfo(problem.retryAfterMs)];

@@ -24,9 +24,12 @@ export function paymentTransaction(
       if (outcomes.some(({ kind }) => kind === 'DECIDED')) outboxHint.committed();
       return outcomes;
     },
-    accountsOf: (command) => [command.payerAccountId, command.payeeAccountId],
-    keyOf,
-    lockHolders: (accountIds) => unitOfWork.lockHolders(accountIds),
+    locksOf: ({ payerAccountId, payeeAccountId, caller, idempotencyKey }) => [
+      { name: `account ${payerAccountId}`, accountId: payerAccountId },
+      { name: `account ${payeeAccountId}`, accountId: payeeAccountId },
+      { name: `key ${keyOf({ caller, idempotencyKey })}`, caller, idempotencyKey },
+    ],
+    keptLocks: (locks) => unitOfWork.keptLocks(locks),
   };
 }
 
@@ -37,7 +40,9 @@ export function paymentTransaction(
  * Payments are decided at the time that the locks tell; where no account exists, now.
  *
  * Locks the keys, then the balances, each in sorted order, so two transactions
- * never wait for each other in a circle. Errors are those of UnitOfWork.run.
+ * never wait for each other in a circle. Errors are those of UnitOfWork.run, and
+ * ExternalPayerError if a caller may not pay from the EXTERNAL account it names; then
+ * nothing of the batch is stored.
  */
 export function authorizePayments(
   unitOfWork: UnitOfWork,
@@ -56,6 +61,7 @@ export function authorizePayments(
     const draft = new LedgerDraft(locked.balances, locked.at ?? now);
     const decided = new Map<string, Payment>();
     const outcomes = commands.map((command): Outcome => {
+      draft.checkPayer(command);
       const holder = holders?.get(keyOf(command));
       if (holders === undefined || claimedBy(command, holder)) {
         const payment = draft.decide(command);

@@ -1,6 +1,8 @@
 import type { Call } from './batcher.ts';
 import { ContendedError, ServiceError, TransientError, unavailable } from './errors.ts';
-import type { LockHolder } from './ports.ts';
+import type { Lock, LockHolder } from './ports.ts';
+
+export type { Lock } from './ports.ts';
 
 /** What GroupCommit runs, and what it has to know of the locks that commands need. */
 export interface GroupTransaction<Command, Outcome> {
@@ -9,11 +11,10 @@ export interface GroupTransaction<Command, Outcome> {
    * Throws TransientError, ContendedError and ServiceError as UnitOfWork.run does.
    */
   execute(commands: readonly Command[], lockWaitMs: number): Promise<readonly Outcome[]>;
-  accountsOf(command: Command): readonly string[];
-  /** What identifies the command: another one with the same key waits for its transaction. */
-  keyOf(command: Command): string;
-  /** See UnitOfWork.lockHolders. */
-  lockHolders(accountIds: readonly string[]): Promise<ReadonlyMap<string, LockHolder>>;
+  /** What the command locks. */
+  locksOf(command: Command): readonly Lock[];
+  /** See UnitOfWork.keptLocks. */
+  keptLocks(locks: readonly Lock[]): Promise<ReadonlyMap<string, LockHolder>>;
 }
 
 /** A command and its caller. */

@@ -23,7 +23,7 @@ export interface BatchLimits {
 export class Batcher<Item, Answer> {
   readonly #run: (calls: readonly Call<Item, Answer>[]) => Promise<void>;
   readonly #limits: Required<BatchLimits>;
-  readonly #queue: Call<Item, Answer>[] = [];
+  #queue: Call<Item, Answer>[] = [];
   readonly #inFlight = new Set<Promise<void>>();
   #begins = false;
 
@@ -52,7 +52,7 @@ export class Batcher<Item, Answer> {
 
   /** The calls are first in the next batch. */
   putBack(calls: readonly Call<Item, Answer>[]): void {
-    this.#queue.unshift(...calls);
+    this.#queue = [...calls, ...this.#queue];
     this.#start();
   }
 

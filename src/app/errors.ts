@@ -4,6 +4,12 @@ export type Problem =
   | { readonly kind: 'NOT_FOUND'; readonly resourceType: ResourceType; readonly resourceName: string }
   | { readonly kind: 'KEY_REUSED'; readonly paymentId: string; readonly differing: readonly string[] }
   | { readonly kind: 'ACCOUNT_EXISTS'; readonly accountId: string; readonly differing: readonly string[] }
+  /** Nobody knows who calls; the reason is one of api/access/denials.ts. */
+  | { readonly kind: 'UNAUTHENTICATED'; readonly reason: string }
+  /** The caller is known, and may not do this. */
+  | { readonly kind: 'PERMISSION_DENIED'; readonly reason: string; readonly metadata: Readonly<Record<string, string>> }
+  /** The caller's own bucket is empty, whoever the payer is. */
+  | { readonly kind: 'TOO_MANY_CALLS'; readonly retryAfterMs: number }
   | { readonly kind: 'OVERLOADED'; readonly retryAfterMs: number }
   | { readonly kind: 'UNAVAILABLE'; readonly retryAfterMs: number }
   | { readonly kind: 'ABANDONED' };
@@ -40,11 +46,31 @@ export class ContendedError extends Error {
   override readonly name = 'ContendedError';
 }
 
+/**
+ * The payer is an EXTERNAL account, and the caller may not bring money into the books.
+ * It ends the transaction, though only one command is to blame: the others are run again.
+ */
+export class ExternalPayerError extends Error {
+  override readonly name = 'ExternalPayerError';
+  readonly accountId: string;
+
+  constructor(accountId: string) {
+    super(`Account ${accountId} is EXTERNAL, and its caller may not pay from it`);
+    this.accountId = accountId;
+  }
+}
+
 export function unavailable(message: string, cause?: unknown): ServiceError {
   return new ServiceError({ kind: 'UNAVAILABLE', retryAfterMs: 1_000 }, message, { cause });
 }
 
-export function notFound(resourceType: ResourceType, resourceName: string): ServiceError {
+export function notFound(resourceType: ResourceType, resourceName: string, cause?: unknown): ServiceError {
   const what = { Payment: 'payment', Account: 'account', AccountEntry: 'entry' }[resourceType];
-  return new ServiceError({ kind: 'NOT_FOUND', resourceType, resourceName }, `There is no ${what} ${resourceName}.`);
+  const problem = { kind: 'NOT_FOUND', resourceType, resourceName } as const;
+  return new ServiceError(problem, `There is no ${what} ${resourceName}.`, { cause });
+}
+
+export function noPaymentWithKey(idempotencyKey: string, cause?: unknown): ServiceError {
+  const problem = { kind: 'NOT_FOUND', resourceType: 'Payment', resourceName: idempotencyKey } as const;
+  return new ServiceError(problem, 'There is no payment with this idempotency key.', { cause });
 }

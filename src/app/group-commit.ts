@@ -28,12 +28,13 @@ export class GroupCommit<Command, Outcome> {
   readonly #batcher: Batcher<Submission<Command>, Outcome>;
   readonly #stuck: StuckLocks<Command, Outcome>;
   #closed = false;
+  #abandoned = false;
 
   constructor(transaction: GroupTransaction<Command, Outcome>, limits: GroupCommitLimits) {
     this.#limits = limits;
     this.#runner = new BatchRunner(transaction);
     this.#batcher = new Batcher((batch) => this.#run(batch), { ...SLOTS, maxBatch: limits.maxBatch });
-    this.#stuck = new StuckLocks(transaction, this.#runner, (calls) => this.#batcher.putBack(calls), limits);
+    this.#stuck = new StuckLocks(transaction, (calls) => this.#putBack(calls), limits.maxQueue);
   }
 
   /**
@@ -58,21 +59,31 @@ export class GroupCommit<Command, Outcome> {
     this.#closed = true;
     while (this.#batcher.busy || this.#stuck.busy) {
       await this.#batcher.idle();
-      await this.#stuck.idle();
+      await this.#stuck.close();
     }
     await this.#runner.answered();
   }
 
   /** Turns away the commands whose transaction has not begun, after close: there is no time left for them. */
   abandonQueue(): void {
-    for (const { reject } of [...this.#batcher.takeQueue(), ...this.#stuck.takeQueues()]) {
-      reject(unavailable('The service is shutting down.'));
-    }
+    this.#abandoned = true;
+    turnAway([...this.#batcher.takeQueue(), ...this.#stuck.takeWaiting()]);
   }
 
   async #run(batch: readonly Submitted<Command, Outcome>[]): Promise<void> {
-    const contended = await this.#runner.run(this.#stuck.divert(batch), this.#stuck.lockWaitMs);
+    const calls = this.#stuck.divert(batch);
+    const contended = await this.#runner.run(calls, this.#stuck.lockWaitMs);
+    if (contended.length === 0) this.#stuck.granted();
     // Not awaited: the slot is free for the next batch.
-    if (contended.length > 0) this.#stuck.sortOut(contended);
+    else this.#stuck.sortOut(contended);
   }
+
+  #putBack(calls: readonly Submitted<Command, Outcome>[]): void {
+    if (this.#abandoned) turnAway(calls);
+    else this.#batcher.putBack(calls);
+  }
+}
+
+function turnAway<Command, Outcome>(calls: readonly Submitted<Command, Outcome>[]): void {
+  for (const { reject } of calls) reject(unavailable('The service is shutting down.'));
 }

@@ -1,8 +1,9 @@
 import type { Balance } from './domain/account.ts';
-import { authorize } from './domain/authorize.ts';
+import { authorize, isExternal } from './domain/authorize.ts';
 import { paymentAuthorized, paymentDeclined } from './domain/event.ts';
 import type { LedgerEntry } from './domain/ledger.ts';
 import type { Decline, Payment } from './domain/payment.ts';
+import { ExternalPayerError } from './errors.ts';
 import type { AuthorizeCommand, CallerKey, DecidedPayment, LedgerChanges } from './ports.ts';
 
 /** What identifies a command to its caller; a string, for maps. */
@@ -24,6 +25,13 @@ export class LedgerDraft {
   constructor(balances: readonly Balance[], now: Date) {
     this.#balances = new Map(balances.map((balance) => [balance.accountId, balance]));
     this.#now = now;
+  }
+
+  /** Throws ExternalPayerError, which ends the transaction, so that the key is free again. */
+  checkPayer({ payerAccountId, mayPayFromExternal }: AuthorizeCommand): void {
+    if (mayPayFromExternal) return;
+    const payer = this.#balances.get(payerAccountId);
+    if (payer !== undefined && isExternal(payer)) throw new ExternalPayerError(payerAccountId);
   }
 
   /** Decides the command against the balances as the commands before it left them. */

@@ -3,7 +3,8 @@ import type { Outcome } from './authorize-payments.ts';
 import type { Account, Balance } from './domain/account.ts';
 import { precheck, rateLimited } from './domain/authorize.ts';
 import type { Decline, Payment } from './domain/payment.ts';
-import { notFound, ServiceError } from './errors.ts';
+import { noPaymentWithKey, notFound, ServiceError } from './errors.ts';
+import { ExternalPayers } from './external-payers.ts';
 import type { GroupCommit } from './group-commit.ts';
 import type { AuthorizeCommand, CallerKey, Ledger, RateLimiter } from './ports.ts';
 
@@ -21,6 +22,7 @@ export class Payments {
   readonly #ledger: Ledger;
   readonly #reads: Admission;
   readonly #newId: () => string;
+  readonly #externalPayers = new ExternalPayers();
 
   /** newId makes ULIDs. */
   constructor(
@@ -39,18 +41,21 @@ export class Payments {
 
   /**
    * Resolves when the payment is committed, or declined with nothing stored.
-   * Throws ServiceError KEY_REUSED, and those of GroupCommit.submit.
+   * Throws ServiceError KEY_REUSED, PERMISSION_DENIED with nothing stored, and those of GroupCommit.submit.
    */
   async authorize(request: AuthorizeRequest, abandoned: () => boolean): Promise<AuthorizeResult> {
     const decline = precheck(request);
     if (decline !== undefined) return { kind: 'NOT_STORED', decline, retryAfterMs: 0, at: new Date() };
+
+    this.#externalPayers.check(request);
 
     const retryAfterMs = await this.#limiter.take(request.payerAccountId);
     if (retryAfterMs > 0) {
       return { kind: 'NOT_STORED', decline: rateLimited(request, retryAfterMs), retryAfterMs, at: new Date() };
     }
 
-    const outcome = await this.#groupCommit.submit({ ...request, paymentId: this.#newId() }, abandoned);
+    const command = { ...request, paymentId: this.#newId() };
+    const outcome = await this.#externalPayers.learn(this.#groupCommit.submit(command, abandoned));
     switch (outcome.kind) {
       case 'DECIDED':
       case 'DUPLICATE':
@@ -74,10 +79,7 @@ export class Payments {
   async findPaymentByKey(key: CallerKey, abandoned: () => boolean): Promise<Payment> {
     const payment = await this.#reads.run(() => this.#ledger.findPaymentByKey(key), abandoned);
     if (payment !== undefined) return payment;
-    throw new ServiceError(
-      { kind: 'NOT_FOUND', resourceType: 'Payment', resourceName: key.idempotencyKey },
-      'There is no payment with this idempotency key.',
-    );
+    throw noPaymentWithKey(key.idempotencyKey);
   }
 }
 

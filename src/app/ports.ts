@@ -14,6 +14,8 @@ export interface CallerKey {
 export interface AuthorizeCommand extends PaymentRequest, CallerKey {
   /** A ULID, given once: a command that is run again is recognized by it. */
   readonly paymentId: string;
+  /** Whether the caller may bring money into the books: pay from an EXTERNAL account. */
+  readonly mayPayFromExternal: boolean;
   /** W3C trace context of the call, for the event. */
   readonly traceparent?: string | undefined;
 }
@@ -32,15 +34,21 @@ export interface UnitOfWork {
    */
   run<T>(work: (transaction: LedgerTransaction) => Promise<Decision<T>>, lockWaitMs: number): Promise<T>;
   /**
-   * Who keeps the accounts locked at this moment; accounts that are free are left out.
-   * Throws ServiceError UNAVAILABLE.
+   * Those of the locks that are kept at this moment, by name, and by whom. Waits for none
+   * of them. Throws ServiceError UNAVAILABLE.
    */
-  lockHolders(accountIds: readonly string[]): Promise<ReadonlyMap<string, LockHolder>>;
+  keptLocks(locks: readonly Lock[]): Promise<ReadonlyMap<string, LockHolder>>;
 }
+
+/** A lock that a payment needs: an account's, or that of an idempotency key. */
+export type Lock = { readonly name: string } & (
+  | { readonly accountId: string }
+  | { readonly caller: string; readonly idempotencyKey: string }
+);
 
 /** A transaction that keeps a lock. */
 export interface LockHolder {
-  /** Another transaction has another one. */
+  /** Another transaction has another one, but for those that are claiming a key. */
   readonly transactionId: string;
   /** Whether it is one of this process, which soon ends. */
   readonly ours: boolean;
@@ -114,7 +122,7 @@ export interface Ledger {
   openAccount(account: Account): Promise<Account>;
 }
 
-/** Token buckets, one for each payer. Never fails: it falls back to a bucket of its own. */
+/** Token buckets, one for each payer, or for each caller. Never fails: it falls back to a bucket of its own. */
 export interface RateLimiter {
   /** Takes one token. Returns the milliseconds until there is one again, 0 if it got one. */
   take(payerAccountId: string): Promise<number>;

@@ -1,149 +1,131 @@
-import type { BatchRunner, Submitted } from './batch-runner.ts';
-import { batched } from './batcher.ts';
+import type { GroupTransaction, Lock, Submitted } from './batch-runner.ts';
 import { unavailable } from './errors.ts';
+import type { LockHolder } from './ports.ts';
 
-/** Transactions of calls that need stuck locks, at a time: the other connections are for everybody else. */
-const SLOTS = 4;
+/** How often stuck locks are looked at. */
+const LOOK_EVERY_MS = 50;
 
-/** How long the first transaction waits for a lock that is stuck, and how long those after it. */
-const FIRST_LOCK_WAIT_MS = 1_000;
-const NEXT_LOCK_WAIT_MS = 100;
+/** How long a call waits for a stuck lock. */
+const WAIT_MS = 1_000;
 
-/** How long a lock is taken for stuck after a transaction has waited for it in vain. */
+/** How long a stuck lock is kept an eye on without a call that needs it. */
 const REMEMBERED_MS = 2_000;
 
-/** Calls that wait for one lock, or for all those that one transaction keeps. */
-interface StuckQueue<Command, Outcome> {
-  readonly locks: Set<string>;
-  readonly calls: Submitted<Command, Outcome>[];
-  serving: boolean;
-  /** Whether a transaction has waited for the lock in vain. */
-  tried: boolean;
-  forgetTimer?: NodeJS.Timeout;
-}
-
-interface Attempt<Command, Outcome> {
-  readonly calls: readonly Submitted<Command, Outcome>[];
-  readonly lockWaitMs: number;
+interface StuckLock<Command, Outcome> {
+  readonly lock: Lock;
+  readonly holder: LockHolder;
+  readonly waiting: { readonly call: Submitted<Command, Outcome>; readonly sinceMs: number }[];
+  usedAtMs: number;
 }
 
 /**
- * The locks known to be stuck, and the calls that need them. They get transactions of
- * their own, one at a time for each lock; once it is free they go with the others again.
+ * The locks known to be stuck, and the calls that need them. The calls are in no
+ * transaction, so they keep no lock from anybody: all stuck locks are looked at together
+ * now and then, and once one is free its calls go with the others again.
  */
 export class StuckQueues<Command, Outcome> {
+  readonly #keptLocks: GroupTransaction<Command, Outcome>['keptLocks'];
   readonly #putBack: (calls: readonly Submitted<Command, Outcome>[]) => void;
-  readonly #limits: { readonly maxBatch: number; readonly maxQueue: number };
-  /** By each of their locks. */
-  readonly #queues = new Map<string, StuckQueue<Command, Outcome>>();
-  readonly #tasks = new Set<Promise<void>>();
-  readonly #run: (attempt: Attempt<Command, Outcome>) => Promise<readonly Submitted<Command, Outcome>[]>;
-  /** Calls whose transaction has not begun. */
+  readonly #maxCalls: number;
+  /** By the name of the lock. */
+  readonly #stuck = new Map<string, StuckLock<Command, Outcome>>();
   #size = 0;
+  #watching: Promise<void> | undefined;
+  #closed = false;
 
   /** putBack takes calls that may go with the others. */
   constructor(
-    runner: BatchRunner<Command, Outcome>,
+    keptLocks: GroupTransaction<Command, Outcome>['keptLocks'],
     putBack: (calls: readonly Submitted<Command, Outcome>[]) => void,
-    limits: { readonly maxBatch: number; readonly maxQueue: number },
+    maxCalls: number,
   ) {
+    this.#keptLocks = keptLocks;
     this.#putBack = putBack;
-    this.#limits = limits;
-    this.#run = batched(
-      (attempts) => Promise.all(attempts.map(({ calls, lockWaitMs }) => runner.run(calls, lockWaitMs))),
-      { slots: SLOTS, maxBatch: 1 },
-    );
+    this.#maxCalls = maxCalls;
   }
 
-  /** Whether any lock is known to be stuck. */
-  get any(): boolean {
-    return this.#queues.size > 0;
+  /** Calls that wait here. */
+  get size(): number {
+    return this.#size;
   }
 
-  /** Whether there are calls here. */
-  get busy(): boolean {
-    return this.#tasks.size > 0;
+  /** Takes the call if it needs one of the locks known to be stuck. */
+  divert(call: Submitted<Command, Outcome>, locks: readonly Lock[]): boolean {
+    if (this.#stuck.size === 0) return false;
+    const stuck = locks.map(({ name }) => this.#stuck.get(name)).find((known) => known !== undefined);
+    if (stuck !== undefined) this.#wait(stuck, call);
+    return stuck !== undefined;
   }
 
-  /** Runs calls in a transaction beside those of the queues. See BatchRunner.run. */
-  tryApart(calls: readonly Submitted<Command, Outcome>[]): Promise<readonly Submitted<Command, Outcome>[]> {
-    return this.#run({ calls, lockWaitMs: NEXT_LOCK_WAIT_MS });
-  }
-
-  /** Takes the call if one of these locks is known to be stuck. */
-  divert(call: Submitted<Command, Outcome>, locks: readonly string[]): boolean {
-    const queue = this.#find(locks);
-    if (queue !== undefined) this.#enqueue(queue, call);
-    return queue !== undefined;
-  }
-
-  /** Takes a call whose lock is stuck. Locks that are given together are taken to become free together. */
-  add(call: Submitted<Command, Outcome>, locks: readonly string[]): void {
-    const queue = this.#find(locks) ?? { locks: new Set(), calls: [], serving: false, tried: false };
-    for (const lock of locks) {
-      if (this.#queues.has(lock)) continue;
-      queue.locks.add(lock);
-      this.#queues.set(lock, queue);
+  /** Takes a call whose lock is stuck. */
+  add(call: Submitted<Command, Outcome>, lock: Lock, holder: LockHolder): void {
+    let stuck = this.#stuck.get(lock.name);
+    if (stuck === undefined) {
+      stuck = { lock, holder, waiting: [], usedAtMs: performance.now() };
+      this.#stuck.set(lock.name, stuck);
     }
-    this.#enqueue(queue, call);
+    this.#wait(stuck, call);
   }
 
-  /** Resolves when no transaction runs for calls of the queues. */
-  async idle(): Promise<void> {
-    while (this.#tasks.size > 0) await Promise.all(this.#tasks);
+  /** Takes no more calls, and resolves when there are none. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#watching;
   }
 
-  /** Takes the calls whose transaction has not begun. */
+  /** Takes all calls out. */
   takeAll(): Submitted<Command, Outcome>[] {
-    return [...new Set(this.#queues.values())].flatMap((queue) => this.#take(queue));
+    return [...this.#stuck.values()].flatMap((stuck) => this.#take(stuck, () => true));
   }
 
-  #enqueue(queue: StuckQueue<Command, Outcome>, call: Submitted<Command, Outcome>): void {
-    if (this.#size >= this.#limits.maxQueue) {
+  #wait(stuck: StuckLock<Command, Outcome>, call: Submitted<Command, Outcome>): void {
+    if (this.#size >= this.#maxCalls) {
       tellLocked([call]);
       return;
     }
-    queue.calls.push(call);
+    const nowMs = performance.now();
+    stuck.waiting.push({ call, sinceMs: nowMs });
+    stuck.usedAtMs = nowMs;
     this.#size += 1;
-    if (queue.serving) return;
-    queue.serving = true;
-    clearTimeout(queue.forgetTimer);
-    const task = this.#serve(queue).finally(() => this.#tasks.delete(task));
-    this.#tasks.add(task);
+    this.#watching ??= this.#watch();
   }
 
-  async #serve(queue: StuckQueue<Command, Outcome>): Promise<void> {
-    while (queue.calls.length > 0) {
-      const calls = this.#take(queue, this.#limits.maxBatch);
-      const contended = await this.#run({ calls, lockWaitMs: queue.tried ? NEXT_LOCK_WAIT_MS : FIRST_LOCK_WAIT_MS });
-      if (contended.length === 0) {
-        this.#forget(queue);
-        this.#putBack(this.#take(queue));
-        return;
+  /** Looks until no lock is known to be stuck, or until no call waits once this is closed. Never throws. */
+  async #watch(): Promise<void> {
+    while (this.#closed ? this.#size > 0 : this.#stuck.size > 0) {
+      await new Promise((resume) => setTimeout(resume, LOOK_EVERY_MS));
+      try {
+        const kept = await this.#keptLocks([...this.#stuck.values()].map(({ lock }) => lock));
+        for (const stuck of this.#stuck.values()) this.#look(stuck, kept.get(stuck.lock.name));
+      } catch (error) {
+        for (const { reject } of this.takeAll()) reject(error);
+        this.#stuck.clear();
       }
-      queue.tried = true;
-      tellLocked(contended);
     }
-    queue.serving = false;
-    queue.forgetTimer = setTimeout(() => this.#forget(queue), REMEMBERED_MS).unref();
+    this.#watching = undefined;
   }
 
-  #take(queue: StuckQueue<Command, Outcome>, most = queue.calls.length): Submitted<Command, Outcome>[] {
-    const calls = queue.calls.splice(0, most);
-    this.#size -= calls.length;
-    return calls;
+  #look(stuck: StuckLock<Command, Outcome>, holder: LockHolder | undefined): void {
+    const nowMs = performance.now();
+    if (holder?.transactionId !== stuck.holder.transactionId) {
+      this.#stuck.delete(stuck.lock.name);
+      this.#putBack(this.#take(stuck, () => true));
+      return;
+    }
+    tellLocked(this.#take(stuck, (sinceMs) => nowMs - sinceMs >= WAIT_MS));
+    if (stuck.waiting.length === 0 && nowMs - stuck.usedAtMs >= REMEMBERED_MS) this.#stuck.delete(stuck.lock.name);
   }
 
-  #find(locks: readonly string[]): StuckQueue<Command, Outcome> | undefined {
-    return locks.map((lock) => this.#queues.get(lock)).find((queue) => queue !== undefined);
-  }
-
-  #forget(queue: StuckQueue<Command, Outcome>): void {
-    for (const lock of queue.locks) this.#queues.delete(lock);
+  /** Those who came first are the first in the queue. */
+  #take(stuck: StuckLock<Command, Outcome>, ripe: (sinceMs: number) => boolean): Submitted<Command, Outcome>[] {
+    const unripe = stuck.waiting.findIndex(({ sinceMs }) => !ripe(sinceMs));
+    const taken = stuck.waiting.splice(0, unripe === -1 ? stuck.waiting.length : unripe);
+    this.#size -= taken.length;
+    return taken.map(({ call }) => call);
   }
 }
 
-/** Ends calls that need a stuck lock. */
+/** Ends calls that need a lock which another transaction keeps. */
 export function tellLocked<Command, Outcome>(calls: readonly Submitted<Command, Outcome>[]): void {
   const message = 'An account or the idempotency key of this payment is locked by another transaction.';
   for (const { reject } of calls) reject(unavailable(message));

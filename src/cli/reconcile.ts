@@ -5,8 +5,8 @@ import { kafkaAddress, loadCommandConfig, loadEventsConfig } from '../config.ts'
 import { kafkaClient } from '../infra/kafka/client.ts';
 import { kafkaEventLog } from '../infra/kafka/event-log.ts';
 import { createPool } from '../infra/postgres/pool.ts';
+import { postgresAuditedPayments } from '../infra/postgres/reconciliation/audited-payments.ts';
 import { postgresBooks } from '../infra/postgres/reconciliation/books.ts';
-import { postgresAuditedPayments } from '../infra/postgres/reconciliation/event-audit.ts';
 import { argumentsFrom, run, settingsFrom, usageError } from './command.ts';
 
 const HELP = `Proves that the books balance, or says where they do not. Safe while payments go on: nothing is locked.
@@ -116,8 +116,8 @@ async function reconcileEvents(pool: Pool, config: EventsConfig, since: Date): P
   return report(totals);
 }
 
-function report({ paymentsAudited, waiting, missing, unverifiable, orphaned }: AuditTotals): boolean {
-  console.log(`${paymentsAudited} payments looked for on Kafka; the events of ${waiting} are pending`);
+function report({ paymentsAudited, pending, missing, unverifiable, orphaned }: AuditTotals): boolean {
+  console.log(`${paymentsAudited} payments looked for on Kafka; the events of ${pending} are pending`);
   if (unverifiable > 0) console.log(`${unverifiable} are from a time that the topic no longer retains: unverifiable`);
   for (const paymentId of missing.slice(0, NAMED)) console.log(`WRONG: payment ${paymentId} has no event`);
   if (missing.length > NAMED) console.log(`WRONG: and so have ${missing.length - NAMED} more payments`);

@@ -20,25 +20,28 @@ export function loadVariables<Shape extends z.ZodRawShape>(
   variables: z.ZodObject<Shape>,
   env: NodeJS.ProcessEnv,
 ): z.output<z.ZodObject<Shape>> {
-  const problems: string[] = [];
   const given = new Map<string, Given>();
+  const unusable = new Map<string, string>();
   for (const name of Object.keys(variables.shape)) {
     const found = find(name, env);
-    if (typeof found === 'string') problems.push(found);
+    if (typeof found === 'string') unusable.set(name, found);
     else if (found !== undefined) given.set(name, found);
   }
-  // What could not be read is not "not set" as well.
-  if (problems.length > 0) throw configError(problems);
-
   const result = variables.safeParse(Object.fromEntries([...given].map(([name, { value }]) => [name, value])));
-  if (result.success) return result.data;
-  throw configError(
-    result.error.issues.map(({ code, path, message }) => {
-      const name = path.join('.');
-      const source = given.get(name)?.source;
-      return source === undefined && code === 'invalid_type' ? `${name} is not set` : `${source ?? name}: ${message}`;
-    }),
-  );
+  if (result.success && unusable.size === 0) return result.data;
+
+  const problems = [...unusable.values()];
+  for (const { code, path, message } of result.error?.issues ?? []) {
+    const name = path.join('.');
+    const source = given.get(name)?.source;
+    // What could not be read is not "not set" as well.
+    if (unusable.has(name)) continue;
+    problems.push(
+      source === undefined && code === 'invalid_type' ? `${name} is not set` : `${source ?? name}: ${message}`,
+    );
+  }
+  const lines = problems.map((problem) => `  ${problem}\n`).join('');
+  throw new ConfigError(`Bad configuration:\n${lines}See .env.example for all variables.`);
 }
 
 /** Undefined if it is given in neither way; a text says what is wrong. */
@@ -57,9 +60,4 @@ function find(name: string, env: NodeJS.ProcessEnv): Given | string | undefined 
     // Without the path: it may be a secret that was meant for the other variable.
     return `${source} names a file that cannot be read: ${(error as NodeJS.ErrnoException).code}`;
   }
-}
-
-function configError(problems: readonly string[]): ConfigError {
-  const lines = problems.map((problem) => `  ${problem}\n`).join('');
-  return new ConfigError(`Bad configuration:\n${lines}See .env.example for all variables.`);
 }

@@ -6,10 +6,14 @@ interface LoggedError {
   readonly code?: unknown;
   readonly stack?: string | undefined;
   readonly cause?: unknown;
+  /** Of one that stands for several, as after trying several servers. */
+  readonly errors?: readonly unknown[];
 }
 
 /** Causes of causes that are logged; more would be a circle. */
 const MAX_CAUSES = 5;
+/** Of several errors that are one together, the first ones tell enough. */
+const MAX_ERRORS = 3;
 
 /**
  * What the log shows of an error. Nothing else, because clients put their input on
@@ -24,6 +28,8 @@ export function loggedError(error: unknown, causes = MAX_CAUSES): LoggedError | 
     ...(code !== undefined && { code }),
     stack: error.stack === undefined ? undefined : withoutCredentials(error.stack),
     ...(error.cause !== undefined && causes > 0 && { cause: loggedError(error.cause, causes - 1) }),
+    ...(error instanceof AggregateError &&
+      causes > 0 && { errors: error.errors.slice(0, MAX_ERRORS).map((each) => loggedError(each, causes - 1)) }),
   };
 }
 

@@ -7,6 +7,10 @@ import type { Logger } from './ports.ts';
 /** Before all keys of BullMQ. On Redis Cluster, what is in braces keeps them in one slot, as its scripts need them. */
 const PREFIX = '{payment-ledger}';
 
+/** How long no job is asked for after Redis rejected a command, and how often that is logged. */
+const REST_MS = 1_000;
+const REJECTED_LOG_MS = 60_000;
+
 /** A job that is done now and then by one of the workers. */
 export interface Job {
   readonly name: string;
@@ -40,6 +44,8 @@ export class JobRunner {
   readonly #successKey: string;
   readonly #stopping = new AbortController();
   #timer: NodeJS.Timeout | undefined;
+  #rest: NodeJS.Timeout | undefined;
+  #rejectedLoggedAt = Number.NEGATIVE_INFINITY;
 
   constructor(jobs: readonly Job[], settings: JobRunnerSettings, metrics: JobMetrics, log: Logger) {
     this.#jobs = new Map(jobs.map((job) => [job.name, job]));
@@ -62,7 +68,10 @@ export class JobRunner {
     // The connection logs once that Redis is unreachable; BullMQ repeats it for each attempt.
     const repeated = (error: Error) => log.debug({ err: error }, 'no job can run without Redis');
     this.#queue.on('error', repeated);
-    this.#worker.on('error', repeated);
+    this.#worker.on('error', (error) => {
+      repeated(error);
+      if (error.name === 'ReplyError') this.#takeRest(error);
+    });
     this.#worker.on('failed', (job, error) => {
       if (this.#stopping.signal.aborted) return log.info({ job: job?.name }, 'a job was given up');
       log.error({ err: error, job: job?.name }, 'a job failed');
@@ -83,11 +92,24 @@ export class JobRunner {
   /** A job that is being done is given up: another worker does it again. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
+    clearTimeout(this.#rest);
     this.#stopping.abort(new Error('The worker is stopping'));
     const reachable = this.#redis.status === 'ready';
     await this.#worker.close(!reachable);
     await this.#queue.close();
     this.#redis.disconnect();
+  }
+
+  /** Redis rejects a command, as it does from a user without the rights: BullMQ would repeat it at once, for ever. */
+  #takeRest(error: Error): void {
+    if (this.#worker.isPaused() || this.#stopping.signal.aborted) return;
+    if (performance.now() - this.#rejectedLoggedAt >= REJECTED_LOG_MS) {
+      this.#log.warn({ err: error }, 'Redis rejects what jobs need: no job is run until it does not');
+      this.#rejectedLoggedAt = performance.now();
+    }
+    const failed = (cause: unknown) => this.#log.error({ err: cause }, 'no more jobs are run');
+    this.#worker.pause(true).catch(failed);
+    this.#rest = setTimeout(() => this.#worker.resume().catch(failed), REST_MS);
   }
 
   #reschedule(): void {

@@ -86,13 +86,13 @@ function auditEvents({ audit, log }: JobServices, everyMs: number): Job {
     everyMs,
     async run(signal) {
       const { missingIds, orphaned, ...counts } = await auditLately(audit, audit.records, signal);
-      if (counts.refused > 0)
-        log.error({ refused: counts.refused }, 'audits went beyond the present and are repeated: a clock is wrong');
+      if (counts.rejected > 0)
+        log.error({ rejected: counts.rejected }, 'audits went beyond the present and are repeated: a clock is wrong');
       for (const paymentId of missingIds)
         log.error({ paymentId }, 'the payment has no event, neither on Kafka nor pending');
       for (const problem of orphaned) log.error({ problem }, 'Kafka has an event that the books do not');
       if (counts.unverifiable > 0)
-        log.warn({ ...counts }, 'events are too old to be looked for: the topic no longer retains them');
+        log.warn({ ...counts }, 'events are unverifiable: the topic no longer retains what was sent in their time');
       return { ...counts, orphaned: orphaned.length };
     },
   };

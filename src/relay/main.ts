@@ -16,12 +16,9 @@ import { sampleOutbox } from '../infra/postgres/outbox/sample.ts';
 import { countShards } from '../infra/postgres/outbox/shard-count.ts';
 import { postgresShardLeases } from '../infra/postgres/outbox/shard-leases.ts';
 import { createPool } from '../infra/postgres/pool.ts';
+import { postgresAuditRecords, sampleAudits } from '../infra/postgres/reconciliation/audit-records.ts';
+import { postgresAuditedPayments } from '../infra/postgres/reconciliation/audited-payments.ts';
 import { postgresBooks } from '../infra/postgres/reconciliation/books.ts';
-import {
-  postgresAuditedPayments,
-  postgresAuditRecords,
-  sampleAudits,
-} from '../infra/postgres/reconciliation/event-audit.ts';
 import { postgresReconciliationHistory } from '../infra/postgres/reconciliation/history.ts';
 import { postgresIdempotencyKeys } from '../infra/postgres/reconciliation/idempotency-keys.ts';
 import { startUpChecks } from '../infra/postgres/start-up-checks.ts';
@@ -81,9 +78,10 @@ const readerPool = createPool({
   serverTimeouts: { statement: 15_000, lock: 1_000, idleInTransaction: 15_000 },
   onIdleError: (error) => log.warn({ err: error }, 'Postgres closed an idle connection'),
 });
-const kafka = kafkaClient({ ...kafkaAddress(config), clientId: `payment-ledger-relay-${workerId}` }, log);
+const kafkaSettings = { ...kafkaAddress(config), clientId: `payment-ledger-relay-${workerId}` };
+const kafka = kafkaClient(kafkaSettings, log);
 const publisher = new KafkaPublisher(
-  kafka,
+  kafkaSettings,
   { topic: config.KAFKA_TOPIC, ackTimeoutMs: 5_000, rebuildAfterMs: 10_000 },
   log,
 );

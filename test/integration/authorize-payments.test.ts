@@ -1,7 +1,7 @@
 import { monotonicFactory } from 'ulid';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { authorizePayments, type Outcome, paymentTransaction } from '../../src/app/authorize-payments.ts';
-import { ContendedError } from '../../src/app/errors.ts';
+import { ContendedError, ExternalPayerError } from '../../src/app/errors.ts';
 import { GroupCommit } from '../../src/app/group-commit.ts';
 import type { AuthorizeCommand } from '../../src/app/ports.ts';
 import { shardCount } from '../../src/infra/postgres/outbox/shard-count.ts';
@@ -51,6 +51,7 @@ function command(overrides: Partial<AuthorizeCommand> = {}): AuthorizeCommand {
   return {
     paymentId: newId(),
     caller: '',
+    mayPayFromExternal: true,
     idempotencyKey: crypto.randomUUID(),
     payerAccountId: 'world',
     payeeAccountId: 'a',
@@ -121,6 +122,25 @@ describe('one batch', () => {
     const two = { ...one, caller: 'two', paymentId: newId(), amountCents: 99n };
     const outcomes = await authorize([one, two]);
     expect(outcomes.map(({ kind }) => kind)).toEqual(['DECIDED', 'DECIDED']);
+  });
+
+  test('in which a caller may not pay from outside stores nothing of that, and all of the others', async () => {
+    const denied = command({ mayPayFromExternal: false });
+    // The same key again: it is as free as if nobody had used it.
+    const allowed = command({ idempotencyKey: denied.idempotencyKey, payerAccountId: 'b', payeeAccountId: 'a' });
+    const others = Array.from({ length: 20 }, () => command());
+    const batch = [denied, allowed, ...others];
+    const commit = groupCommit();
+    const first = commit.submit(command(), present);
+    const results = await Promise.allSettled(batch.map((each) => commit.submit(each, present)));
+    await first;
+    const [rejected, ...fulfilled] = results;
+    expect(rejected).toMatchObject({ reason: new ExternalPayerError('world') });
+    expect(
+      fulfilled.map((result) => (result.status === 'fulfilled' ? result.value.kind : String(result.reason))),
+    ).toEqual(fulfilled.map(() => 'DECIDED'));
+    expect(await countPayments(denied.paymentId)).toBe(0);
+    expect(await auditBooks(database)).toEqual([]);
   });
 
   test('writes events of a payer at rising positions', async () => {
@@ -245,35 +265,40 @@ describe('a lock that another transaction does not give back', () => {
   const lockAccount = `select from account_balances where account_id = $1 for update`;
   const claimKey = `insert into idempotency_keys values ('', $1, gen_random_uuid(), now())`;
 
-  test('on an account: its payments are UNAVAILABLE, and those of others wait for it once at most', async () => {
-    await openAccounts('stuck', 'busy');
-    const { group, contended } = observedGroupCommit();
-    const stuck = () => command({ payeeAccountId: 'stuck' });
-    const others = (count: number) => Array.from({ length: count }, () => command({ payeeAccountId: 'busy' }));
-    await whileLocked(lockAccount, ['stuck'], async () => {
-      const first = [...others(2), stuck(), ...others(40)].map((each) => group.submit(each, present));
-      const results = await Promise.allSettled(first);
-      expect(results.map(({ status }) => status)).toEqual(
-        first.map((_, index) => (index === 2 ? 'rejected' : 'fulfilled')),
-      );
-      expect(results[2]).toMatchObject({ reason: { problem: { kind: 'UNAVAILABLE' } } });
+  // Accounts are locked in the order of their ids: before their payer 'world', and after it.
+  test.each(['stuck', 'z-stuck'])(
+    'on account %s: its payments are UNAVAILABLE, others wait once at most',
+    async (id) => {
+      await openAccounts(id, `${id}-busy`);
+      const { group, contended } = observedGroupCommit();
+      const stuck = () => command({ payeeAccountId: id });
+      const others = (count: number) => Array.from({ length: count }, () => command({ payeeAccountId: `${id}-busy` }));
+      await whileLocked(lockAccount, [id], async () => {
+        const first = [...others(2), stuck(), ...others(40)].map((each) => group.submit(each, present));
+        const results = await Promise.allSettled(first);
+        expect(results.map(({ status }) => status)).toEqual(
+          first.map((_, index) => (index === 2 ? 'rejected' : 'fulfilled')),
+        );
+        expect(results[2]).toMatchObject({ reason: { problem: { kind: 'UNAVAILABLE' } } });
 
-      contended.length = 0;
-      const stuckCalls: Promise<unknown>[] = [];
-      for (let round = 0; round < 20; round++) {
-        stuckCalls.push(group.submit(stuck(), present).catch((error: unknown) => error));
-        await Promise.all(others(10).map((each) => group.submit(each, present)));
-      }
-      for (const answer of await Promise.all(stuckCalls)) {
-        expect(answer).toMatchObject({ problem: { kind: 'UNAVAILABLE' } });
-      }
-      expect(contended.flat().filter(({ payeeAccountId }) => payeeAccountId !== 'stuck')).toEqual([]);
-    });
-    const afterwards = stuck();
-    expect(await group.submit(afterwards, present)).toMatchObject({ kind: 'DECIDED' });
-    expect(await countPayments(afterwards.idempotencyKey)).toBe(1);
-    expect(await auditBooks(database)).toEqual([]);
-  });
+        contended.length = 0;
+        const stuckCalls: Promise<unknown>[] = [];
+        for (let round = 0; round < 20; round++) {
+          const mixed = [...others(5), stuck(), ...others(5)].map((each) => group.submit(each, present));
+          stuckCalls.push(...mixed.splice(5, 1).map((call) => call.catch((error: unknown) => error)));
+          await Promise.all(mixed);
+        }
+        for (const answer of await Promise.all(stuckCalls)) {
+          expect(answer).toMatchObject({ problem: { kind: 'UNAVAILABLE' } });
+        }
+        expect(contended).toEqual([]);
+      });
+      const afterwards = stuck();
+      expect(await group.submit(afterwards, present)).toMatchObject({ kind: 'DECIDED' });
+      expect(await countPayments(afterwards.idempotencyKey)).toBe(1);
+      expect(await auditBooks(database)).toEqual([]);
+    },
+  );
 
   test('on a key: its payment is UNAVAILABLE, and those of others wait for it once at most', async () => {
     const { group, contended } = observedGroupCommit();
@@ -289,7 +314,7 @@ describe('a lock that another transaction does not give back', () => {
       const repeated = group.submit({ ...stuck, paymentId: newId() }, present).catch((error: unknown) => error);
       await Promise.all(Array.from({ length: 40 }, () => group.submit(command(), present)));
       expect(await repeated).toMatchObject({ problem: { kind: 'UNAVAILABLE' } });
-      expect(contended.flat().filter(({ idempotencyKey }) => idempotencyKey !== stuck.idempotencyKey)).toEqual([]);
+      expect(contended).toEqual([]);
     });
     expect(await group.submit(stuck, present)).toMatchObject({ kind: 'DECIDED' });
     expect(await countPayments(stuck.idempotencyKey)).toBe(1);
@@ -307,11 +332,16 @@ describe('a lock that another transaction does not give back', () => {
     expect((await outcomes)?.map(({ kind }) => kind)).toEqual(['DECIDED', 'DECIDED']);
   });
 
-  test('on a whole table: everybody is UNAVAILABLE until it is given back', async () => {
+  test.each([
+    ['account_balances', 'access exclusive'],
+    ['account_balances', 'share'],
+    ['idempotency_keys', 'share'],
+    ['payments', 'share'],
+  ])('on all of %s (%s): everybody is UNAVAILABLE until it is given back', async (table, mode) => {
     const group = groupCommit();
     const submit = (count: number) =>
       Promise.allSettled(Array.from({ length: count }, () => group.submit(command(), present)));
-    await whileLocked('lock table account_balances in access exclusive mode', [], async () => {
+    await whileLocked(`lock table ${table} in ${mode} mode`, [], async () => {
       for (const result of await submit(50)) {
         expect(result).toMatchObject({ status: 'rejected', reason: { problem: { kind: 'UNAVAILABLE' } } });
       }
@@ -322,18 +352,23 @@ describe('a lock that another transaction does not give back', () => {
 
   test('who keeps a lock is known, and whether it is a transaction of this process', async () => {
     await openAccounts('theirs', 'own', 'free');
-    await whileLocked(lockAccount, ['theirs'], async () => {
-      await unitOfWork.run(async (transaction) => {
-        await transaction.lockBalances(['own']);
-        const holders = await unitOfWork.lockHolders(['theirs', 'own', 'free', 'no-such-account']);
-        expect([...holders.keys()].sort()).toEqual(['own', 'theirs']);
-        expect(holders.get('theirs')?.ours).toBe(false);
-        expect(holders.get('own')?.ours).toBe(true);
-        expect(await unitOfWork.lockHolders(['theirs', 'own'])).toEqual(holders);
-        return { result: undefined, changes: undefined };
-      }, LOCK_WAIT_MS);
-    });
-    expect((await unitOfWork.lockHolders(['theirs', 'own', 'free'])).size).toBe(0);
+    const accounts = ['theirs', 'own', 'free', 'no-such-account'].map((accountId) => ({ name: accountId, accountId }));
+    const keys = ['claimed', 'new'].map((idempotencyKey) => ({ name: idempotencyKey, caller: '', idempotencyKey }));
+    await whileLocked(lockAccount, ['theirs'], () =>
+      whileLocked(claimKey, ['claimed'], () =>
+        unitOfWork.run(async (transaction) => {
+          await transaction.lockBalances(['own']);
+          const kept = await unitOfWork.keptLocks([...accounts, ...keys]);
+          expect([...kept.keys()].sort()).toEqual(['claimed', 'own', 'theirs']);
+          expect(kept.get('theirs')?.ours).toBe(false);
+          expect(kept.get('own')?.ours).toBe(true);
+          expect(await unitOfWork.keptLocks([...accounts, ...keys])).toEqual(kept);
+          return { result: undefined, changes: undefined };
+        }, LOCK_WAIT_MS),
+      ),
+    );
+    expect((await unitOfWork.keptLocks([...accounts, ...keys])).size).toBe(0);
+    expect(await database.query(`select from idempotency_keys where key in ('claimed', 'new')`)).toEqual([]);
   });
 
   test('goes when the process that keeps it is frozen', async () => {

@@ -8,15 +8,14 @@ import { withAdmin } from '../../src/infra/kafka/client.ts';
 import { kafkaEventLog } from '../../src/infra/kafka/event-log.ts';
 import { ensureTopic } from '../../src/infra/kafka/topic.ts';
 import { postgresDeadLetters } from '../../src/infra/postgres/outbox/dead-letters.ts';
-import {
-  postgresAuditedPayments,
-  postgresAuditRecords,
-  sampleAudits,
-} from '../../src/infra/postgres/reconciliation/event-audit.ts';
+import { postgresAuditRecords, sampleAudits } from '../../src/infra/postgres/reconciliation/audit-records.ts';
+import { postgresAuditedPayments } from '../../src/infra/postgres/reconciliation/audited-payments.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import {
   createRelay,
   createTopic,
+  deleteTopic,
+  listGroups,
   OutboxWriter,
   readTopic,
   SHARDS,
@@ -26,8 +25,20 @@ import {
 import { createSystem } from '../support/system.ts';
 
 const TOO_LARGE = 20_000;
-const WELL = { refused: 0, waiting: 0, missing: 0, missingIds: [], unverifiable: 0, orphaned: [] };
+const WELL = { rejected: 0, pending: 0, missing: 0, missingIds: [], unverifiable: 0, orphaned: [] };
 const KEYS = Array.from({ length: 30 }, (_, index) => `acc-${index}`);
+
+/** As the event of a payment that these tests make. */
+function payloadOf(paymentId: string, payerAccountId: string): Record<string, string> {
+  return {
+    paymentId,
+    payerAccountId,
+    payeeAccountId: 'acc-payee',
+    amountCents: '100',
+    currency: 'RUB',
+    declinedAt: '2026-11-24T02:45:01.123Z',
+  };
+}
 
 describe('an audit of events', () => {
   let database: TestDatabase;
@@ -46,13 +57,15 @@ describe('an audit of events', () => {
     const events = await writer.write(keys, options);
     await database.query(
       `insert into payments
-       select id::uuid, payer, 'acc-payee', 1, 'RUB', 'DECLINED', '', 'INSUFFICIENT_FUNDS', 'no', null, null, now()
+       select id::uuid, payer, 'acc-payee', 100, 'RUB', 'DECLINED', '', 'INSUFFICIENT_FUNDS', 'no', null, null, now()
        from unnest($1::text[], $2::text[]) as event (id, payer)`,
       [events.map(({ eventId }) => ulidToUUID(eventId)), keys],
     );
-    await database.query("update outbox set type = 'payment.declined.v1' where id = any ($1::uuid[])", [
-      events.map(({ eventId }) => ulidToUUID(eventId)),
-    ]);
+    await database.query(
+      `update outbox set type = 'payment.declined.v1', payload = payload || '{"declinedAt": "2026-11-24T02:45:01.123Z"}'
+       where id = any ($1::uuid[])`,
+      [events.map(({ eventId }) => ulidToUUID(eventId))],
+    );
     return events;
   }
 
@@ -80,8 +93,8 @@ describe('an audit of events', () => {
   async function sendAgain({ eventId, key }: TestEvent): Promise<void> {
     await database.query(
       `insert into outbox (shard, id, aggregatetype, aggregateid, type, payload, headers, created_at)
-       values ($1, $2, 'payment', $3, 'payment.declined.v1', '{}', '{"replayed": "true"}', now())`,
-      [shardOf(key, SHARDS), ulidToUUID(eventId), key],
+       values ($1, $2, 'payment', $3, 'payment.declined.v1', $4, '{"replayed": "true"}', now())`,
+      [shardOf(key, SHARDS), ulidToUUID(eventId), key, JSON.stringify(payloadOf(eventId, key))],
     );
     await send();
   }
@@ -96,7 +109,7 @@ describe('an audit of events', () => {
     const records = postgresAuditRecords(database.application);
     return auditLately(sources(of), records, new AbortController().signal, {
       ...AUDIT_LIMITS,
-      settledAfterMs: -2,
+      committedWithinMs: -2,
       ...limits,
     });
   }
@@ -108,7 +121,7 @@ describe('an audit of events', () => {
     await sendAgain(first!);
     expect(await audit()).toEqual({ ...WELL, paymentsAudited: 30 });
     expect(await sampleAudits(database.application)).toMatchObject({ missing: 0, orphaned: 0, unverifiable: 0 });
-    const { groups } = await withAdmin(testKafka(), (admin) => admin.listGroups());
+    const groups = await listGroups();
     expect(groups.filter(({ groupId }) => groupId.includes(topic))).toEqual([]);
   });
 
@@ -129,7 +142,7 @@ describe('an audit of events', () => {
     expect(await sampleAudits(database.application)).toMatchObject({ missing: 0 });
   });
 
-  test('raises no alarm for events that wait, are held, are dead letters or were discarded', async () => {
+  test('raises no alarm for events that are pending, blocked, dead letters or were discarded', async () => {
     const [dead] = await pay(['acc-1'], { padding: TOO_LARGE });
     const [discarded] = await pay(['acc-2'], { padding: TOO_LARGE });
     await pay(['acc-1', 'acc-3']);
@@ -138,19 +151,19 @@ describe('an audit of events', () => {
     await deadLetters.discard(discarded!.eventId);
     await pay(['acc-3']);
     expect(await database.query('select from outbox_blocked')).toHaveLength(1);
-    // The dead letter, the one it holds, and the one that has just come.
-    expect(await audit()).toEqual({ ...WELL, paymentsAudited: 5, waiting: 3 });
+    // The dead letter, the one it blocks, and the one that has just come.
+    expect(await audit()).toEqual({ ...WELL, paymentsAudited: 5, pending: 3 });
 
     await send();
-    expect(await audit()).toEqual({ ...WELL, paymentsAudited: 0, waiting: 2 });
+    expect(await audit()).toEqual({ ...WELL, paymentsAudited: 0, pending: 2 });
     await deadLetters.discard(dead!.eventId);
     await send();
     expect(await audit()).toEqual({ ...WELL, paymentsAudited: 0 });
   });
 
-  test('notices when an event that waited before is lost', async () => {
+  test('notices when an event that was pending before is lost', async () => {
     const [lost] = await pay(KEYS);
-    expect(await audit()).toEqual({ ...WELL, paymentsAudited: 30, waiting: 30 });
+    expect(await audit()).toEqual({ ...WELL, paymentsAudited: 30, pending: 30 });
     await lose(lost!);
     await send();
     expect(await audit()).toEqual({ ...WELL, paymentsAudited: 0, missing: 1, missingIds: [lost!.eventId] });
@@ -169,7 +182,7 @@ describe('an audit of events', () => {
     const whole = await auditEvents(sources(), new Date(0), new Date(Date.now() + 2), () => undefined, 7);
     expect(whole).toEqual({
       paymentsAudited: 90,
-      waiting: 0,
+      pending: 0,
       missing: lost.map(({ eventId }) => eventId),
       unverifiable: 0,
       orphaned: [],
@@ -206,18 +219,21 @@ describe('an audit of events', () => {
     await producer.connect();
     const headers = { ce_id: wrong!.eventId, ce_type: 'payment.declined.v1' };
     const partition = shardOf('acc-1', SHARDS);
+    const payload = payloadOf(wrong!.eventId, 'acc-1');
+    const value = JSON.stringify(payload);
     await producer.send({
       topic,
       messages: [
-        { key: 'acc-2', partition, value: '{}', headers },
-        { key: 'acc-1', partition: (partition + 1) % SHARDS, value: '{}', headers },
-        { key: 'acc-1', partition, value: '{}', headers: { ...headers, ce_type: 'payment.authorized.v1' } },
+        { key: 'acc-2', partition, value, headers },
+        { key: 'acc-1', partition: (partition + 1) % SHARDS, value, headers },
+        { key: 'acc-1', partition, value, headers: { ...headers, ce_type: 'payment.authorized.v1' } },
+        { key: 'acc-1', partition, value: JSON.stringify({ ...payload, amountCents: '100000' }), headers },
       ],
     });
     await producer.disconnect();
     const { orphaned, ...others } = await audit();
     expect(others).toMatchObject({ missing: 1, missingIds: [wrong!.eventId] });
-    for (const what of ['has key', 'belongs in partition', 'has type'])
+    for (const what of ['has key', 'belongs in partition', 'has type', 'has amountCents "100000"'])
       expect(orphaned).toContainEqual(expect.stringContaining(what));
   });
 
@@ -225,7 +241,7 @@ describe('an audit of events', () => {
     const old = ulid(Date.now() - 2 * 3_600_000);
     await database.query(
       `insert into payments
-       values ($1, 'acc-1', 'acc-payee', 1, 'RUB', 'DECLINED', '', 'INSUFFICIENT_FUNDS', 'no', null, null, now())`,
+       values ($1, 'acc-1', 'acc-payee', 100, 'RUB', 'DECLINED', '', 'INSUFFICIENT_FUNDS', 'no', null, null, now())`,
       [ulidToUUID(old)],
     );
     await pay(KEYS);
@@ -238,11 +254,11 @@ describe('an audit of events', () => {
     expect(await audit({ pageSize: 10 })).toMatchObject({ missing: 0, unverifiable: 0, paymentsAudited: 30 });
   });
 
-  test('waits while more events than it can compare with are in the outbox', async () => {
+  test('audits nothing while more events than it can compare with are in the outbox', async () => {
     await pay(KEYS);
-    expect(await audit({ mostWaiting: 10 })).toMatchObject({ paymentsAudited: 0 });
+    expect(await audit({ mostPending: 10 })).toMatchObject({ paymentsAudited: 0 });
     await send();
-    expect(await audit({ mostWaiting: 10 })).toEqual({ ...WELL, paymentsAudited: 30 });
+    expect(await audit({ mostPending: 10 })).toEqual({ ...WELL, paymentsAudited: 30 });
   });
 
   test('does not blame what retention has removed', async () => {
@@ -291,6 +307,35 @@ describe('an audit of events', () => {
     expect(await audit({}, other)).toEqual({ ...WELL, paymentsAudited: 30, unverifiable: 30 });
   });
 
+  test('does not blame a topic that was made anew under its name for what the first had', async () => {
+    // Long enough ago that the audit leaves their offsets behind.
+    const paidAtMs = Date.now() - 30 * 60_000;
+    const ids = KEYS.map((_, n) => ulid(paidAtMs + n));
+    await database.query(
+      `insert into payments
+       select id::uuid, payer, 'acc-payee', 100, 'RUB', 'DECLINED', '', 'INSUFFICIENT_FUNDS', 'no', null, null, now()
+       from unnest($1::text[], $2::text[]) as payment (id, payer)`,
+      [ids.map(ulidToUUID), KEYS],
+    );
+    const producer = testKafka().producer({ allowAutoTopicCreation: false });
+    await producer.connect();
+    const headers = (ce_id: string) => ({ ce_id, ce_type: 'payment.declined.v1' });
+    for (const [n, key] of KEYS.entries()) {
+      const value = JSON.stringify(payloadOf(ids[n]!, key));
+      const place = { key, partition: shardOf(key, SHARDS), timestamp: String(paidAtMs + n) };
+      await producer.send({ topic, messages: [{ ...place, value, headers: headers(ids[n]!) }] });
+    }
+    await producer.disconnect();
+    expect(await audit()).toEqual({ ...WELL, paymentsAudited: 30 });
+
+    await deleteTopic(topic);
+    await createTopic({}, SHARDS, topic);
+    // More than before, so that the old offsets lie within the new topic.
+    for (let round = 0; round < 3; round++) await pay(KEYS);
+    await send();
+    expect(await audit()).toMatchObject({ missing: 0, orphaned: [], paymentsAudited: 90 });
+  });
+
   test('counts once when two start from the same place', async () => {
     await pay(KEYS);
     await send();
@@ -303,17 +348,17 @@ describe('an audit of events', () => {
     expect(counted.length).toBeGreaterThanOrEqual(1);
   });
 
-  test('refuses audits that went beyond the present, says so, and does their work again', async () => {
+  test('rejects audits that went beyond the present, says so, and does their work again', async () => {
     const payments = await pay(KEYS);
     await lose(payments[7]!);
     await send();
     // By a clock that was a year ahead.
-    await audit({ settledAfterMs: -365 * 86_400_000 });
+    await audit({ committedWithinMs: -365 * 86_400_000 });
     await database.query('truncate unconfirmed_events');
     const found = { ...WELL, missing: 1, missingIds: [payments[7]!.eventId] };
-    expect(await audit()).toEqual({ ...found, refused: 1, paymentsAudited: 30 });
-    await database.query("update event_audits set audited_at = audited_at + interval '1 year' where not refused");
-    expect(await audit()).toEqual({ ...found, refused: 1, paymentsAudited: 30 });
+    expect(await audit()).toEqual({ ...found, rejected: 1, paymentsAudited: 30 });
+    await database.query("update event_audits set audited_at = audited_at + interval '1 year' where not rejected");
+    expect(await audit()).toEqual({ ...found, rejected: 1, paymentsAudited: 30 });
     expect(await audit()).toEqual({ ...found, paymentsAudited: 0 });
   });
 
@@ -323,7 +368,7 @@ describe('an audit of events', () => {
     const records = postgresAuditRecords(database.application);
     const stopped = auditLately(sources(), records, AbortSignal.abort(new Error('stop')), {
       ...AUDIT_LIMITS,
-      settledAfterMs: -2,
+      committedWithinMs: -2,
     });
     await expect(stopped).rejects.toThrow('stop');
     expect(await records.last()).toBeUndefined();
@@ -363,7 +408,7 @@ describe('a relay', () => {
     const [sent, lost] = [ulid(paidAtMs), ulid(paidAtMs + 1)];
     await system.database.query(
       `insert into payments
-       select id, 'acc-1', 'acc-2', 1, 'RUB', 'DECLINED', '', 'INSUFFICIENT_FUNDS', 'no', null, null, now()
+       select id, 'acc-1', 'acc-payee', 100, 'RUB', 'DECLINED', '', 'INSUFFICIENT_FUNDS', 'no', null, null, now()
        from unnest($1::uuid[]) as id`,
       [[sent, lost].map(ulidToUUID)],
     );
@@ -372,7 +417,8 @@ describe('a relay', () => {
     await producer.connect();
     const partition = shardOf('acc-1', SHARDS);
     const headers = { ce_id: sent, ce_type: 'payment.declined.v1' };
-    const message = { key: 'acc-1', partition, timestamp: String(paidAtMs), value: '{}', headers };
+    const value = JSON.stringify(payloadOf(sent, 'acc-1'));
+    const message = { key: 'acc-1', partition, timestamp: String(paidAtMs), value, headers };
     await producer.send({ topic: system.topic, messages: [message] });
     await producer.disconnect();
     const relay = await system.startRelay({ REDIS_URL: redisUrl.href, AUDIT_EVENTS_EVERY_MS: '500' });

@@ -10,6 +10,7 @@ import { limiterFallbacks, RedisTokenBuckets } from '../../src/infra/redis/token
 import { JobRunner } from '../../src/relay/job-runner.ts';
 import { jobMetrics } from '../../src/relay/metrics.ts';
 import { consumeEvents } from '../../tools/events.ts';
+import { createAuthority } from '../support/certificates.ts';
 import { type RedisCluster, startRedisCluster } from '../support/redis-cluster.ts';
 import { silent } from '../support/relay.ts';
 import { createSystem } from '../support/system.ts';
@@ -28,8 +29,9 @@ beforeAll(async () => {
   }
   // Nothing listens on the first address: the next node is asked.
   environment = {
-    REDIS_URL: 'redis://ledger@unused.invalid',
+    REDIS_URL: 'rediss://ledger@unused.invalid',
     REDIS_PASSWORD: 'planted@acl',
+    REDIS_TLS_CA: cluster.ca,
     REDIS_CLUSTER_NODES: `127.0.0.1:1,127.0.0.1:${cluster.primaries[1]!.port}`,
   };
 });
@@ -80,6 +82,27 @@ test('tokens of many payers are taken in their buckets, which are on all nodes a
     for (const keys of buckets) expect(keys.length).toBeGreaterThan(20);
   } finally {
     for (const connection of redis) connection.disconnect();
+  }
+});
+
+test.each([
+  ['another authority', { REDIS_TLS_CA: createAuthority().cert }, 'self-signed certificate in certificate chain'],
+  ['a wrong password', { REDIS_PASSWORD: 'planted-wrong' }, 'WRONGPASS'],
+])('the log says why the cluster is unreachable with %s, and no secret', async (_, changes, reason) => {
+  const config = loadApiConfig({ DATABASE_URL: 'postgres://none', ...environment, ...changes });
+  const output: string[] = [];
+  const warn = (fields: { err?: Error; server?: string }, message: string) =>
+    output.push(`${message} ${fields.server}: ${fields.err}`);
+  const redis = connectRedis(redisAddress(config), { info: () => undefined, warn });
+  try {
+    const server = `127.0.0.1:${cluster.primaries[1]!.port}`;
+    await expect
+      .poll(() => output, { timeout: 10_000 })
+      .toContainEqual(expect.stringContaining(`no connection to this Redis server ${server}:`));
+    expect(output.join('\n')).toContain(reason);
+    expect(output.join('\n')).not.toContain('planted');
+  } finally {
+    redis.disconnect();
   }
 });
 

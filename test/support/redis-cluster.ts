@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,18 +7,23 @@ import { cacheFolder } from '../../tools/stack/cache.ts';
 import { freePorts } from '../../tools/stack/free-port.ts';
 import { redisProgram, startRedis } from '../../tools/stack/redis.ts';
 import type { Server } from '../../tools/stack/server.ts';
+import { createAuthority } from './certificates.ts';
 
 const SLOTS = 16_384;
 const PRIMARIES = 3;
 
 export interface RedisClusterNode {
   readonly server: Server;
+  /** For TLS; it is the one by which nodes are announced. */
   readonly port: number;
+  /** By another port, in the clear. */
   readonly operator: Redis;
 }
 
-/** Three primaries with a third of the slots each, and a replica of the first one. */
+/** Three primaries with a third of the slots each, and a replica of the first one. All talk to each other over TLS. */
 export interface RedisCluster {
+  /** Of the authority that issued their certificates, in PEM. */
+  readonly ca: string;
   readonly primaries: readonly RedisClusterNode[];
   readonly replica: RedisClusterNode;
   stop(): Promise<void>;
@@ -27,10 +32,21 @@ export interface RedisCluster {
 export async function startRedisCluster(): Promise<RedisCluster> {
   const folder = await mkdtemp(join(tmpdir(), 'payment-ledger-cluster-'));
   const program = await redisProgram(cacheFolder(process.env), () => undefined);
+  const authority = createAuthority();
+  const { cert, key } = authority.issue({ ipAddresses: ['127.0.0.1'] });
+  for (const [name, content] of Object.entries({ ca: authority.cert, cert, key })) {
+    await writeFile(join(folder, name), content);
+  }
   const nodes: RedisClusterNode[] = [];
   for (const port of await busPorts(PRIMARIES + 1)) {
-    const settings = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '1500', '--repl-diskless-sync-delay', '0'];
-    const server = await startRedis(join(folder, String(port)), port, program, settings);
+    const settings = [
+      ...['--cluster-enabled', 'yes', '--cluster-node-timeout', '1500', '--repl-diskless-sync-delay', '0'],
+      ...['--tls-port', String(port), '--tls-cluster', 'yes', '--tls-replication', 'yes', '--tls-auth-clients', 'no'],
+      ...['--tls-cert-file', join(folder, 'cert'), '--tls-key-file', join(folder, 'key')],
+      ...['--tls-ca-cert-file', join(folder, 'ca')],
+    ];
+    const [plainPort] = (await freePorts(1)) as [number];
+    const server = await startRedis(join(folder, String(port)), plainPort, program, settings);
     const operator = new Redis(server.address);
     // A node may be stopped by the test.
     operator.on('error', () => undefined);
@@ -54,6 +70,7 @@ export async function startRedisCluster(): Promise<RedisCluster> {
   }
   await until(async () => (await replica.operator.info('replication')).includes('master_link_status:up'));
   return {
+    ca: authority.cert,
     primaries,
     replica,
     async stop() {

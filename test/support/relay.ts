@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
 import { Registry } from 'prom-client';
 import { monotonicFactory, ulidToUUID } from 'ulid';
 import { inject } from 'vitest';
 import { shardOf } from '../../src/app/domain/shard.ts';
-import { kafkaClient, withAdmin } from '../../src/infra/kafka/client.ts';
+import { type KafkaSettings, kafkaClient, withAdmin } from '../../src/infra/kafka/client.ts';
+import { protocolErrorType } from '../../src/infra/kafka/errors.ts';
 import { KafkaPublisher } from '../../src/infra/kafka/publisher.ts';
 import { untilLeadersAnswer } from '../../src/infra/kafka/topic.ts';
 import { postgresOutbox } from '../../src/infra/postgres/outbox/outbox.ts';
@@ -61,11 +63,15 @@ export function createRelay(
 }
 
 export function testPublisher(topic: string): KafkaPublisher {
-  return new KafkaPublisher(testKafka(), { topic, ackTimeoutMs: 5_000, rebuildAfterMs: 10_000 }, silent);
+  return new KafkaPublisher(testKafkaSettings(), { topic, ackTimeoutMs: 5_000, rebuildAfterMs: 10_000 }, silent);
 }
 
 export function testKafka(): Kafka {
-  return kafkaClient({ brokers: inject('kafkaBrokers').split(','), clientId: 'test' }, silent);
+  return kafkaClient(testKafkaSettings(), silent);
+}
+
+function testKafkaSettings(): KafkaSettings {
+  return { brokers: inject('kafkaBrokers').split(','), clientId: 'test' };
 }
 
 /** Creates a topic of the test's own that takes events at once, and returns its name. */
@@ -80,6 +86,31 @@ export async function createTopic(
     await untilLeadersAnswer(admin, topic);
   });
   return topic;
+}
+
+/** Deletes the topic; resolves when its name is free. */
+export async function deleteTopic(topic: string): Promise<void> {
+  await withAdmin(testKafka(), async (admin) => {
+    await admin.deleteTopics({ topics: [topic] });
+    while ((await admin.listTopics()).includes(topic)) await sleep(50);
+  });
+}
+
+/**
+ * All consumer groups. A broker lists none while it still loads what its coordinators
+ * know, which it begins to do when the first group of all asks for one.
+ */
+export async function listGroups(): Promise<readonly { groupId: string }[]> {
+  return await withAdmin(testKafka(), async (admin) => {
+    for (;;) {
+      try {
+        return (await admin.listGroups()).groups;
+      } catch (error) {
+        if (protocolErrorType(error) !== 'GROUP_LOAD_IN_PROGRESS') throw error;
+        await sleep(50);
+      }
+    }
+  });
 }
 
 export interface TestEvent {

@@ -58,6 +58,7 @@ export async function startSentinel(
   port: number,
   command: string,
   primaryPort: number,
+  settings: readonly string[] = [],
 ): Promise<Server> {
   const file = join(folder, 'sentinel.conf');
   await mkdir(folder, { recursive: true });
@@ -69,6 +70,7 @@ export async function startSentinel(
     `sentinel monitor mymaster 127.0.0.1 ${primaryPort} 1`,
     'sentinel down-after-milliseconds mymaster 1000',
     'sentinel failover-timeout mymaster 10000',
+    ...settings,
   ];
   await writeFile(file, `${lines.join('\n')}\n`);
   return start('Sentinel', folder, port, command, [file, '--sentinel']);

@@ -1,6 +1,7 @@
 import type { Metadata } from '../../app/domain/payment.ts';
 import type { AuthorizeResult, Payments } from '../../app/payment-service.ts';
 import { AuthorizePaymentRequest, type AuthorizePaymentResponse, PaymentStatus } from '../../gen/payment/v1/payment.ts';
+import { requireAccount } from '../access/accounts.ts';
 import type { Rpc } from '../rpc.ts';
 import { checkAuthorizePayment } from '../validation.ts';
 import { toPaymentError } from './payment-error.ts';
@@ -10,16 +11,19 @@ export function authorizePayment(
 ): Rpc<AuthorizePaymentRequest, AuthorizePaymentResponse> {
   return {
     request: AuthorizePaymentRequest,
+    scope: 'payments.authorize',
     async handle(request, call) {
       checkAuthorizePayment(request);
-      // Calls are not authenticated yet, so all of them are one caller's.
+      requireAccount(call.caller, request.payerAccountId);
+      const { name: caller, scopes } = call.caller;
       const { reference, metadata } = request;
       const command = {
         ...request,
         // What is empty was not given.
         reference: reference === '' ? undefined : reference,
         metadata: isEmpty(metadata) ? undefined : metadata,
-        caller: '',
+        caller,
+        mayPayFromExternal: scopes.has('accounts.admin'),
         traceparent: call.traceparent(),
       };
       return toResponse(await payments.authorize(command, () => call.abandoned()));

@@ -1,5 +1,6 @@
 import type { Accounts } from '../../app/payment-service.ts';
 import { GetAccountBalanceRequest, type GetAccountBalanceResponse } from '../../gen/payment/v1/payment.ts';
+import { requireAccount } from '../access/accounts.ts';
 import type { Rpc } from '../rpc.ts';
 import { checkGetAccountBalance } from '../validation.ts';
 
@@ -8,8 +9,10 @@ export function getAccountBalance(
 ): Rpc<GetAccountBalanceRequest, GetAccountBalanceResponse> {
   return {
     request: GetAccountBalanceRequest,
+    scope: 'payments.read',
     async handle(request, call) {
       checkGetAccountBalance(request);
+      requireAccount(call.caller, request.accountId);
       const balance = await accounts.balance(request.accountId, () => call.abandoned());
       const { accountId, availableCents, pendingCents, currency } = balance;
       return { accountId, availableBalanceCents: availableCents, pendingBalanceCents: pendingCents, currency };

@@ -1,6 +1,9 @@
-import { notFound } from '../../app/errors.ts';
+import type { Payment } from '../../app/domain/payment.ts';
+import { noPaymentWithKey, notFound, type ServiceError } from '../../app/errors.ts';
 import type { Payments } from '../../app/payment-service.ts';
 import { GetPaymentRequest, type GetPaymentResponse } from '../../gen/payment/v1/payment.ts';
+import { accountNotAllowed } from '../access/accounts.ts';
+import type { Caller } from '../access/caller.ts';
 import type { Rpc } from '../rpc.ts';
 import { checkGetPayment } from '../validation.ts';
 import { toPaymentMessage } from './payment-message.ts';
@@ -13,20 +16,32 @@ export function getPayment(
 ): Rpc<GetPaymentRequest, GetPaymentResponse> {
   return {
     request: GetPaymentRequest,
+    scope: 'payments.read',
     async handle(request, call) {
       checkGetPayment(request);
       const { idempotencyKey } = request;
       const abandoned = () => call.abandoned();
       if (idempotencyKey !== '') {
-        // Calls are not authenticated yet, so all of them are one caller's.
-        return {
-          payment: toPaymentMessage(await payments.findPaymentByKey({ caller: '', idempotencyKey }, abandoned)),
-        };
+        const payment = await payments.findPaymentByKey({ caller: call.caller.name, idempotencyKey }, abandoned);
+        return answer(payment, call.caller, (cause) => noPaymentWithKey(idempotencyKey, cause));
       }
       const paymentId = request.paymentId.toUpperCase();
       // What is no ULID names no payment: the same answer as for an id that nobody has.
       if (!ULID.test(paymentId)) throw notFound('Payment', request.paymentId);
-      return { payment: toPaymentMessage(await payments.findPayment(paymentId, abandoned)) };
+      const payment = await payments.findPayment(paymentId, abandoned);
+      return answer(payment, call.caller, (cause) => notFound('Payment', paymentId, cause));
     },
   };
+}
+
+/** Not PERMISSION_DENIED for a payment of others: that would tell that there is such a payment. */
+function answer(
+  payment: Payment,
+  { accounts }: Caller,
+  noPayment: (cause: ServiceError) => ServiceError,
+): GetPaymentResponse {
+  const { payerAccountId, payeeAccountId } = payment;
+  const isCallers = [payerAccountId, payeeAccountId].some((accountId) => accounts.includes(accountId));
+  if (!isCallers) throw noPayment(accountNotAllowed(payerAccountId));
+  return { payment: toPaymentMessage(payment) };
 }

@@ -7,6 +7,7 @@ import {
   ListAccountEntriesRequest,
   type ListAccountEntriesResponse,
 } from '../../gen/payment/v1/account.ts';
+import { requireAccount } from '../access/accounts.ts';
 import { checkListAccountEntries, pageSize } from '../list-validation.ts';
 import { type ListedBy, pageToken, readPageToken } from '../page-token.ts';
 import type { Rpc } from '../rpc.ts';
@@ -17,8 +18,10 @@ export function listAccountEntries(
 ): Rpc<ListAccountEntriesRequest, ListAccountEntriesResponse> {
   return {
     request: ListAccountEntriesRequest,
+    scope: 'payments.read',
     async handle(request, call) {
       checkListAccountEntries(request);
+      requireAccount(call.caller, request.accountId);
       const { accountId, createdFrom, createdBefore, versionFrom, versionBefore } = request;
       const oldestFirst = request.order === AccountEntryOrder.ACCOUNT_ENTRY_ORDER_OLDEST_FIRST;
       const order = oldestFirst ? 'OLDEST_FIRST' : 'NEWEST_FIRST';

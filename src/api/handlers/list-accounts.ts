@@ -1,5 +1,6 @@
 import type { Reads } from '../../app/reads.ts';
 import { AccountType, ListAccountsRequest, type ListAccountsResponse } from '../../gen/payment/v1/account.ts';
+import { requireEveryAccount } from '../access/accounts.ts';
 import { checkListAccounts, pageSize } from '../list-validation.ts';
 import { type ListedBy, pageToken, readPageToken } from '../page-token.ts';
 import type { Rpc } from '../rpc.ts';
@@ -14,8 +15,10 @@ const TYPES = {
 export function listAccounts(reads: Pick<Reads, 'accounts'>): Rpc<ListAccountsRequest, ListAccountsResponse> {
   return {
     request: ListAccountsRequest,
+    scope: 'payments.read',
     async handle(request, call) {
       checkListAccounts(request);
+      requireEveryAccount(call.caller);
       const { currency, type } = request;
       const listedBy: ListedBy = { list: 'ListAccounts', filters: [currency, type] };
       const after = readPageToken(request.pageToken, listedBy, (accountId) => accountId || undefined);

@@ -7,6 +7,7 @@ import {
   type ListPaymentsResponse,
   PaymentStatus,
 } from '../../gen/payment/v1/payment.ts';
+import { requireAccount, requireEveryAccount } from '../access/accounts.ts';
 import { checkListPayments, pageSize } from '../list-validation.ts';
 import { type ListedBy, pageToken, readPageToken } from '../page-token.ts';
 import type { Rpc } from '../rpc.ts';
@@ -22,8 +23,11 @@ const ROLES = {
 export function listPayments(reads: Pick<Reads, 'payments'>): Rpc<ListPaymentsRequest, ListPaymentsResponse> {
   return {
     request: ListPaymentsRequest,
+    scope: 'payments.read',
     async handle(request, call) {
       checkListPayments(request);
+      if (request.accountId === '') requireEveryAccount(call.caller);
+      else requireAccount(call.caller, request.accountId);
       const { accountId, role, reference, createdFrom, createdBefore } = request;
       const statuses = statusesOf(request);
       const listedBy: ListedBy = {

@@ -1,5 +1,6 @@
 import type { Accounts } from '../../app/payment-service.ts';
 import { AccountType, OpenAccountRequest, type OpenAccountResponse } from '../../gen/payment/v1/account.ts';
+import { requireAccount } from '../access/accounts.ts';
 import type { Rpc } from '../rpc.ts';
 import { checkOpenAccount } from '../validation.ts';
 import { toAccountMessage } from './account-message.ts';
@@ -7,8 +8,10 @@ import { toAccountMessage } from './account-message.ts';
 export function openAccount(accounts: Pick<Accounts, 'open'>): Rpc<OpenAccountRequest, OpenAccountResponse> {
   return {
     request: OpenAccountRequest,
+    scope: 'accounts.admin',
     async handle(request, call) {
       checkOpenAccount(request);
+      requireAccount(call.caller, request.accountId);
       const { accountId, currency } = request;
       const external = request.type === AccountType.ACCOUNT_TYPE_EXTERNAL;
       const wanted = {

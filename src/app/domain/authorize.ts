@@ -27,6 +27,11 @@ export function rateLimited(request: PaymentRequest, retryAfterMs: number): Decl
   };
 }
 
+/** Whether the account stands for the world outside: those alone have no limit (a CHECK sees to it). */
+export function isExternal({ overdraftLimitCents }: Balance): boolean {
+  return overdraftLimitCents === null;
+}
+
 /** Both balances as the payment leaves them, or why it may not happen. */
 export type Decision =
   | { readonly decline: Decline }

@@ -10,7 +10,7 @@ export interface AuditSources {
   readonly log: EventLog;
 }
 
-/** How long the very first event may have waited for Kafka. */
+/** How long the very first event may have been pending. */
 const FIRST_SENT_WITHIN_MS = 60 * 60_000;
 /** Payments in memory at a time. */
 export const PAGE_SIZE = 20_000;
@@ -59,12 +59,12 @@ export async function auditPage(
   const more = page.length === limit;
   const auditedTo = more ? page.at(-1)!.paymentId : toId;
   const next = await log.locate(timeOfUlid(auditedTo) - CLOCK_SLACK_MS);
-  // Of the last page, or it would be chance which records that belong to nobody are seen.
+  // Of the last page, or it would be chance which orphaned records are seen.
   const until = more ? next : await log.locate(timeOfUlid(auditedTo) + CLOCK_SLACK_MS);
 
   const sought = new SoughtEvents(page, position.partitions.length, ({ paymentId, payerAccountId }) => {
     const sinceMs = position.partitions[shardOf(payerAccountId, position.partitions.length)]?.retainedSinceMs;
-    // The time itself allows for clocks: what is within that may yet be there.
+    // The time itself allows for clocks: what is within that may still be retained.
     return sinceMs === undefined || timeOfUlid(paymentId) >= sinceMs - 2 * CLOCK_SLACK_MS;
   });
   const unmatched = new UnmatchedRecords(page, auditedTo, payments);
@@ -104,19 +104,19 @@ export async function auditPage(
       })),
     },
     paymentsAudited: page.length,
-    waiting: [...sought.pending],
+    pending: [...sought.pending],
     missing,
     unverifiable: sought.left.size - missing.length + sought.tooOld.size,
     orphaned: [...(await unmatched.orphaned()), ...sought.mismatched],
     more,
-    // An id from the future, in a record that is none of ours, must not hold this back.
+    // An id from the future, in a record that is none of ours, must not keep this from advancing.
     readFrom: next.map(({ offset }, partition) => max(offset, firstLater[partition] ?? read[partition]!.reached)),
   };
 }
 
 export interface AuditTotals {
   readonly paymentsAudited: number;
-  readonly waiting: number;
+  readonly pending: number;
   readonly missing: readonly string[];
   readonly unverifiable: number;
   readonly orphaned: readonly string[];
@@ -132,13 +132,13 @@ export async function auditEvents(
 ): Promise<AuditTotals> {
   const toId = lowestUlid(to.getTime());
   let position = await positionAt(sources, from.getTime());
-  let totals: AuditTotals = { paymentsAudited: 0, waiting: 0, missing: [], unverifiable: 0, orphaned: [] };
+  let totals: AuditTotals = { paymentsAudited: 0, pending: 0, missing: [], unverifiable: 0, orphaned: [] };
   let readFrom: readonly bigint[] | undefined;
   for (let more = position.auditedTo < toId; more; ) {
     const step = await auditPage(sources, position, toId, pageSize, new AbortController().signal, readFrom);
     totals = {
       paymentsAudited: totals.paymentsAudited + step.paymentsAudited,
-      waiting: totals.waiting + step.waiting.length,
+      pending: totals.pending + step.pending.length,
       missing: [...totals.missing, ...step.missing],
       unverifiable: totals.unverifiable + step.unverifiable,
       // Pages overlap in what they read.

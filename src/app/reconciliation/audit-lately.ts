@@ -6,29 +6,29 @@ import type { AuditPosition, AuditRecords, AuditStep } from './ports.ts';
 import { CLOCK_SLACK_MS } from './retention.ts';
 
 export interface AuditLimits {
-  /** A payment's id has the time at which its call came in, by the clock of its replica; it commits later, but no later than this. */
-  readonly settledAfterMs: number;
+  /** A payment's id has the time at which its call came in, by the clock of its replica; it commits later, but within this. */
+  readonly committedWithinMs: number;
   /** Payments in memory. */
   readonly pageSize: number;
   /** So that other jobs have their turn. */
   readonly mostPages: number;
-  /** With more events than this that wait, audits wait for them. */
-  readonly mostWaiting: number;
+  /** With more pending events than this, no further payments are audited. */
+  readonly mostPending: number;
 }
 
 export const AUDIT_LIMITS: AuditLimits = {
-  settledAfterMs: 60 * 60_000,
+  committedWithinMs: 60 * 60_000,
   pageSize: PAGE_SIZE,
   mostPages: 50,
-  mostWaiting: 200_000,
+  mostPending: 200_000,
 };
 
 export interface AuditReport {
   readonly paymentsAudited: number;
-  /** Steps of earlier audits that go further than the present: a clock was wrong. */
-  readonly refused: number;
-  /** Events that were passed and are still pending: in the outbox, blocked or a dead letter. */
-  readonly waiting: number;
+  /** Steps of earlier audits that go beyond the present: a clock was wrong. */
+  readonly rejected: number;
+  /** Events that were passed and are still in the outbox, blocked or dead letters. */
+  readonly pending: number;
   /** Payments without an event, those of earlier audits too; a few are named. */
   readonly missing: number;
   readonly missingIds: readonly string[];
@@ -51,8 +51,8 @@ export async function auditLately(
   limits: AuditLimits = AUDIT_LIMITS,
 ): Promise<AuditReport> {
   const nowMs = (await sources.payments.now()).getTime();
-  const toId = lowestUlid(nowMs - limits.settledAfterMs);
-  const refused = await records.refuseFuture(lowestUlid(nowMs + CLOCK_SLACK_MS));
+  const toId = lowestUlid(nowMs - limits.committedWithinMs);
+  const rejected = await records.rejectFuture(lowestUlid(nowMs + CLOCK_SLACK_MS));
   let previous = await records.last();
   let position =
     previous === undefined ? await positionAt(sources, 0) : await resumed(sources, previous.position, nowMs);
@@ -61,9 +61,9 @@ export async function auditLately(
   const unverifiableBefore = await followUp(sources, records, position, intact, limits.pageSize, signal);
 
   while (position.auditedTo < toId && steps.length < limits.mostPages) {
-    if ((await records.countUnconfirmed()).waiting > limits.mostWaiting) break;
-    // Each page is compared with all that waits.
-    if (await sources.payments.moreWait(limits.mostWaiting)) break;
+    if ((await records.countUnconfirmed()).pending > limits.mostPending) break;
+    // Each page is compared with all that is in the outbox.
+    if (await sources.payments.morePending(limits.mostPending)) break;
     const step = await auditPage(sources, position, toId, limits.pageSize, signal, steps.at(-1)?.readFrom);
     previous = await records.add(step, previous);
     ({ position } = step);
@@ -73,20 +73,28 @@ export async function auditLately(
   return {
     ...(await records.countUnconfirmed()),
     missingIds: await records.missing(MISSING_NAMED),
-    refused,
+    rejected,
     paymentsAudited: steps.reduce((sum, { paymentsAudited }) => sum + paymentsAudited, 0),
     unverifiable: steps.reduce((sum, { unverifiable }) => sum + unverifiable, unverifiableBefore),
     orphaned: [...new Set(steps.flatMap(({ orphaned }) => orphaned))],
   };
 }
 
-/** The same position, or, if the topic is not the one it was, the same payments on what is there now. */
+/**
+ * The same position, or, if the topic is not the one it was, the same payments on what
+ * is there now. A topic that was made anew under its name starts over at offset 0, so
+ * the time of the position lies elsewhere on it.
+ */
 async function resumed({ log }: AuditSources, position: AuditPosition, nowMs: number): Promise<AuditPosition> {
   const located = await log.locate(timeOfUlid(position.auditedTo) - CLOCK_SLACK_MS);
   const same =
     position.topic === log.topic &&
     position.partitions.length === located.length &&
-    position.partitions.every(({ offset }, partition) => offset <= located[partition]!.end);
+    position.partitions.every(({ offset }, partition) => {
+      const now = located[partition]!;
+      // Retention may have removed what was there, and only that.
+      return offset === now.offset || offset < now.begin;
+    });
   if (same) return position;
   // What was sent until now may have gone to the other topic.
   const retainedSinceMs = nowMs + CLOCK_SLACK_MS;
@@ -100,7 +108,7 @@ async function resumed({ log }: AuditSources, position: AuditPosition, nowMs: nu
  * can no longer be proven.
  */
 async function followUp(
-  { log }: AuditSources,
+  { payments, log }: AuditSources,
   records: AuditRecords,
   { partitions }: AuditPosition,
   intact: boolean,
@@ -110,7 +118,7 @@ async function followUp(
   let unverifiable = 0;
   let after = lowestUlid(0);
   for (;;) {
-    const page = await records.unconfirmed(after, pageSize);
+    const page = await payments.unconfirmed(after, pageSize);
     const sought = new SoughtEvents(page, partitions.length);
     const offsets = partitions.map(({ offset }) => offset);
     const read = await log.read(
@@ -129,9 +137,9 @@ async function followUp(
       .map(({ paymentId }) => paymentId);
     unverifiable += sought.left.size - missing.length;
     const open = new Set(missing);
-    const settled = page.filter(({ paymentId, event }) => event !== 'WAITING' && !open.has(paymentId));
-    await records.settle(
-      settled.map(({ paymentId }) => paymentId),
+    const confirmed = page.filter(({ paymentId, event }) => event !== 'PENDING' && !open.has(paymentId));
+    await records.confirm(
+      confirmed.map(({ paymentId }) => paymentId),
       missing,
     );
     if (page.length < pageSize) return unverifiable;

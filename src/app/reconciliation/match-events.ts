@@ -5,13 +5,13 @@ const MISMATCHED_NAMED = 100;
 
 /**
  * Events of payments, struck out as they are found on Kafka. A record with the id of a
- * payment and another key, partition or type is not its event: consumers would take it
- * for something else, or out of order.
+ * payment and another key, partition, type or payload is not its event: consumers would
+ * take it for something else, or out of order.
  */
 export class SoughtEvents {
   /** Those that must be there: the payer by payment id. */
   readonly left = new Map<string, string>();
-  /** Those from a time that the topic is known not to hold any more: nothing is read for their sake. */
+  /** Those from a time that the topic is known not to retain: nothing is read for their sake. */
   readonly tooOld = new Set<string>();
   /** Those that are still pending. They may be there all the same, sent and not yet deleted. */
   readonly pending = new Set<string>();
@@ -28,7 +28,7 @@ export class SoughtEvents {
     this.#payments = new Map(payments.map((payment) => [payment.paymentId, payment]));
     this.#partitions = partitions;
     for (const payment of payments) {
-      if (payment.event === 'WAITING') this.pending.add(payment.paymentId);
+      if (payment.event === 'PENDING') this.pending.add(payment.paymentId);
       if (payment.event !== 'SENT') continue;
       if (mayBeThere(payment)) this.left.set(payment.paymentId, payment.payerAccountId);
       else this.tooOld.add(payment.paymentId);
@@ -51,13 +51,47 @@ export class SoughtEvents {
 }
 
 /** What a record is that the event of the payment is not. */
-function mismatchOf(
-  { key, type, partition }: SentEvent,
-  { payerAccountId, eventType }: AuditedPayment,
-  partitions: number,
-): string | undefined {
+function mismatchOf(record: SentEvent, payment: AuditedPayment, partitions: number): string | undefined {
+  const { key, type, partition } = record;
+  const { payerAccountId, eventType } = payment;
   if (key !== payerAccountId) return `has key ${JSON.stringify(key)}, its payer is ${JSON.stringify(payerAccountId)}`;
   if (type !== eventType) return `has type ${JSON.stringify(type)}, its payment calls for ${eventType}`;
   const expected = shardOf(payerAccountId, partitions);
-  return partition === expected ? undefined : `belongs in partition ${expected} by its key`;
+  if (partition !== expected) return `belongs in partition ${expected} by its key`;
+  return payloadMismatch(record.value, payment);
+}
+
+/** Which field of the payload is not the payment's. */
+function payloadMismatch(value: string, payment: AuditedPayment): string | undefined {
+  const payload = parsed(value);
+  if (payload === undefined) return 'has a value that is no JSON object';
+  const expected: Readonly<Record<string, string>> = {
+    paymentId: payment.paymentId,
+    payerAccountId: payment.payerAccountId,
+    payeeAccountId: payment.payeeAccountId,
+    amountCents: payment.amountCents.toString(),
+    currency: payment.currency,
+  };
+  for (const [field, text] of Object.entries(expected)) {
+    if (payload[field] === text) continue;
+    return `has ${field} ${JSON.stringify(payload[field])}, its payment has ${JSON.stringify(text)}`;
+  }
+  const [own, other] = OUTCOME_FIELDS[payment.eventType];
+  return own in payload && !(other in payload) ? undefined : `says another status than ${payment.eventType}`;
+}
+
+/** By type: the field that only its message has, and the one that only the other has. */
+const OUTCOME_FIELDS = {
+  'payment.authorized.v1': ['authorizedAt', 'declinedAt'],
+  'payment.declined.v1': ['declinedAt', 'authorizedAt'],
+} as const;
+
+function parsed(value: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const json: unknown = JSON.parse(value);
+    return typeof json === 'object' && json !== null ? { ...json } : undefined;
+  } catch {
+    // Whatever is no JSON is reported as such.
+    return undefined;
+  }
 }

@@ -13,8 +13,8 @@ export interface PartitionPosition {
   /** The events of later payments are at this offset or beyond it. */
   readonly offset: bigint;
   /**
-   * The topic still holds all events of payments from then on, in milliseconds since
-   * 1970; undefined while that is not known.
+   * The topic retains all events of payments from then on, in milliseconds since 1970;
+   * undefined while that is not known.
    */
   readonly retainedSinceMs: number | undefined;
 }
@@ -22,9 +22,13 @@ export interface PartitionPosition {
 export interface AuditedPayment {
   readonly paymentId: string;
   readonly payerAccountId: string;
+  readonly payeeAccountId: string;
+  readonly amountCents: bigint;
+  readonly currency: string;
+  /** By its status. */
   readonly eventType: PaymentEventType;
-  /** SENT: its event must be on Kafka. WAITING: in the outbox, blocked, or a dead letter. DISCARDED by an operator. */
-  readonly event: 'SENT' | 'WAITING' | 'DISCARDED';
+  /** SENT: its event must be on Kafka. PENDING: in the outbox, blocked, or a dead letter. DISCARDED by an operator. */
+  readonly event: 'SENT' | 'PENDING' | 'DISCARDED';
   /** An earlier audit has not found it. */
   readonly missing: boolean;
 }
@@ -33,10 +37,12 @@ export interface AuditedPayment {
 export interface AuditedPayments {
   /** The first of the payments after one id and up to another, by id, as one snapshot shows them. */
   page(afterId: string, toId: string, limit: number): Promise<AuditedPayment[]>;
+  /** The first payments after the id that are unconfirmed, with what the outbox says of them now. */
+  unconfirmed(afterId: string, limit: number): Promise<AuditedPayment[]>;
   /** By the database's clock. */
   now(): Promise<Date>;
-  /** Whether more events than that wait to be sent. */
-  moreWait(limit: number): Promise<boolean>;
+  /** Whether the outbox has more events than that. */
+  morePending(limit: number): Promise<boolean>;
   /** Those of the ids that belong to no payment. */
   withoutPayment(paymentIds: readonly string[]): Promise<string[]>;
 }
@@ -46,16 +52,17 @@ export interface SentEvent {
   readonly partition: number;
   readonly offset: bigint;
   readonly sentAtMs: number;
-  /** Empty if it has none; so are key and type. */
+  /** Empty if it has none; so are key, type and value. */
   readonly eventId: string;
   readonly key: string;
   readonly type: string;
+  readonly value: string;
 }
 
 /** The topic as it is read. */
 export interface EventLog {
   readonly topic: string;
-  /** For each partition: what it still holds, and the first record that was sent at that time or later. */
+  /** For each partition: what it retains, and the first record that was sent at that time or later. */
   locate(timeMs: number): Promise<LocatedPartition[]>;
   /**
    * Reads from the offsets on to where the topic ends now, or until enough says so; it
@@ -71,14 +78,14 @@ export interface EventLog {
 }
 
 export interface ReadPartition {
-  /** The first record that is left after reading: what retention removed meanwhile may not have been read. */
+  /** The first record retained after reading: what was removed meanwhile may not have been read. */
   readonly begin: bigint;
   /** One past the last record that was read. */
   readonly reached: bigint;
 }
 
 export interface LocatedPartition {
-  /** The first record that is left. */
+  /** The first record it retains. */
   readonly begin: bigint;
   /** One past the last record. */
   readonly end: bigint;
@@ -88,16 +95,14 @@ export interface LocatedPartition {
 
 /** What audits found, and where they go on. */
 export interface AuditRecords {
-  /** Sets aside for good the steps that were made in the future or go beyond the id. Returns how many. */
-  refuseFuture(latestId: string): Promise<number>;
+  /** Rejects, for good, the steps that were made in the future or go beyond the id. Returns how many. */
+  rejectFuture(latestId: string): Promise<number>;
   last(): Promise<RecordedStep | undefined>;
   /** Adds a step that follows another, in one transaction. Throws if that one was followed already. */
   add(step: AuditStep, previous: RecordedStep | undefined): Promise<RecordedStep>;
-  /** The first payments after the id that wait or are missing, with what the outbox says of them now. */
-  unconfirmed(afterId: string, limit: number): Promise<AuditedPayment[]>;
-  /** Events that were found or given up, and such as are nowhere. */
-  settle(settled: readonly string[], missing: readonly string[]): Promise<void>;
-  countUnconfirmed(): Promise<{ waiting: number; missing: number }>;
+  /** Events that were found or discarded need no further look; others are missing. */
+  confirm(confirmed: readonly string[], missing: readonly string[]): Promise<void>;
+  countUnconfirmed(): Promise<{ pending: number; missing: number }>;
   /** A few of those that are missing, the oldest first. */
   missing(limit: number): Promise<string[]>;
 }
@@ -113,10 +118,10 @@ export interface AuditStep {
   readonly position: AuditPosition;
   readonly paymentsAudited: number;
   /** Their events had not been sent yet. */
-  readonly waiting: readonly string[];
-  /** Their events are neither on Kafka nor waiting for it. */
+  readonly pending: readonly string[];
+  /** Their events are neither on Kafka nor pending. */
   readonly missing: readonly string[];
-  /** As missing, but the topic no longer holds all that was sent in their time. */
+  /** As missing, but the topic no longer retains all that was sent in their time. */
   readonly unverifiable: number;
   /** Records that belong to no payment, or are not what their payment calls for: a sentence each. */
   readonly orphaned: readonly string[];
@@ -124,7 +129,7 @@ export interface AuditStep {
   readonly more: boolean;
   /**
    * Where the next page may begin to read, if it follows at once: the first record of a
-   * later payment that was seen, by partition. What waits may have been passed.
+   * later payment that was seen, by partition. Pending events may have been passed.
    */
   readonly readFrom: readonly bigint[];
 }

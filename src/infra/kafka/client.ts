@@ -22,7 +22,7 @@ export interface KafkaSettings {
     | undefined;
 }
 
-/** A kafkajs client with the time limits and the log of this service. */
+/** A kafkajs client with the time limits and the log of this service, for topics and for reading them. */
 export function kafkaClient({ brokers, clientId, tls, sasl }: KafkaSettings, log: Logger): Kafka {
   return new Kafka({
     brokers: [...brokers],
@@ -31,19 +31,16 @@ export function kafkaClient({ brokers, clientId, tls, sasl }: KafkaSettings, log
     ...(tls !== undefined && { ssl: { ...tls } }),
     ...(sasl !== undefined && { sasl: sasl as SASLOptions }),
     connectionTimeout: 3_000,
-    // A broker answers a produce request within the producer's timeout; this is for
-    // one that says nothing at all.
     requestTimeout: 10_000,
-    // For connecting and metadata. Sends are not retried by kafkajs: see publisher.ts.
     retry: { retries: 2, initialRetryTime: 100, maxRetryTime: 1_000 },
     logLevel: logLevel.INFO,
     logCreator:
       () =>
       ({ level, namespace, log: { message, timestamp: _, logger: __, ...fields } }) => {
         // kafkajs calls an error what its caller recovers from: the relay itself tells
-        // what matters. What a broker rejects is thrown to the caller as well.
-        const refusal = namespace === 'Connection' && message.startsWith('Response ');
-        if ((level === logLevel.ERROR || level === logLevel.WARN) && !refusal)
+        // what matters. A broker's answer is thrown to the caller as well.
+        const answer = namespace === 'Connection' && message.startsWith('Response ');
+        if ((level === logLevel.ERROR || level === logLevel.WARN) && !answer)
           log.warn({ ...fields, namespace }, `kafkajs: ${message}`);
         else log.debug({ ...fields, namespace }, `kafkajs: ${message}`);
       },

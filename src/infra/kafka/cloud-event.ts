@@ -1,5 +1,11 @@
 import type { PendingEvent } from '../../relay/ports.ts';
-import type { KafkaRecord } from './records.ts';
+
+/** What of a Kafka record is for its sender to say. */
+export interface KafkaRecord {
+  readonly key: string;
+  readonly value: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
 
 /** Names this service as the origin of its events; ce_source and ce_id together are unique. */
 export const CE_SOURCE = '/payment-ledger';

@@ -31,7 +31,7 @@ export const APPLICATION_GRANTS: Readonly<Record<string, string>> = {
   outbox_blocked: 'select, insert, delete',
   outbox_discarded: 'select, insert',
   reconciliations: 'select, insert, update, delete',
-  event_audits: 'select, insert, update (refused), delete',
+  event_audits: 'select, insert, update (rejected), delete',
   unconfirmed_events: 'select, insert, update (missing), delete',
   schema_migrations: 'select',
 };

@@ -3,11 +3,15 @@ import { isOutOfService } from './errors.ts';
 import type { Transaction } from './statement.ts';
 
 /**
- * Runs work in a transaction on a connection of its own, and commits. BEGIN, which may
- * set more for the transaction, travels together with work's first statements, and
- * COMMIT right behind the last one, so that locks are not held while this process,
- * which may be busy, takes note of an answer. last is that statement, made from work's
- * result, if there is one.
+ * Runs work in a transaction on a connection of its own, and commits. begin is BEGIN, and
+ * may set more for the transaction.
+ *
+ * last is the last statement, made from work's result. Where it is given nothing waits
+ * for an answer that it does not need: BEGIN travels together with work's first
+ * statements, which must come to nothing should it fail, and COMMIT right behind the last
+ * one, so that locks are not kept while this process, which may be busy, takes note of an
+ * answer. The values of the last statement must be texts: one that pg cannot send would
+ * not keep COMMIT from taking hold.
  *
  * Rolls back if anything fails, and throws what failed. A connection that broke, whose
  * server is out of service or that cannot roll back is not given back to the pool.
@@ -30,6 +34,7 @@ export async function inTransaction<T>(
     begun.catch(() => {
       // Awaited below, unless work has failed already.
     });
+    if (last === undefined) await begun;
     const transaction = client as pg.PoolClient & Transaction;
     const result = await work(transaction);
     // The last statement and COMMIT are not sent unless there is a transaction.

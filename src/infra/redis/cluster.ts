@@ -1,5 +1,6 @@
 import { Cluster, type ClusterOptions, type RedisOptions } from 'ioredis';
 import type { RedisAddress } from './connection.ts';
+import { logReasons } from './reasons.ts';
 
 type Address = RedisAddress & Required<Pick<RedisAddress, 'clusterNodes'>>;
 
@@ -36,6 +37,11 @@ function connect(
   nodeOptions: Omit<RedisOptions, 'protocol' | 'replyMapping'>,
 ): Cluster {
   const { username, password } = new URL(url);
+  const credentials = {
+    ...(username !== '' && { username: decodeURIComponent(username) }),
+    ...(password !== '' && { password: decodeURIComponent(password) }),
+    ...(tls !== undefined && { tls: { ...tls } }),
+  };
   const cluster = new Cluster([...clusterNodes!], {
     clusterRetryStrategy: (attempt) => Math.min(attempt * 100, 2_000),
     slotsRefreshTimeout: 2_000,
@@ -45,22 +51,22 @@ function connect(
     ...options,
     redisOptions: {
       connectTimeout: 2_000,
-      ...(username !== '' && { username: decodeURIComponent(username) }),
-      ...(password !== '' && { password: decodeURIComponent(password) }),
-      ...(tls !== undefined && { tls: { ...tls } }),
+      ...credentials,
       ...nodeOptions,
     },
   });
-  logReachability(cluster, log);
+  logReachability(cluster, log, () => void logReasons(clusterNodes!, credentials, log));
   return cluster;
 }
 
-function logReachability(cluster: Cluster, log: Log): void {
+function logReachability(cluster: Cluster, log: Log, explain: () => void): void {
   let unreachable = false;
   const unreachableFor = (fields: object) => {
     // Each attempt to reconnect fails in the same way: the first one says it all.
-    if (!unreachable) log.warn(fields, 'Redis Cluster is unreachable');
+    if (unreachable) return;
     unreachable = true;
+    log.warn(fields, 'Redis Cluster is unreachable');
+    explain();
   };
   let nodeErrorLoggedAt = Number.NEGATIVE_INFINITY;
   // Its own error only says that all nodes failed.

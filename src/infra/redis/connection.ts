@@ -1,6 +1,7 @@
 import { type Cluster, Redis, type RedisOptions } from 'ioredis';
 import { withinLimit } from '../../app/time-limit.ts';
 import { connectCluster, connectClusterForJobs } from './cluster.ts';
+import { type HostAndPort, logReasons } from './reasons.ts';
 
 type Options = Omit<RedisOptions, 'protocol' | 'replyMapping'>;
 
@@ -24,7 +25,7 @@ export interface RedisAddress {
     | undefined;
   readonly sentinel?:
     | {
-        readonly addresses: readonly { readonly host: string; readonly port: number }[];
+        readonly addresses: readonly HostAndPort[];
         /** What the Sentinels call the primary and its replicas. */
         readonly name: string;
         /** Of the Sentinels themselves. */
@@ -33,7 +34,7 @@ export interface RedisAddress {
       }
     | undefined;
   /** Some nodes of a Redis Cluster, who name the others; of the URL only the credentials count then. */
-  readonly clusterNodes?: readonly { readonly host: string; readonly port: number }[] | undefined;
+  readonly clusterNodes?: readonly HostAndPort[] | undefined;
 }
 
 export type RedisClient = Redis | Cluster;
@@ -101,21 +102,32 @@ function connect({ url, tls, sentinel }: RedisAddress, log: Log, options: Option
     ...options,
   };
   const redis = new Redis(url, all);
-  logReachability(redis, log);
+  logReachability(redis, log, () => sentinel && void logReasons(sentinel.addresses, toSentinel(sentinel, tls), log));
   leaveReplicas(redis, demoted);
   return redis;
+}
+
+/** The options of a connection to a Sentinel itself. */
+function toSentinel({ username, password }: NonNullable<RedisAddress['sentinel']>, tls: RedisAddress['tls']): Options {
+  return {
+    ...(tls !== undefined && { tls: { ...tls } }),
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+  };
 }
 
 function retryDelayMs(attempt: number): number {
   return Math.min(attempt * 100, 2_000);
 }
 
-function logReachability(redis: Redis, log: Log): void {
+function logReachability(redis: Redis, log: Log, explain: () => void): void {
   let unreachable = false;
   redis.on('error', (error) => {
     // Each attempt to reconnect fails in the same way: the first one says it all.
-    if (!unreachable) log.warn({ err: error }, 'Redis is unreachable');
+    if (unreachable) return;
     unreachable = true;
+    log.warn({ err: error }, 'Redis is unreachable');
+    explain();
   });
   redis.on('ready', () => {
     if (unreachable) log.info({}, 'Redis is reachable again');

@@ -52,17 +52,25 @@ export function limiterFallbacks(registry: Registry): Counter {
 export class RedisTokenBuckets implements RateLimiter {
   readonly #redis: RedisClient;
   readonly #settings: TokenBucketSettings;
+  readonly #keyPrefix: string;
   readonly #local: LocalTokenBuckets;
   /** One for each group of buckets: on Redis Cluster, those of other nodes go on. */
   readonly #breakers: readonly CircuitBreaker[];
   readonly #fallbacks: Counter;
   readonly #takeSoon: (payerAccountId: string) => Promise<number>;
 
-  constructor(redis: RedisClient, settings: TokenBucketSettings, fallbacks: Counter) {
+  /** keyPrefix keeps apart the buckets of payers and callers. */
+  constructor(
+    redis: RedisClient,
+    settings: TokenBucketSettings,
+    fallbacks: Counter,
+    keyPrefix = 'payment-ledger:bucket:',
+  ) {
     redis.defineCommand('takeTokens', { lua: SCRIPT });
     this.#redis = redis;
     this.#breakers = Array.from({ length: redis.isCluster ? CLUSTER_GROUPS : 1 }, () => new CircuitBreaker(PAUSE_MS));
     this.#settings = settings;
+    this.#keyPrefix = keyPrefix;
     this.#local = new LocalTokenBuckets(settings);
     this.#takeSoon = batched((payers: readonly string[]) => this.#takeTogether(payers), {
       slots: 1,
@@ -106,7 +114,7 @@ export class RedisTokenBuckets implements RateLimiter {
       const { capacity, refillPerSecond } = this.#settings;
       // What is in braces alone decides on the slot.
       const tag = this.#breakers.length === 1 ? '' : `{${group}}:`;
-      const keys = payerAccountIds.map((payerAccountId) => `payment-ledger:bucket:${tag}${payerAccountId}`);
+      const keys = payerAccountIds.map((payerAccountId) => this.#keyPrefix + tag + payerAccountId);
       const waits = await withinLimit(
         this.#redis.takeTokens(keys.length, ...keys, capacity, refillPerSecond),
         LIMIT_MS,

@@ -4,6 +4,7 @@ import { service as healthService } from 'grpc-health-check';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Access, UNAUTHENTICATED_CALLS } from '../../../src/api/access/access.ts';
 import { CallMetrics } from '../../../src/api/call-metrics.ts';
 import { Health } from '../../../src/api/health.ts';
 import { Reflection } from '../../../src/api/reflection.ts';
@@ -76,6 +77,7 @@ beforeEach(async () => {
     reflection,
     metrics: new CallMetrics(registry),
     log,
+    access: new Access(UNAUTHENTICATED_CALLS, undefined, registry, log),
   };
   server = createServer(services);
   client = new Client(await listen(server, '127.0.0.1', 0), credentials.createInsecure());
@@ -134,7 +136,7 @@ describe('answers', () => {
       processedAt: '2026-01-02T03:04:05.678Z',
       originalStatus: PaymentStatus.PAYMENT_STATUS_UNSPECIFIED,
     });
-    expect(seen).toEqual({ ...good, caller: '', traceparent: undefined });
+    expect(seen).toEqual({ ...good, caller: '', mayPayFromExternal: true, traceparent: undefined });
   });
 
   test('a decline that is not stored has no id, and the time to wait', async () => {

@@ -45,6 +45,25 @@ describe('toFailure', () => {
     });
   });
 
+  test('TOO_MANY_CALLS: RESOURCE_EXHAUSTED with the reason and when to come again', () => {
+    const failure = failureOf({ kind: 'TOO_MANY_CALLS', retryAfterMs: 1_500 });
+    expect(failure.code).toBe(status.RESOURCE_EXHAUSTED);
+    expect(decoded(failure)?.details).toMatchObject([
+      { name: 'ErrorInfo', reason: 'CALLER_RATE_LIMITED' },
+      { name: 'RetryInfo', retryDelay: { seconds: 1n, nanos: 500_000_000 } },
+    ]);
+  });
+
+  test('UNAUTHENTICATED and PERMISSION_DENIED: the status of that name with the reason', () => {
+    const metadata = { scope: 'payments.read' };
+    const unauthenticated = failureOf({ kind: 'UNAUTHENTICATED', reason: 'TOKEN_EXPIRED' });
+    expect(unauthenticated.code).toBe(status.UNAUTHENTICATED);
+    expect(decoded(unauthenticated)?.details).toMatchObject([{ name: 'ErrorInfo', reason: 'TOKEN_EXPIRED' }]);
+    const denied = failureOf({ kind: 'PERMISSION_DENIED', reason: 'SCOPE_MISSING', metadata });
+    expect(denied.code).toBe(status.PERMISSION_DENIED);
+    expect(decoded(denied)?.details).toMatchObject([{ name: 'ErrorInfo', reason: 'SCOPE_MISSING', metadata }]);
+  });
+
   test('NOT_FOUND: NOT_FOUND with what was not found', () => {
     const failure = failureOf({ kind: 'NOT_FOUND', resourceType: 'Payment', resourceName: 'nope' });
     expect(failure.code).toBe(status.NOT_FOUND);

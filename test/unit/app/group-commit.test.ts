@@ -5,7 +5,7 @@ import { GroupCommit } from '../../../src/app/group-commit.ts';
 const present = () => false;
 
 function withoutLocks(execute: (commands: readonly number[]) => Promise<readonly number[]>) {
-  return { execute, accountsOf: () => [], keyOf: String, lockHolders: async () => new Map() };
+  return { execute, locksOf: () => [], keptLocks: async () => new Map() };
 }
 
 /** A transaction that waits to be let through, and notes which batches it saw. */

@@ -84,12 +84,18 @@ describe('a variable from a file', () => {
 });
 
 test('every bad variable is named in one error, with no value', () => {
-  const message = problem(() =>
-    loadRelayConfig({ REDIS_URL: 'planted', KAFKA_BROKERS: 'planted', LOG_LEVEL: 'planted', METRICS_PORT: 'planted' }),
-  );
-  for (const name of ['REDIS_URL: ', 'KAFKA_BROKERS: ', 'LOG_LEVEL: ', 'METRICS_PORT: ', 'DATABASE_URL is not set']) {
+  const bad = { REDIS_URL: 'planted', KAFKA_BROKERS: 'planted', LOG_LEVEL: 'planted', METRICS_PORT_FILE: 'planted' };
+  const message = problem(() => loadRelayConfig(bad));
+  for (const name of [
+    'REDIS_URL: ',
+    'KAFKA_BROKERS: ',
+    'LOG_LEVEL: ',
+    'METRICS_PORT_FILE ',
+    'DATABASE_URL is not set',
+  ]) {
     expect(message).toContain(name);
   }
+  expect(message).not.toContain('METRICS_PORT:');
   expect(message).not.toContain('planted');
 });
 

@@ -18,3 +18,13 @@ test('the log shows of an error and its causes neither what clients add to them 
     cause: { message: 'WRONGPASS invalid username-password pair' },
   });
 });
+
+test('the log shows the errors that another one stands for, in the same way', () => {
+  const refused = Object.assign(new Error('refused by redis://:planted-secret@cache:6379'), {
+    password: 'planted-secret',
+  });
+  const logged = loggedError(new AggregateError(new Array(10).fill(refused), 'no server answers'));
+  expect(JSON.stringify(logged)).not.toContain('planted-secret');
+  const each = { message: 'refused by redis://***@cache:6379' };
+  expect(logged).toMatchObject({ message: 'no server answers', errors: [each, each, each] });
+});

@@ -1809,6 +1809,7 @@ export type AccountServiceService = typeof AccountServiceService;
 export const AccountServiceService = {
   /**
    * Opens an account with a balance of zero. Money enters it only by payments.
+   * Needs the scope accounts.admin.
    *
    * Safe to repeat: the same request again answers the account as it was
    * opened. ALREADY_EXISTS (reason ACCOUNT_EXISTS, naming the fields that
@@ -1823,7 +1824,10 @@ export const AccountServiceService = {
     responseSerialize: (value: OpenAccountResponse): Buffer => Buffer.from(OpenAccountResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): OpenAccountResponse => OpenAccountResponse.decode(value),
   },
-  /** Reads one account. NOT_FOUND if there is none. */
+  /**
+   * Reads one account. NOT_FOUND if there is none. Needs the scope payments.read,
+   * as do all the reads here.
+   */
   getAccount: {
     path: "/payment.v1.AccountService/GetAccount" as const,
     requestStream: false as const,
@@ -1833,7 +1837,10 @@ export const AccountServiceService = {
     responseSerialize: (value: GetAccountResponse): Buffer => Buffer.from(GetAccountResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetAccountResponse => GetAccountResponse.decode(value),
   },
-  /** Lists accounts by their ids, in the order of the database. */
+  /**
+   * Lists accounts by their ids, in the order of the database. PERMISSION_DENIED
+   * if the caller is bound to accounts.
+   */
   listAccounts: {
     path: "/payment.v1.AccountService/ListAccounts" as const,
     requestStream: false as const,
@@ -1879,15 +1886,22 @@ export const AccountServiceService = {
 export interface AccountServiceServer extends UntypedServiceImplementation {
   /**
    * Opens an account with a balance of zero. Money enters it only by payments.
+   * Needs the scope accounts.admin.
    *
    * Safe to repeat: the same request again answers the account as it was
    * opened. ALREADY_EXISTS (reason ACCOUNT_EXISTS, naming the fields that
    * differ) if the id is taken by an account of another kind.
    */
   openAccount: handleUnaryCall<OpenAccountRequest, OpenAccountResponse>;
-  /** Reads one account. NOT_FOUND if there is none. */
+  /**
+   * Reads one account. NOT_FOUND if there is none. Needs the scope payments.read,
+   * as do all the reads here.
+   */
   getAccount: handleUnaryCall<GetAccountRequest, GetAccountResponse>;
-  /** Lists accounts by their ids, in the order of the database. */
+  /**
+   * Lists accounts by their ids, in the order of the database. PERMISSION_DENIED
+   * if the caller is bound to accounts.
+   */
   listAccounts: handleUnaryCall<ListAccountsRequest, ListAccountsResponse>;
   /**
    * An account's statement: what went out and came in, and the balance after each.
@@ -1904,6 +1918,7 @@ export interface AccountServiceServer extends UntypedServiceImplementation {
 export interface AccountServiceClient extends Client {
   /**
    * Opens an account with a balance of zero. Money enters it only by payments.
+   * Needs the scope accounts.admin.
    *
    * Safe to repeat: the same request again answers the account as it was
    * opened. ALREADY_EXISTS (reason ACCOUNT_EXISTS, naming the fields that
@@ -1924,7 +1939,10 @@ export interface AccountServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: OpenAccountResponse) => void,
   ): ClientUnaryCall;
-  /** Reads one account. NOT_FOUND if there is none. */
+  /**
+   * Reads one account. NOT_FOUND if there is none. Needs the scope payments.read,
+   * as do all the reads here.
+   */
   getAccount(
     request: GetAccountRequest,
     callback: (error: ServiceError | null, response: GetAccountResponse) => void,
@@ -1940,7 +1958,10 @@ export interface AccountServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetAccountResponse) => void,
   ): ClientUnaryCall;
-  /** Lists accounts by their ids, in the order of the database. */
+  /**
+   * Lists accounts by their ids, in the order of the database. PERMISSION_DENIED
+   * if the caller is bound to accounts.
+   */
   listAccounts(
     request: ListAccountsRequest,
     callback: (error: ServiceError | null, response: ListAccountsResponse) => void,

@@ -204,7 +204,10 @@ export function paymentErrorCodeToJSON(object: PaymentErrorCode): string {
 }
 
 export interface AuthorizePaymentRequest {
-  /** Chosen by the caller, one per payment, 1 to 255 characters. A UUID does well. */
+  /**
+   * Chosen by the caller, one per payment, 1 to 255 characters. A UUID does well.
+   * It belongs to the caller: the same key of another caller is another key.
+   */
   idempotencyKey: string;
   /** The account that pays, 1 to 64 characters. */
   payerAccountId: string;
@@ -2038,11 +2041,16 @@ export const PaymentError: MessageFns<PaymentError> = {
  * an OK answer with status DECLINED and an error that says why. A call that
  * could not be understood or served ends with a gRPC status instead, and
  * carries google.rpc details: BadRequest, ErrorInfo, RetryInfo or ResourceInfo.
+ * Any call may end with UNAUTHENTICATED, if the service does not know who calls,
+ * or PERMISSION_DENIED, if the caller may not do this; the ErrorInfo's reason
+ * says why, and nothing was stored.
  */
 export type PaymentServiceService = typeof PaymentServiceService;
 export const PaymentServiceService = {
   /**
-   * Moves amount_cents from the payer to the payee, at once and for good.
+   * Moves amount_cents from the payer to the payee, at once and for good. Needs
+   * the scope payments.authorize, and accounts.admin as well if the payer is an
+   * EXTERNAL account.
    *
    * Safe to repeat: calls with one idempotency_key make at most one payment,
    * and every later call answers DUPLICATE with the first one's result. After
@@ -2067,7 +2075,8 @@ export const PaymentServiceService = {
   },
   /**
    * Reads one payment, authorized or declined, by its id or by the key it was
-   * made with. NOT_FOUND if there is none.
+   * made with. NOT_FOUND if there is none, or if neither account is one of the
+   * caller's. Needs the scope payments.read.
    *
    * By key it tells what became of a call whose answer was lost. NOT_FOUND then
    * says that nothing is stored yet; a call that is still under way may store its
@@ -2089,6 +2098,8 @@ export const PaymentServiceService = {
    * from being all payments there are. Pages are as AccountService describes them.
    * The order is that of payment ids; by account, payments that moved its money
    * are in the order of its ledger, which may differ where they came at one time.
+   * Needs the scope payments.read; a caller that is bound to accounts has to name
+   * one of them in account_id.
    */
   listPayments: {
     path: "/payment.v1.PaymentService/ListPayments" as const,
@@ -2102,7 +2113,7 @@ export const PaymentServiceService = {
   },
   /**
    * Reads an account's balance as of the last committed payment.
-   * NOT_FOUND if the account is unknown.
+   * NOT_FOUND if the account is unknown. Needs the scope payments.read.
    */
   getAccountBalance: {
     path: "/payment.v1.PaymentService/GetAccountBalance" as const,
@@ -2119,7 +2130,9 @@ export const PaymentServiceService = {
 
 export interface PaymentServiceServer extends UntypedServiceImplementation {
   /**
-   * Moves amount_cents from the payer to the payee, at once and for good.
+   * Moves amount_cents from the payer to the payee, at once and for good. Needs
+   * the scope payments.authorize, and accounts.admin as well if the payer is an
+   * EXTERNAL account.
    *
    * Safe to repeat: calls with one idempotency_key make at most one payment,
    * and every later call answers DUPLICATE with the first one's result. After
@@ -2134,7 +2147,8 @@ export interface PaymentServiceServer extends UntypedServiceImplementation {
   authorizePayment: handleUnaryCall<AuthorizePaymentRequest, AuthorizePaymentResponse>;
   /**
    * Reads one payment, authorized or declined, by its id or by the key it was
-   * made with. NOT_FOUND if there is none.
+   * made with. NOT_FOUND if there is none, or if neither account is one of the
+   * caller's. Needs the scope payments.read.
    *
    * By key it tells what became of a call whose answer was lost. NOT_FOUND then
    * says that nothing is stored yet; a call that is still under way may store its
@@ -2148,18 +2162,22 @@ export interface PaymentServiceServer extends UntypedServiceImplementation {
    * from being all payments there are. Pages are as AccountService describes them.
    * The order is that of payment ids; by account, payments that moved its money
    * are in the order of its ledger, which may differ where they came at one time.
+   * Needs the scope payments.read; a caller that is bound to accounts has to name
+   * one of them in account_id.
    */
   listPayments: handleUnaryCall<ListPaymentsRequest, ListPaymentsResponse>;
   /**
    * Reads an account's balance as of the last committed payment.
-   * NOT_FOUND if the account is unknown.
+   * NOT_FOUND if the account is unknown. Needs the scope payments.read.
    */
   getAccountBalance: handleUnaryCall<GetAccountBalanceRequest, GetAccountBalanceResponse>;
 }
 
 export interface PaymentServiceClient extends Client {
   /**
-   * Moves amount_cents from the payer to the payee, at once and for good.
+   * Moves amount_cents from the payer to the payee, at once and for good. Needs
+   * the scope payments.authorize, and accounts.admin as well if the payer is an
+   * EXTERNAL account.
    *
    * Safe to repeat: calls with one idempotency_key make at most one payment,
    * and every later call answers DUPLICATE with the first one's result. After
@@ -2188,7 +2206,8 @@ export interface PaymentServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * Reads one payment, authorized or declined, by its id or by the key it was
-   * made with. NOT_FOUND if there is none.
+   * made with. NOT_FOUND if there is none, or if neither account is one of the
+   * caller's. Needs the scope payments.read.
    *
    * By key it tells what became of a call whose answer was lost. NOT_FOUND then
    * says that nothing is stored yet; a call that is still under way may store its
@@ -2216,6 +2235,8 @@ export interface PaymentServiceClient extends Client {
    * from being all payments there are. Pages are as AccountService describes them.
    * The order is that of payment ids; by account, payments that moved its money
    * are in the order of its ledger, which may differ where they came at one time.
+   * Needs the scope payments.read; a caller that is bound to accounts has to name
+   * one of them in account_id.
    */
   listPayments(
     request: ListPaymentsRequest,
@@ -2234,7 +2255,7 @@ export interface PaymentServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * Reads an account's balance as of the last committed payment.
-   * NOT_FOUND if the account is unknown.
+   * NOT_FOUND if the account is unknown. Needs the scope payments.read.
    */
   getAccountBalance(
     request: GetAccountBalanceRequest,

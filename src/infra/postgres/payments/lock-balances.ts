@@ -1,5 +1,5 @@
 import type { Balance } from '../../../app/domain/account.ts';
-import type { LockedBalances, LockHolder } from '../../../app/ports.ts';
+import type { LockedBalances } from '../../../app/ports.ts';
 import { textArray } from '../array.ts';
 import { type Connection, prepared, preparedRows, type Transaction } from '../statement.ts';
 import type { BalanceRow } from '../tables.ts';
@@ -34,20 +34,6 @@ const lock = preparedRows<LockedRow>(
    for no key update of balance`,
 );
 
-// What can be locked here is free. Of the rest, the transaction that keeps a row locked
-// is in the row's xmax, and the process that runs it has a lock on its own id.
-const holders = prepared<{ account_id: string; holder: string; ours: boolean }>(
-  'balance_lock_holders',
-  `with free as materialized (
-     select account_id from account_balances where account_id = any($1::text[]) for no key update skip locked
-   )
-   select account_id, balance.xmax::text as holder, coalesce(own_id.pid = any($2::int[]), false) as ours
-   from account_balances balance
-   left join pg_locks own_id
-     on own_id.locktype = 'transactionid' and own_id.transactionid = balance.xmax and own_id.granted
-   where account_id = any($1::text[]) and account_id not in (select account_id from free)`,
-);
-
 // A lone key has a statement of its own, whose plan Postgres keeps: see payments.ts.
 const selectOne = prepared<BalanceRow>('find_balance', `select ${COLUMNS} from account_balances where account_id = $1`);
 
@@ -75,16 +61,6 @@ export async function lockBalances(transaction: Transaction, accountIds: readonl
   );
   // Rounded, as the last entry's time has whole milliseconds, and floating point may be just below it.
   return { balances, at: rows.length === 0 ? undefined : new Date(Math.round(latestMs)) };
-}
-
-/** See UnitOfWork.lockHolders; ours are the server processes of this process' transactions. */
-export async function findLockHolders(
-  connection: Connection,
-  accountIds: readonly string[],
-  ours: readonly number[],
-): Promise<ReadonlyMap<string, LockHolder>> {
-  const { rows } = await holders(connection, [textArray(accountIds), ours]);
-  return new Map(rows.map((row) => [row.account_id, { transactionId: row.holder, ours: row.ours }]));
 }
 
 /** Those of the balances that exist, by account id. */

@@ -5,6 +5,7 @@ import type {
   Decision,
   KeyHolder,
   LedgerTransaction,
+  Lock,
   LockedBalances,
   LockHolder,
   UnitOfWork,
@@ -13,7 +14,8 @@ import { classify } from '../errors.ts';
 import type { Transaction } from '../statement.ts';
 import { inTransaction } from '../transaction.ts';
 import { claimKeys, findKeyHolders, TRANSACTION_MARK } from './claim-keys.ts';
-import { findLockHolders, lockBalances } from './lock-balances.ts';
+import { findKeptLocks } from './kept-locks.ts';
+import { lockBalances } from './lock-balances.ts';
 import { writeChanges } from './write-changes.ts';
 
 /**
@@ -31,12 +33,15 @@ const BEGIN = [
   'set local plan_cache_mode = force_generic_plan',
 ].join('; ');
 
+/** No row is waited for; a table that is locked as a whole is an answer too. */
+const LOOK_AT_LOCKS = 'begin isolation level read committed; set local lock_timeout = 50';
+
 /** Transactions on Postgres, each on a connection of its own. */
 export class PostgresUnitOfWork implements UnitOfWork {
   readonly #pool: pg.Pool;
   readonly #shards: () => Promise<number>;
-  /** Server processes that run a transaction of this process. */
-  readonly #backends = new Set<number>();
+  /** Transactions that run now. */
+  readonly #running = new Set<{ serverProcess: number | null }>();
 
   /** shards yields how many shards the outbox has. */
   constructor(pool: pg.Pool, shards: () => Promise<number>) {
@@ -45,7 +50,8 @@ export class PostgresUnitOfWork implements UnitOfWork {
   }
 
   async run<T>(work: (transaction: LedgerTransaction) => Promise<Decision<T>>, lockWaitMs: number): Promise<T> {
-    let backend: number | null = null;
+    const running = { serverProcess: null as number | null };
+    this.#running.add(running);
     try {
       // Counting needs a connection too, and must not wait for one while it keeps another.
       const shards = await connecting(this.#shards());
@@ -53,8 +59,7 @@ export class PostgresUnitOfWork implements UnitOfWork {
         { connect: () => connecting(this.#pool.connect()) },
         `${BEGIN}; set local lock_timeout = ${lockWaitMs}`,
         (transaction) => {
-          backend = transaction.processID;
-          if (backend !== null) this.#backends.add(backend);
+          running.serverProcess = transaction.processID;
           return work(new PostgresTransaction(transaction));
         },
         (transaction, { changes }) => changes && writeChanges(transaction, changes, shards),
@@ -63,17 +68,19 @@ export class PostgresUnitOfWork implements UnitOfWork {
     } catch (error) {
       throw classify(error);
     } finally {
-      if (backend !== null) this.#backends.delete(backend);
+      this.#running.delete(running);
     }
   }
 
-  async lockHolders(accountIds: readonly string[]): Promise<ReadonlyMap<string, LockHolder>> {
+  async keptLocks(locks: readonly Lock[]): Promise<ReadonlyMap<string, LockHolder>> {
+    const ours = [...this.#running].flatMap(({ serverProcess }) => serverProcess ?? []);
     try {
-      return await findLockHolders(this.#pool, accountIds, [...this.#backends]);
+      return await inTransaction(this.#pool, LOOK_AT_LOCKS, (transaction) => findKeptLocks(transaction, locks, ours));
     } catch (error) {
       const failure = classify(error);
-      if (failure instanceof ContendedError) throw unavailable('All balances are locked.', error);
-      throw failure instanceof ServiceError ? failure : unavailable('The database cannot be reached.', error);
+      if (failure instanceof ContendedError) throw unavailable('The ledger is locked by another transaction.', error);
+      if (failure instanceof ServiceError) throw failure;
+      throw unavailable('The database cannot be reached.', error);
     }
   }
 }

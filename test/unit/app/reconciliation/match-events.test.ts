@@ -7,8 +7,26 @@ const PARTITIONS = 16;
 const ID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
 
 function payment(event: AuditedPayment['event'] = 'SENT'): AuditedPayment {
-  return { paymentId: ID, payerAccountId: 'alice', eventType: 'payment.authorized.v1', event, missing: false };
+  return {
+    paymentId: ID,
+    payerAccountId: 'alice',
+    payeeAccountId: 'bob',
+    amountCents: 9_007_199_254_740_993n,
+    currency: 'EUR',
+    eventType: 'payment.authorized.v1',
+    event,
+    missing: false,
+  };
 }
+
+const PAYLOAD = {
+  paymentId: ID,
+  payerAccountId: 'alice',
+  payeeAccountId: 'bob',
+  amountCents: '9007199254740993',
+  currency: 'EUR',
+  authorizedAt: '2026-11-24T02:45:01.123Z',
+};
 
 function record(change: Partial<SentEvent> = {}): SentEvent {
   return {
@@ -18,6 +36,7 @@ function record(change: Partial<SentEvent> = {}): SentEvent {
     eventId: ID,
     key: 'alice',
     type: 'payment.authorized.v1',
+    value: JSON.stringify(PAYLOAD),
     ...change,
   };
 }
@@ -43,8 +62,27 @@ describe('matching events with payments', () => {
     expect(sought.left.size).toBe(0);
   });
 
+  const { authorizedAt, ...undecided } = PAYLOAD;
+  test.each<[string, unknown, string]>([
+    ['payment', { ...PAYLOAD, paymentId: ID.replace('V', 'W') }, 'has paymentId'],
+    ['payer', { ...PAYLOAD, payerAccountId: 'carol' }, 'has payerAccountId "carol", its payment has "alice"'],
+    ['payee', { ...PAYLOAD, payeeAccountId: 'carol' }, 'has payeeAccountId'],
+    ['amount', { ...PAYLOAD, amountCents: '9007199254740992' }, 'has amountCents "9007199254740992"'],
+    ['form of amount', { ...PAYLOAD, amountCents: 9_007_199_254_740_992 }, 'has amountCents'],
+    ['currency', { ...PAYLOAD, currency: 'USD' }, 'has currency'],
+    ['status', { ...undecided, declinedAt: authorizedAt }, 'says another status than payment.authorized.v1'],
+    ['status, both at once,', { ...PAYLOAD, declinedAt: authorizedAt }, 'says another status'],
+    ['kind of value', null, 'no JSON object'],
+  ])('does not take a payload with another %s for it', (_, payload, sentence) => {
+    const sought = new SoughtEvents([payment()], PARTITIONS);
+    sought.strikeOut([record({ value: JSON.stringify(payload) }), record({ value: '' })]);
+    expect(sought.left.size).toBe(1);
+    expect(sought.mismatched[0]).toContain(sentence);
+    expect(sought.mismatched[1]).toContain('no JSON object');
+  });
+
   test('tells pending, discarded and too old events apart', () => {
-    const pending = new SoughtEvents([payment('WAITING')], PARTITIONS);
+    const pending = new SoughtEvents([payment('PENDING')], PARTITIONS);
     expect([pending.left.size, pending.pending.size]).toEqual([0, 1]);
     const discarded = new SoughtEvents([payment('DISCARDED')], PARTITIONS);
     expect([discarded.left.size, discarded.pending.size, discarded.tooOld.size]).toEqual([0, 0, 0]);
