@@ -8,6 +8,7 @@ import { LimitByAccountType } from '../app/limit-by-account-type.ts';
 import { Accounts, Payments } from '../app/payment-service.ts';
 import { monotonicUlids } from '../app/ulid.ts';
 import { accessSettings, callerLimit, listensUnprotected, tlsSettings } from '../config/access.ts';
+import { connectionLimits } from '../config/connections.ts';
 import { type ApiConfig, ConfigError, externalLimit, loadApiConfig, redisAddress } from '../config.ts';
 import { createLog } from '../infra/log.ts';
 import { startMetricsServer } from '../infra/metrics-server.ts';
@@ -26,8 +27,9 @@ import { serverCredentials } from './access/tls.ts';
 import { AccessFileError } from './access/watched-files.ts';
 import { CallMetrics } from './call-metrics.ts';
 import { Health } from './health.ts';
+import { listen } from './listen.ts';
 import { Reflection } from './reflection.ts';
-import { createServer, listen, SERVICES } from './server.ts';
+import { createServer, SERVICES } from './server.ts';
 import { stopServing } from './shutdown.ts';
 
 const config = loadConfig();
@@ -108,7 +110,8 @@ const health = new Health({
 });
 const reflection = config.REFLECTION === 'on' ? new Reflection(log) : undefined;
 const metrics = new CallMetrics(registry);
-const server = createServer({ payments, accounts, health, reflection, metrics, log, access });
+const limits = connectionLimits(config);
+const server = createServer({ payments, accounts, health, reflection, limits, metrics, log, access });
 const metricsServer = await startMetricsServer({
   host: config.METRICS_HOST,
   port: config.METRICS_PORT,
@@ -117,11 +120,17 @@ const metricsServer = await startMetricsServer({
   ready: () =>
     health.serving ? undefined : 'the database does not answer or takes no writes, or the process is stopping',
 });
-const address = await listen(server, config.GRPC_HOST, config.GRPC_PORT, credentials);
+const listener = await listen(server, {
+  host: config.GRPC_HOST,
+  port: config.GRPC_PORT,
+  credentials,
+  maxConnections: limits.maxConnections,
+  log,
+});
 await health.start();
 
 onStopSignal(process, log, () => void stop());
-log.info({ address, metricsAddress: metricsServer.address }, 'api ready');
+log.info({ address: listener.address, metricsAddress: metricsServer.address }, 'api ready');
 
 function loadConfig(): ApiConfig {
   try {
@@ -164,7 +173,7 @@ function leave(message: string): never {
 /** From the outside in, so that nothing loses what it still needs: calls, transactions, connections. */
 async function stop(): Promise<void> {
   const times = { drainMs: config.SHUTDOWN_DRAIN_MS, graceMs: config.SHUTDOWN_GRACE_MS };
-  const inTime = await stopServing(server, { health, reflection }, times);
+  const inTime = await stopServing(server, { listener, health, reflection }, times);
   const committed = groupCommit.close();
   if (!inTime) {
     log.warn('calls took longer than SHUTDOWN_GRACE_MS and will be cut off');

@@ -7,11 +7,13 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Access, UNAUTHENTICATED_CALLS } from '../../../src/api/access/access.ts';
 import { CallMetrics } from '../../../src/api/call-metrics.ts';
 import { Health } from '../../../src/api/health.ts';
+import { type Listener, listen } from '../../../src/api/listen.ts';
 import { Reflection } from '../../../src/api/reflection.ts';
-import { createServer, listen, SERVICES, type Services } from '../../../src/api/server.ts';
+import { createServer, SERVICES, type Services } from '../../../src/api/server.ts';
 import { stopServing } from '../../../src/api/shutdown.ts';
 import { ServiceError } from '../../../src/app/errors.ts';
 import type { AuthorizeRequest, AuthorizeResult } from '../../../src/app/payment-service.ts';
+import { connectionLimits } from '../../../src/config/connections.ts';
 import { BadRequest } from '../../../src/gen/google/rpc/error_details.ts';
 import { Status } from '../../../src/gen/google/rpc/status.ts';
 import {
@@ -47,6 +49,7 @@ const authorized: AuthorizeResult = {
 let authorize: (request: AuthorizeRequest, abandoned: () => boolean) => Promise<AuthorizeResult>;
 let databaseUnreachable: boolean;
 let server: Server;
+let listener: Listener;
 let health: Health;
 let reflection: Reflection;
 let registry: Registry;
@@ -68,17 +71,20 @@ beforeEach(async () => {
     accounts: { open: unused, balance: unused },
     health,
     reflection,
+    limits: connectionLimits(),
     metrics: new CallMetrics(registry),
     log,
     access: new Access(UNAUTHENTICATED_CALLS, undefined, registry, log),
   };
   server = createServer(services);
-  client = new Client(await listen(server, '127.0.0.1', 0), credentials.createInsecure());
+  listener = await listen(server, { host: '127.0.0.1', port: 0, maxConnections: 1_000, log });
+  client = new Client(listener.address, credentials.createInsecure());
 });
 
 afterEach(() => {
   client.close();
   health.stop();
+  void listener.close();
   server.forceShutdown();
 });
 
@@ -307,7 +313,7 @@ describe('health', () => {
     const ended = new Promise((resolve) => watch.on('status', resolve));
     watch.on('data', ({ status }: { status: string }) => seen.push(status));
     await expect.poll(() => seen).toEqual(['SERVING']);
-    expect(await stopServing(server, { health, reflection }, { drainMs: 0, graceMs: 5_000 })).toBe(true);
+    expect(await stopServing(server, { listener, health, reflection }, { drainMs: 0, graceMs: 5_000 })).toBe(true);
     await ended;
     expect(seen).toEqual(['SERVING', 'NOT_SERVING']);
   });
@@ -339,7 +345,7 @@ describe('shutdown', () => {
       });
     const inFlight = call();
     await sleep(100);
-    const stopped = stopServing(server, { health, reflection }, { drainMs: 0, graceMs: 5_000 });
+    const stopped = stopServing(server, { listener, health, reflection }, { drainMs: 0, graceMs: 5_000 });
     await sleep(100);
     expect((await failure(call())).code).toBe(status.UNAVAILABLE);
     finish(authorized);
@@ -351,7 +357,7 @@ describe('shutdown', () => {
     authorize = () => new Promise(() => undefined);
     const inFlight = failure(call(good, { deadline: Date.now() + 1_000 }));
     await sleep(100);
-    expect(await stopServing(server, { health, reflection }, { drainMs: 0, graceMs: 200 })).toBe(false);
+    expect(await stopServing(server, { listener, health, reflection }, { drainMs: 0, graceMs: 200 })).toBe(false);
     expect((await inFlight).code).toBe(status.DEADLINE_EXCEEDED);
   });
 });
