@@ -23,6 +23,8 @@ interface Call {
   readonly caller: Caller;
   /** Whether the caller has cancelled, or its deadline has passed. */
   abandoned(): boolean;
+  /** When the caller's time is up, by Date.now(); Infinity if it waits for ever. */
+  deadlineMs(): number;
   /** W3C trace context; undefined if the call has none, or a malformed one. */
   traceparent(): string | undefined;
 }
@@ -123,6 +125,10 @@ class UnaryCall implements Omit<Call, 'caller'> {
     return this.#call.cancelled || this.#late();
   }
 
+  deadlineMs(): number {
+    return Number(this.#call.getDeadline());
+  }
+
   traceparent(): string | undefined {
     const value = this.#call.metadata.get('traceparent')[0];
     return typeof value === 'string' && TRACEPARENT.test(value) ? value : undefined;
@@ -136,6 +142,6 @@ class UnaryCall implements Omit<Call, 'caller'> {
 
   /** grpc-js ends a call at its deadline by a timer, which a busy event loop runs late. */
   #late(): boolean {
-    return Date.now() >= Number(this.#call.getDeadline());
+    return Date.now() >= this.deadlineMs();
   }
 }

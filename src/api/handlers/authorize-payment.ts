@@ -17,7 +17,7 @@ export function authorizePayment(
       const { name: caller, scopes } = call.caller;
       const mayPayFromExternal = scopes.has('accounts.admin');
       const command = { ...request, caller, mayPayFromExternal, traceparent: call.traceparent() };
-      return toResponse(await payments.authorize(command, () => call.abandoned()));
+      return toResponse(await payments.authorize(command, () => call.abandoned(), call.deadlineMs()));
     },
   };
 }
