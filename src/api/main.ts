@@ -12,6 +12,7 @@ import { connectionLimits } from '../config/connections.ts';
 import { type ApiConfig, ConfigError, externalLimit, loadApiConfig, redisAddress } from '../config.ts';
 import { createLog } from '../infra/log.ts';
 import { startMetricsServer } from '../infra/metrics-server.ts';
+import { databaseOutage, limiterOutage } from '../infra/outages.ts';
 import { shardCount } from '../infra/postgres/outbox/shard-count.ts';
 import { postgresLedger } from '../infra/postgres/payments/ledger.ts';
 import { PostgresUnitOfWork } from '../infra/postgres/payments/unit-of-work.ts';
@@ -25,6 +26,7 @@ import { onStopSignal } from '../infra/stop-signal.ts';
 import { openAccess } from './access/open-access.ts';
 import { serverCredentials } from './access/tls.ts';
 import { AccessFileError } from './access/watched-files.ts';
+import { CallLog } from './call-log.ts';
 import { CallMetrics } from './call-metrics.ts';
 import { Health } from './health.ts';
 import { listen } from './listen.ts';
@@ -88,30 +90,37 @@ const admission = {
   }),
 };
 const fallbacks = limiterFallbacks(registry);
+const onOwnBuckets = limiterOutage(log);
 const customerBucket = { capacity: config.RATE_LIMIT_CAPACITY, refillPerSecond: config.RATE_LIMIT_REFILL_PER_SECOND };
 const externalBucket = externalLimit(config);
 const limiter = new LimitByAccountType(
-  new RedisTokenBuckets(redis, customerBucket, fallbacks),
-  externalBucket && new RedisTokenBuckets(redis, externalBucket, fallbacks),
+  new RedisTokenBuckets(redis, customerBucket, fallbacks, onOwnBuckets),
+  externalBucket && new RedisTokenBuckets(redis, externalBucket, fallbacks, onOwnBuckets),
   new AccountTypes(ledger),
 );
 const callerBucket = callerLimit(config);
 const callerLimiter =
-  callerBucket && new RedisTokenBuckets(redis, callerBucket, fallbacks, 'payment-ledger:caller-bucket:');
+  callerBucket && new RedisTokenBuckets(redis, callerBucket, fallbacks, onOwnBuckets, 'payment-ledger:caller-bucket:');
 const access = await openAccess(accessSettings(config), callerLimiter, registry, watch).catch(leaveIfUnreadable);
 // Monotonic, so that ids made within one millisecond are in order too.
 const payments = new Payments(groupCommit, limiter, ledger, admission.reads, monotonicUlids());
 const accounts = new Accounts(ledger, admission);
 
+const outage = databaseOutage(log);
 const health = new Health({
   services: SERVICES,
-  probe: () => databaseChecks().then(() => probeWritable(probePool)),
+  probe: async () => {
+    await databaseChecks();
+    await probeWritable(probePool);
+    outage.succeeded();
+  },
   log,
 });
-const reflection = config.REFLECTION === 'on' ? new Reflection(log) : undefined;
+const reflection = config.REFLECTION === 'on' ? new Reflection() : undefined;
 const metrics = new CallMetrics(registry);
 const limits = connectionLimits(config);
-const server = createServer({ payments, accounts, health, reflection, limits, metrics, log, access });
+const callLog = new CallLog(log, outage);
+const server = createServer({ payments, accounts, health, reflection, limits, metrics, callLog, access });
 const metricsServer = await startMetricsServer({
   host: config.METRICS_HOST,
   port: config.METRICS_PORT,

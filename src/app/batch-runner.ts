@@ -1,5 +1,5 @@
 import type { Call } from './batcher.ts';
-import { ContendedError, ServiceError, TransientError, unavailable } from './errors.ts';
+import { ContendedError, databaseUnavailable, ServiceError, TransientError } from './errors.ts';
 import type { Lock, LockHolder, TimeLimits } from './ports.ts';
 
 export type { Lock } from './ports.ts';
@@ -123,5 +123,5 @@ function dismissed<Command, Outcome>({ item, reject }: Submitted<Command, Outcom
 }
 
 function keepsFailing(error: TransientError): ServiceError {
-  return unavailable('The database keeps failing.', error);
+  return databaseUnavailable('The database keeps failing.', error);
 }

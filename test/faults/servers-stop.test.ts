@@ -56,6 +56,11 @@ function randomRequest(): Partial<AuthorizePaymentRequest> {
   };
 }
 
+/** What the API has logged from a line on. */
+function logged(from: number): string[] {
+  return api.log.slice(from).map((line) => JSON.parse(line).msg);
+}
+
 interface Traffic {
   /** Ends the traffic; returns the requests that were answered, and those that ended with an error. */
   stop(): Promise<{
@@ -132,6 +137,25 @@ describe('Redis', () => {
     paidBefore += 3n;
     await expectNothingLost(outcome);
   });
+
+  test('stopped and started: the log says so once each way', async () => {
+    const traffic = startTraffic(4);
+    // It is not on Redis again before that has been well for a while.
+    const outages = () => logged(0).filter((message) => message.startsWith('the rate limiter is on'));
+    await eventually(async () => outages().length % 2 === 0, 30_000);
+    const from = api.log.length;
+    await stack.redis.stop();
+    await pause(1_500);
+    await stack.redis.start();
+    await eventually(async () => logged(from).includes('the rate limiter is on Redis again'), 30_000);
+    await traffic.stop().then(expectNothingLost);
+    expect(logged(from)).toEqual([
+      expect.stringMatching(/^(Redis is unreachable|the rate limiter is on its own buckets: Redis fails or is slow)$/),
+      expect.stringMatching(/^(Redis is unreachable|the rate limiter is on its own buckets: Redis fails or is slow)$/),
+      'Redis is back',
+      'the rate limiter is on Redis again',
+    ]);
+  });
 });
 
 describe('Kafka', () => {
@@ -181,6 +205,30 @@ describe('Postgres', () => {
       await expectNothingLost(outcome);
     },
   );
+
+  test('stopped and started under traffic: the log says so once each way, and of the calls so many lines', async () => {
+    const from = api.log.length;
+    const begunAt = performance.now();
+    const traffic = startTraffic();
+    await stack.postgres.stop();
+    await pause(4_000);
+    await stack.postgres.start();
+    await eventually(async () => logged(from).includes('the database is available again'), 30_000);
+    await traffic.stop().then(expectNothingLost);
+    const messages = logged(from);
+    const count = (message: string) => messages.filter((each) => each === message).length;
+    for (const once of [
+      'calls fail because the database is unavailable',
+      'not serving: the database does not answer',
+      'serving',
+      'the database is available again',
+    ]) {
+      expect([once, count(once)]).toEqual([once, 1]);
+    }
+    expect(count('call failed')).toBeGreaterThan(0);
+    // A hundred a second, for as long as calls failed.
+    expect(count('call failed')).toBeLessThan((performance.now() - begunAt) / 10 + 100);
+  });
 
   test('stopped: health says NOT_SERVING, and SERVING when it is back', async () => {
     const serving = () => health(api.address);

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Balance } from '../../../app/domain/account.ts';
-import { ContendedError, ServiceError, unavailable } from '../../../app/errors.ts';
+import { ContendedError, databaseUnavailable, ServiceError, unavailable } from '../../../app/errors.ts';
 import type {
   AuthorizeCommand,
   Decision,
@@ -98,7 +98,7 @@ export class PostgresUnitOfWork implements UnitOfWork {
       const failure = classify(error);
       if (failure instanceof ContendedError) throw unavailable('The ledger is locked by another transaction.', error);
       if (failure instanceof ServiceError) throw failure;
-      throw unavailable('The database cannot be reached.', error);
+      throw databaseUnavailable('The database cannot be reached.', error);
     }
   }
 }
@@ -129,6 +129,6 @@ async function connecting<T>(attempt: Promise<T>): Promise<T> {
     return await attempt;
   } catch (error) {
     const failure = classify(error);
-    throw failure instanceof ServiceError ? failure : unavailable('The database cannot be reached.', error);
+    throw failure instanceof ServiceError ? failure : databaseUnavailable('The database cannot be reached.', error);
   }
 }

@@ -1,0 +1,24 @@
+import type { Logger } from 'pino';
+import { Outage } from '../app/outage.ts';
+
+/** Redis may be slow for one call in a thousand: only when that has not happened for a while is it well again. */
+const LIMITER_QUIET_MS = 5_000;
+
+export function databaseOutage(log: Logger): Outage {
+  return logged(log, 'calls fail because the database is unavailable', 'the database is available again');
+}
+
+export function limiterOutage(log: Logger): Outage {
+  const began = 'the rate limiter is on its own buckets: Redis fails or is slow';
+  return logged(log, began, 'the rate limiter is on Redis again', LIMITER_QUIET_MS);
+}
+
+function logged(log: Logger, began: string, ended: string, quietMs?: number): Outage {
+  return new Outage(
+    {
+      began: (error) => log.warn({ err: error }, began),
+      ended: (outageMs) => log.info({ outageMs: Math.round(outageMs) }, ended),
+    },
+    quietMs,
+  );
+}
