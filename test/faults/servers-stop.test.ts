@@ -12,12 +12,14 @@ import { auditBooks } from '../support/books.ts';
 import { errorDetails } from '../support/error-details.ts';
 import { health } from '../support/health.ts';
 import { disorder } from '../support/order.ts';
+import type { Service } from '../support/processes.ts';
 import { type ApiProcess, type System, systemOn } from '../support/system.ts';
 
 // Servers of this file's own, for it stops them.
 let dataDir: string;
 let stack: Stack;
 let system: System;
+let relay: Service;
 let api: ApiProcess;
 let client: LedgerClient;
 
@@ -30,7 +32,7 @@ beforeAll(async () => {
     redisUrl: stack.redis.address,
     kafkaBrokers: stack.kafka.address,
   });
-  await system.startRelay();
+  relay = await system.startRelay();
   api = await system.startApi();
   client = api.client;
   for (const account of ACCOUNTS) await client.openFunded(account, 1_000_000n);
@@ -56,9 +58,9 @@ function randomRequest(): Partial<AuthorizePaymentRequest> {
   };
 }
 
-/** What the API has logged from a line on. */
-function logged(from: number): string[] {
-  return api.log.slice(from).map((line) => JSON.parse(line).msg);
+/** What a process, the API unless told otherwise, has logged from a line on. */
+function logged(from: number, { log } = api as Service): string[] {
+  return log.slice(from).map((line) => JSON.parse(line).msg);
 }
 
 interface Traffic {
@@ -152,7 +154,7 @@ describe('Redis', () => {
     expect(logged(from)).toEqual([
       expect.stringMatching(/^(Redis is unreachable|the rate limiter is on its own buckets: Redis fails or is slow)$/),
       expect.stringMatching(/^(Redis is unreachable|the rate limiter is on its own buckets: Redis fails or is slow)$/),
-      'Redis is back',
+      'Redis is reachable again',
       'the rate limiter is on Redis again',
     ]);
   });
@@ -179,6 +181,18 @@ describe('Kafka', () => {
     expect(BigInt(new Set(consumer.events.map(({ eventId }) => eventId)).size)).toBe(paidBefore);
     expect(disorder(consumer.events)).toEqual([]);
     await consumer.close();
+  });
+
+  test('stopped and started: the relay says so once each way', async () => {
+    const from = relay.log.length;
+    const traffic = startTraffic(2);
+    await stack.kafka.kill();
+    await eventually(async () => logged(from, relay).includes('events cannot be sent to Kafka'), 60_000);
+    await stack.kafka.start();
+    await eventually(async () => logged(from, relay).includes('events are sent to Kafka again'), 60_000);
+    await traffic.stop().then(expectNothingLost);
+    const outages = logged(from, relay).filter((message) => /^events (cannot be|are) sent to Kafka/.test(message));
+    expect(outages).toEqual(['events cannot be sent to Kafka', 'events are sent to Kafka again']);
   });
 });
 
