@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { accessVariables, checkAccess } from './config/access.ts';
+import { connectionVariables } from './config/connections.ts';
 import { checkDatabase, databaseUrl, databaseVariables } from './config/database.ts';
 import { loadVariables } from './config/environment.ts';
 import { checkKafka, kafkaVariables } from './config/kafka.ts';
@@ -23,10 +24,11 @@ const shared = {
 const apiVariables = z.object({
   ...shared,
   ...accessVariables,
+  ...connectionVariables,
   /** 0 takes a free port. */
   GRPC_PORT: port.default(50_051),
-  /** Payments take two at a time, those that wait for stuck locks four, and finding out who keeps a lock one. */
-  DATABASE_POOL_SIZE: z.coerce.number().int().min(7).max(1_000).default(10),
+  /** Payments take two at a time; the others are for looking at who keeps a lock. */
+  DATABASE_POOL_SIZE: z.coerce.number().int().min(4).max(1_000).default(10),
   /** Connections for reads and for opening accounts, which have none of the payments'. */
   READ_POOL_SIZE: count(4, 1_000),
   /** The most reads that wait for their turn; beyond it callers get RESOURCE_EXHAUSTED. */

@@ -1,7 +1,7 @@
 import '../heap.ts';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { AccountTypes } from '../app/account-types.ts';
-import { Admission } from '../app/admission.ts';
+import { admissions } from '../app/admission.ts';
 import { paymentTransaction } from '../app/authorize-payments.ts';
 import { GroupCommit } from '../app/group-commit.ts';
 import { LimitByAccountType } from '../app/limit-by-account-type.ts';
@@ -9,9 +9,11 @@ import { Accounts, Payments } from '../app/payment-service.ts';
 import { Reads } from '../app/reads.ts';
 import { monotonicUlids } from '../app/ulid.ts';
 import { accessSettings, callerLimit, listensUnprotected, tlsSettings } from '../config/access.ts';
+import { connectionLimits } from '../config/connections.ts';
 import { type ApiConfig, ConfigError, externalLimit, loadApiConfig, redisAddress } from '../config.ts';
 import { createLog } from '../infra/log.ts';
 import { startMetricsServer } from '../infra/metrics-server.ts';
+import { databaseOutage, limiterOutage } from '../infra/outages.ts';
 import { shardCount } from '../infra/postgres/outbox/shard-count.ts';
 import { postgresLedger } from '../infra/postgres/payments/ledger.ts';
 import { postgresListings } from '../infra/postgres/payments/listings.ts';
@@ -26,10 +28,12 @@ import { onStopSignal } from '../infra/stop-signal.ts';
 import { openAccess } from './access/open-access.ts';
 import { serverCredentials } from './access/tls.ts';
 import { AccessFileError } from './access/watched-files.ts';
+import { CallLog } from './call-log.ts';
 import { CallMetrics } from './call-metrics.ts';
 import { Health } from './health.ts';
+import { listen } from './listen.ts';
 import { Reflection } from './reflection.ts';
-import { createServer, listen, SERVICES } from './server.ts';
+import { createServer, SERVICES } from './server.ts';
 import { stopServing } from './shutdown.ts';
 
 const config = loadConfig();
@@ -78,45 +82,44 @@ const groupCommit = new GroupCommit(paymentTransaction(unitOfWork, new RedisOutb
 });
 
 const ledger = postgresLedger(readPool);
-const admission = {
-  // As many as the two statements take that read payments at a time.
-  reads: new Admission({ maxInFlight: 512, maxQueue: config.READ_MAX_QUEUE }),
-  // Each takes a connection, and reads must not wait for all of them.
-  openings: new Admission({
-    maxInFlight: Math.max(1, Math.floor(config.READ_POOL_SIZE / 2)),
-    maxQueue: config.OPEN_ACCOUNT_MAX_QUEUE,
-  }),
-};
-// Each takes a connection for some statements, one after the other; most connections are for the rest.
-const lists = new Admission({
-  maxInFlight: Math.max(1, Math.floor(config.READ_POOL_SIZE / 4)),
-  maxQueue: config.READ_MAX_QUEUE,
+const admission = admissions({
+  connections: config.READ_POOL_SIZE,
+  maxQueuedReads: config.READ_MAX_QUEUE,
+  maxQueuedOpenings: config.OPEN_ACCOUNT_MAX_QUEUE,
 });
 const fallbacks = limiterFallbacks(registry);
+const onOwnBuckets = limiterOutage(log);
 const customerBucket = { capacity: config.RATE_LIMIT_CAPACITY, refillPerSecond: config.RATE_LIMIT_REFILL_PER_SECOND };
 const externalBucket = externalLimit(config);
 const limiter = new LimitByAccountType(
-  new RedisTokenBuckets(redis, customerBucket, fallbacks),
-  externalBucket && new RedisTokenBuckets(redis, externalBucket, fallbacks),
+  new RedisTokenBuckets(redis, customerBucket, fallbacks, onOwnBuckets),
+  externalBucket && new RedisTokenBuckets(redis, externalBucket, fallbacks, onOwnBuckets),
   new AccountTypes(ledger),
 );
 const callerBucket = callerLimit(config);
 const callerLimiter =
-  callerBucket && new RedisTokenBuckets(redis, callerBucket, fallbacks, 'payment-ledger:caller-bucket:');
+  callerBucket && new RedisTokenBuckets(redis, callerBucket, fallbacks, onOwnBuckets, 'payment-ledger:caller-bucket:');
 const access = await openAccess(accessSettings(config), callerLimiter, registry, watch).catch(leaveIfUnreadable);
 // Monotonic, so that ids made within one millisecond are in order too.
 const payments = new Payments(groupCommit, limiter, ledger, admission.reads, monotonicUlids());
 const accounts = new Accounts(ledger, admission);
-const reads = new Reads(postgresListings(readPool), lists);
+const reads = new Reads(postgresListings(readPool), admission.lists);
 
+const outage = databaseOutage(log);
 const health = new Health({
   services: SERVICES,
-  probe: () => databaseChecks().then(() => probeWritable(probePool)),
+  probe: async () => {
+    await databaseChecks();
+    await probeWritable(probePool);
+    outage.succeeded();
+  },
   log,
 });
-const reflection = config.REFLECTION === 'on' ? new Reflection(log) : undefined;
+const reflection = config.REFLECTION === 'on' ? new Reflection() : undefined;
 const metrics = new CallMetrics(registry);
-const server = createServer({ payments, accounts, reads, health, reflection, metrics, log, access });
+const limits = connectionLimits(config);
+const callLog = new CallLog(log, outage);
+const server = createServer({ payments, accounts, reads, health, reflection, limits, metrics, callLog, access });
 const metricsServer = await startMetricsServer({
   host: config.METRICS_HOST,
   port: config.METRICS_PORT,
@@ -125,11 +128,17 @@ const metricsServer = await startMetricsServer({
   ready: () =>
     health.serving ? undefined : 'the database does not answer or takes no writes, or the process is stopping',
 });
-const address = await listen(server, config.GRPC_HOST, config.GRPC_PORT, credentials);
+const listener = await listen(server, {
+  host: config.GRPC_HOST,
+  port: config.GRPC_PORT,
+  credentials,
+  maxConnections: limits.maxConnections,
+  log,
+});
 await health.start();
 
 onStopSignal(process, log, () => void stop());
-log.info({ address, metricsAddress: metricsServer.address }, 'api ready');
+log.info({ address: listener.address, metricsAddress: metricsServer.address }, 'api ready');
 
 function loadConfig(): ApiConfig {
   try {
@@ -172,7 +181,7 @@ function leave(message: string): never {
 /** From the outside in, so that nothing loses what it still needs: calls, transactions, connections. */
 async function stop(): Promise<void> {
   const times = { drainMs: config.SHUTDOWN_DRAIN_MS, graceMs: config.SHUTDOWN_GRACE_MS };
-  const inTime = await stopServing(server, { health, reflection }, times);
+  const inTime = await stopServing(server, { listener, health, reflection }, times);
   const committed = groupCommit.close();
   if (!inTime) {
     log.warn('calls took longer than SHUTDOWN_GRACE_MS and will be cut off');

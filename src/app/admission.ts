@@ -64,3 +64,21 @@ export class Admission {
     next?.begin();
   }
 }
+
+/** For the calls that share the connections beside those of payments. */
+export function admissions(limits: {
+  readonly connections: number;
+  readonly maxQueuedReads: number;
+  readonly maxQueuedOpenings: number;
+}) {
+  const { connections, maxQueuedReads, maxQueuedOpenings } = limits;
+  const share = (divisor: number) => Math.max(1, Math.floor(connections / divisor));
+  return {
+    // As many as the two statements take that read payments at a time.
+    reads: new Admission({ maxInFlight: 512, maxQueue: maxQueuedReads }),
+    // Each takes a connection for some statements, one after the other.
+    lists: new Admission({ maxInFlight: share(4), maxQueue: maxQueuedReads }),
+    // Each takes a connection, and reads must not wait for all of them.
+    openings: new Admission({ maxInFlight: share(2), maxQueue: maxQueuedOpenings }),
+  };
+}

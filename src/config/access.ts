@@ -21,7 +21,10 @@ export const accessVariables = {
   /** request lets connections without a trusted client certificate through. */
   TLS_CLIENT_CERT: z.enum(['require', 'request']).default('require'),
   /** Where the public keys of the tokens' issuer are. One of the two set, every call needs a bearer JWT. */
-  AUTH_JWKS_URL: z.string().refine(isSafeUrl, { error: 'must be an https URL, or http on loopback' }).optional(),
+  AUTH_JWKS_URL: z
+    .string()
+    .refine(isSafeUrl, { error: 'must be an https URL, or http on loopback, without a password' })
+    .optional(),
   AUTH_JWKS_FILE: file,
   AUTH_ISSUER: z.string().min(1).optional(),
   /** Comma-separated; a token must name one of them. */
@@ -122,7 +125,9 @@ function isAuthenticated({ AUTH_JWKS_URL, AUTH_JWKS_FILE, AUTH_CALLERS_FILE }: A
 /** Whoever can change the keys on their way can issue tokens. */
 function isSafeUrl(text: string): boolean {
   if (!URL.canParse(text)) return false;
-  const { protocol, hostname } = new URL(text);
+  const { protocol, hostname, username, password } = new URL(text);
+  // A password would be in the log, and fetch refuses it.
+  if (username !== '' || password !== '') return false;
   return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname));
 }
 

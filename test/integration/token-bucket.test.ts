@@ -7,6 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 
 import { connectRedis, type RedisClient } from '../../src/infra/redis/connection.ts';
 import { LocalTokenBuckets, type TokenBucketSettings } from '../../src/infra/redis/local-token-bucket.ts';
 import { limiterFallbacks, RedisTokenBuckets } from '../../src/infra/redis/token-bucket.ts';
+import { UNREPORTED } from '../support/outage.ts';
 
 let redis: RedisClient;
 let registry: Registry;
@@ -28,7 +29,7 @@ beforeEach(() => {
 afterAll(() => redis.disconnect());
 
 function buckets(settings: TokenBucketSettings, connection = redis): RedisTokenBuckets {
-  return new RedisTokenBuckets(connection, settings, limiterFallbacks(registry));
+  return new RedisTokenBuckets(connection, settings, limiterFallbacks(registry), UNREPORTED);
 }
 
 async function fallbacks(): Promise<number> {
@@ -61,7 +62,7 @@ describe('in Redis', () => {
     await new Promise((resolve) => other.once('ready', resolve));
     const replicas = [
       buckets({ capacity: 50, refillPerSecond: 1 }),
-      new RedisTokenBuckets(other, { capacity: 50, refillPerSecond: 1 }, limiterFallbacks(new Registry())),
+      new RedisTokenBuckets(other, { capacity: 50, refillPerSecond: 1 }, limiterFallbacks(new Registry()), UNREPORTED),
     ];
     const taken = await Promise.all(Array.from({ length: 200 }, (_, index) => replicas[index % 2]!.take(payer)));
     expect(taken.filter((retryAfterMs) => retryAfterMs === 0)).toHaveLength(50);

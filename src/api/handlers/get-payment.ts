@@ -31,6 +31,7 @@ export function getPayment(
       const payment = await payments.findPayment(paymentId, abandoned);
       return answer(payment, call.caller, (cause) => notFound('Payment', paymentId, cause));
     },
+    summary: ({ payment }) => ({ paymentId: payment?.paymentId }),
   };
 }
 

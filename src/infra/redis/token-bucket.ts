@@ -3,6 +3,7 @@ import type { Result } from 'ioredis';
 import { Counter, type Registry } from 'prom-client';
 import { batched } from '../../app/batcher.ts';
 import { shardOf } from '../../app/domain/shard.ts';
+import type { Outage } from '../../app/outage.ts';
 import type { RateLimiter } from '../../app/ports.ts';
 import { withinLimit } from '../../app/time-limit.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
@@ -57,13 +58,15 @@ export class RedisTokenBuckets implements RateLimiter {
   /** One for each group of buckets: on Redis Cluster, those of other nodes go on. */
   readonly #breakers: readonly CircuitBreaker[];
   readonly #fallbacks: Counter;
+  readonly #outage: Outage;
   readonly #takeSoon: (payerAccountId: string) => Promise<number>;
 
-  /** keyPrefix keeps apart the buckets of payers and callers. */
+  /** outage is told of calls to Redis that fail, and of those that do not; keyPrefix keeps apart the buckets of payers and callers. */
   constructor(
     redis: RedisClient,
     settings: TokenBucketSettings,
     fallbacks: Counter,
+    outage: Outage,
     keyPrefix = 'payment-ledger:bucket:',
   ) {
     redis.defineCommand('takeTokens', { lua: SCRIPT });
@@ -71,6 +74,7 @@ export class RedisTokenBuckets implements RateLimiter {
     this.#breakers = Array.from({ length: redis.isCluster ? CLUSTER_GROUPS : 1 }, () => new CircuitBreaker(PAUSE_MS));
     this.#settings = settings;
     this.#keyPrefix = keyPrefix;
+    this.#outage = outage;
     this.#local = new LocalTokenBuckets(settings);
     this.#takeSoon = batched((payers: readonly string[]) => this.#takeTogether(payers), {
       slots: 1,
@@ -120,10 +124,11 @@ export class RedisTokenBuckets implements RateLimiter {
         LIMIT_MS,
       );
       breaker.succeeded();
+      this.#outage.succeeded();
       return waits;
-    } catch {
-      // A lost connection is in its own log, a slow one shows in the metric; the payment goes on.
+    } catch (error) {
       breaker.failed(performance.now());
+      this.#outage.failed(error);
       return undefined;
     }
   }

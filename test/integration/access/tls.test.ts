@@ -106,6 +106,26 @@ describe('reload', () => {
     expect(await balanceStatus(api.address, tlsChannel(authority.cert))).toBe('UNAVAILABLE');
   });
 
+  test('new authorities of clients are in force too', async () => {
+    const path = filesOf();
+    const callers = JSON.stringify([{ caller: 'caller.example', scopes: ['payments.read'] }]);
+    writeFileSync(path('callers.json'), callers);
+    const api = await system.startApi({
+      ...serverEnv(path),
+      TLS_CLIENT_CA_FILE: path('ca.crt'),
+      AUTH_CALLERS_FILE: path('callers.json'),
+    });
+    const [before, after] = [authority, stranger].map((issuer) =>
+      tlsChannel(authority.cert, issuer.issue({ dnsNames: ['caller.example'] })),
+    );
+    expect(await balanceStatus(api.address, before)).toBe(ARRIVED);
+    expect(await balanceStatus(api.address, after)).toBe('UNAVAILABLE');
+
+    writeFileSync(path('ca.crt'), stranger.cert);
+    await expect.poll(() => balanceStatus(api.address, after), { timeout: 20_000, interval: 200 }).toBe(ARRIVED);
+    expect(await balanceStatus(api.address, before)).toBe('UNAVAILABLE');
+  });
+
   test('files that are no good leave the last good ones in force, with one warning', async () => {
     const path = filesOf();
     const api = await system.startApi(serverEnv(path));

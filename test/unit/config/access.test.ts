@@ -61,7 +61,12 @@ describe('variables that belong together', () => {
 });
 
 describe('the keys of the issuer', () => {
-  test.each(['http://issuer.example/jwks', 'ftp://127.0.0.1/jwks', 'issuer.example'])('do not come from %s', (url) => {
+  test.each([
+    'http://issuer.example/jwks',
+    'ftp://127.0.0.1/jwks',
+    'https://user:secret@issuer.example/jwks',
+    'issuer.example',
+  ])('do not come from %s', (url) => {
     expect(wrong({ ...TOKENS, AUTH_JWKS_URL: url })).toEqual(['AUTH_JWKS_URL']);
   });
 

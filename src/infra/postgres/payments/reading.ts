@@ -1,4 +1,4 @@
-import { ContendedError, TransientError, unavailable } from '../../../app/errors.ts';
+import { ContendedError, databaseUnavailable, TransientError, unavailable } from '../../../app/errors.ts';
 import { classify } from '../errors.ts';
 
 /** Runs statements outside a transaction; what fails becomes what Ledger throws. */
@@ -7,7 +7,7 @@ export async function reading<T>(query: () => Promise<T>): Promise<T> {
     return await query();
   } catch (error) {
     const failure = classify(error);
-    if (failure instanceof TransientError) throw unavailable('The database cannot be reached.', failure);
+    if (failure instanceof TransientError) throw databaseUnavailable('The database cannot be reached.', failure);
     if (failure instanceof ContendedError) throw unavailable('The account is locked by another transaction.', failure);
     throw failure;
   }
