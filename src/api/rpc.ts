@@ -1,10 +1,8 @@
 import type { handleUnaryCall, MethodDefinition, Server, ServerUnaryCall } from '@grpc/grpc-js';
-import { status } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import { ServiceError } from '../app/errors.ts';
 import type { Access } from './access/access.ts';
 import type { Caller, Scope } from './access/caller.ts';
-import type { CallMetrics, CallObserver } from './call-metrics.ts';
 import { toFailure } from './status.ts';
 import { type Decodable, decodeRequest, MalformedRequest } from './wire.ts';
 
@@ -35,7 +33,6 @@ export type Rpcs<Service> = {
 };
 
 export interface Instruments {
-  readonly metrics: CallMetrics;
   readonly log: Logger;
   readonly access: Access;
 }
@@ -44,17 +41,17 @@ type AnyMethod = MethodDefinition<unknown, unknown>;
 
 /** Adds a service to the server. A method without an Rpc does not compile. */
 export function addService<Service extends object>(
-  server: Server,
+  server: Pick<Server, 'addService'>,
   service: Service,
   rpcs: Rpcs<Service>,
-  { metrics, log, access }: Instruments,
+  { log, access }: Instruments,
 ): void {
   const definitions: Record<string, AnyMethod> = {};
   const handlers: Record<string, handleUnaryCall<unknown, unknown>> = {};
   for (const [name, method] of Object.entries(service) as [string, AnyMethod][]) {
     const rpc = rpcs[name as keyof Service] as Rpc<unknown, unknown>;
     definitions[name] = { ...method, requestDeserialize: (bytes) => decodeRequest(rpc.request, bytes) };
-    handlers[name] = unary(rpc, method.path, metrics.observer(method.path), { access, log });
+    handlers[name] = unary(rpc, method.path, { access, log });
   }
   server.addService(definitions, handlers);
 }
@@ -67,22 +64,15 @@ export function addService<Service extends object>(
 function unary<Request, Response>(
   rpc: Rpc<Request, Response>,
   path: string,
-  observe: CallObserver,
   { access, log }: Pick<Instruments, 'access' | 'log'>,
 ): handleUnaryCall<Request | MalformedRequest, Response> {
   return (call, callback) => {
-    const startedAt = performance.now();
     const context = new UnaryCall(call);
     answer(rpc, call, context, access).then(
-      (response) => {
-        observe(context.outcome(status.OK), performance.now() - startedAt);
-        callback(null, response);
-      },
+      (response) => callback(null, response),
       (error) => {
         access.failed(error, path, context.caller);
-        const failure = toFailure(error, log);
-        observe(context.outcome(failure.code), performance.now() - startedAt);
-        callback(failure);
+        callback(toFailure(error, log));
       },
     );
   };
@@ -120,22 +110,12 @@ class UnaryCall implements Omit<Call, 'caller'> {
   }
 
   abandoned(): boolean {
-    return this.#call.cancelled || this.#late();
+    // grpc-js ends a call at its deadline by a timer, which a busy event loop runs late.
+    return this.#call.cancelled || Date.now() >= Number(this.#call.getDeadline());
   }
 
   traceparent(): string | undefined {
     const value = this.#call.metadata.get('traceparent')[0];
     return typeof value === 'string' && TRACEPARENT.test(value) ? value : undefined;
-  }
-
-  /** What the caller has seen: nothing of our answer if the call had ended before. */
-  outcome(answered: status): status {
-    if (!this.#call.cancelled) return answered;
-    return this.#late() ? status.DEADLINE_EXCEEDED : status.CANCELLED;
-  }
-
-  /** grpc-js ends a call at its deadline by a timer, which a busy event loop runs late. */
-  #late(): boolean {
-    return Date.now() >= Number(this.#call.getDeadline());
   }
 }

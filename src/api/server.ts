@@ -7,6 +7,7 @@ import { getAccountBalance } from './handlers/get-account-balance.ts';
 import { getPayment } from './handlers/get-payment.ts';
 import { openAccount } from './handlers/open-account.ts';
 import type { Health } from './health.ts';
+import type { CallMetrics } from './metrics/call-metrics.ts';
 import type { Reflection } from './reflection.ts';
 import { addService, type Instruments } from './rpc.ts';
 
@@ -32,12 +33,14 @@ export interface Services extends Instruments {
   readonly health: Health;
   /** Left out, nobody can ask which services there are. */
   readonly reflection?: Reflection | undefined;
+  readonly metrics: CallMetrics;
 }
 
-export function createServer({ payments, accounts, health, reflection, ...instruments }: Services): Server {
+export function createServer({ payments, accounts, health, reflection, metrics, ...instruments }: Services): Server {
   const server = new Server(OPTIONS);
+  const counted = metrics.named(server);
   addService(
-    server,
+    counted,
     PaymentServiceService,
     {
       authorizePayment: authorizePayment(payments),
@@ -46,9 +49,9 @@ export function createServer({ payments, accounts, health, reflection, ...instru
     },
     instruments,
   );
-  addService(server, AccountServiceService, { openAccount: openAccount(accounts) }, instruments);
-  health.addTo(server);
-  reflection?.addTo(server);
+  addService(counted, AccountServiceService, { openAccount: openAccount(accounts) }, instruments);
+  health.addTo(counted);
+  reflection?.addTo(counted);
   return server;
 }
 
