@@ -1,5 +1,4 @@
 import '../heap.ts';
-import { collectDefaultMetrics, Registry } from 'prom-client';
 import { AccountTypes } from '../app/account-types.ts';
 import { Admission } from '../app/admission.ts';
 import { paymentTransaction } from '../app/authorize-payments.ts';
@@ -10,7 +9,9 @@ import { monotonicUlids } from '../app/ulid.ts';
 import { accessSettings, callerLimit, listensUnprotected, tlsSettings } from '../config/access.ts';
 import { type ApiConfig, ConfigError, externalLimit, loadApiConfig, redisAddress } from '../config.ts';
 import { createLog } from '../infra/log.ts';
-import { startMetricsServer } from '../infra/metrics-server.ts';
+import { startMetricsServer } from '../infra/metrics/metrics-server.ts';
+import { poolGauges } from '../infra/metrics/pool-gauges.ts';
+import { processRegistry } from '../infra/metrics/process-registry.ts';
 import { shardCount } from '../infra/postgres/outbox/shard-count.ts';
 import { postgresLedger } from '../infra/postgres/payments/ledger.ts';
 import { PostgresUnitOfWork } from '../infra/postgres/payments/unit-of-work.ts';
@@ -19,13 +20,15 @@ import { probeWritable } from '../infra/postgres/probe.ts';
 import { startUpChecks } from '../infra/postgres/start-up-checks.ts';
 import { connectRedis } from '../infra/redis/connection.ts';
 import { RedisOutboxHint } from '../infra/redis/outbox-hint.ts';
-import { limiterFallbacks, RedisTokenBuckets } from '../infra/redis/token-bucket.ts';
+import { limiterDecisions, RedisTokenBuckets } from '../infra/redis/token-bucket.ts';
 import { onStopSignal } from '../infra/stop-signal.ts';
 import { openAccess } from './access/open-access.ts';
 import { serverCredentials } from './access/tls.ts';
 import { AccessFileError } from './access/watched-files.ts';
 import { Health } from './health.ts';
 import { CallMetrics } from './metrics/call-metrics.ts';
+import { LedgerMetrics } from './metrics/ledger-metrics.ts';
+import { PaymentMetrics } from './metrics/payment-metrics.ts';
 import { Reflection } from './reflection.ts';
 import { createServer, listen, SERVICES } from './server.ts';
 import { stopServing } from './shutdown.ts';
@@ -37,8 +40,7 @@ process.on('uncaughtException', (error, origin) => {
   process.exit(1);
 });
 
-const registry = new Registry();
-collectDefaultMetrics({ register: registry });
+const registry = processRegistry();
 
 const unprotected = listensUnprotected(config);
 if (unprotected !== undefined) log.warn(unprotected);
@@ -70,10 +72,12 @@ await Promise.all([openKept(pool), openKept(readPool)]);
 const redis = connectRedis(redisAddress(config), log);
 
 const unitOfWork = new PostgresUnitOfWork(pool, shardCount(pool));
-const groupCommit = new GroupCommit(paymentTransaction(unitOfWork, new RedisOutboxHint(redis, registry)), {
-  maxBatch: config.GROUP_COMMIT_MAX_BATCH,
-  maxQueue: config.GROUP_COMMIT_MAX_QUEUE,
-});
+const ledgerMetrics = new LedgerMetrics(registry);
+const groupCommit = new GroupCommit(
+  ledgerMetrics.measured(paymentTransaction(unitOfWork, new RedisOutboxHint(redis, registry))),
+  { maxBatch: config.GROUP_COMMIT_MAX_BATCH, maxQueue: config.GROUP_COMMIT_MAX_QUEUE },
+  ledgerMetrics.waited,
+);
 
 const ledger = postgresLedger(readPool);
 const admission = {
@@ -85,21 +89,22 @@ const admission = {
     maxQueue: config.OPEN_ACCOUNT_MAX_QUEUE,
   }),
 };
-const fallbacks = limiterFallbacks(registry);
+const decisions = limiterDecisions(registry);
 const customerBucket = { capacity: config.RATE_LIMIT_CAPACITY, refillPerSecond: config.RATE_LIMIT_REFILL_PER_SECOND };
 const externalBucket = externalLimit(config);
 const limiter = new LimitByAccountType(
-  new RedisTokenBuckets(redis, customerBucket, fallbacks),
-  externalBucket && new RedisTokenBuckets(redis, externalBucket, fallbacks),
+  new RedisTokenBuckets(redis, customerBucket, decisions),
+  externalBucket && new RedisTokenBuckets(redis, externalBucket, decisions, 'external'),
   new AccountTypes(ledger),
 );
 const callerBucket = callerLimit(config);
-const callerLimiter =
-  callerBucket && new RedisTokenBuckets(redis, callerBucket, fallbacks, 'payment-ledger:caller-bucket:');
+const callerLimiter = callerBucket && new RedisTokenBuckets(redis, callerBucket, decisions, 'caller');
 const access = await openAccess(accessSettings(config), callerLimiter, registry, watch).catch(leaveIfUnreadable);
 // Monotonic, so that ids made within one millisecond are in order too.
 const payments = new Payments(groupCommit, limiter, ledger, admission.reads, monotonicUlids());
 const accounts = new Accounts(ledger, admission);
+ledgerMetrics.watch(groupCommit, admission);
+poolGauges(registry, { payments: pool, reads: readPool, health: probePool });
 
 const health = new Health({
   services: SERVICES,
@@ -107,8 +112,15 @@ const health = new Health({
   log,
 });
 const reflection = config.REFLECTION === 'on' ? new Reflection(log) : undefined;
-const metrics = new CallMetrics(registry);
-const server = createServer({ payments, accounts, health, reflection, metrics, log, access });
+const server = createServer({
+  payments: new PaymentMetrics(registry).counted(payments),
+  accounts,
+  health,
+  reflection,
+  metrics: new CallMetrics(registry),
+  log,
+  access,
+});
 const metricsServer = await startMetricsServer({
   host: config.METRICS_HOST,
   port: config.METRICS_PORT,

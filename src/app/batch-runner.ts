@@ -22,6 +22,8 @@ export interface Submission<Command> {
   readonly command: Command;
   /** Whether the caller has gone: cancelled, or past its deadline. */
   readonly abandoned: () => boolean;
+  /** By performance.now(). */
+  readonly submittedAtMs: number;
 }
 
 export type Submitted<Command, Outcome> = Call<Submission<Command>, Outcome>;

@@ -8,7 +8,7 @@ import { loadApiConfig, redisAddress } from '../../src/config.ts';
 import { connectRedis, connectRedisForJobs } from '../../src/infra/redis/connection.ts';
 import { RedisOutboxHint } from '../../src/infra/redis/outbox-hint.ts';
 import { redisSignals } from '../../src/infra/redis/signals.ts';
-import { limiterFallbacks, RedisTokenBuckets } from '../../src/infra/redis/token-bucket.ts';
+import { limiterDecisions, RedisTokenBuckets } from '../../src/infra/redis/token-bucket.ts';
 import { JobRunner } from '../../src/relay/job-runner.ts';
 import { jobMetrics } from '../../src/relay/metrics.ts';
 import { cacheFolder } from '../../tools/stack/cache.ts';
@@ -62,7 +62,7 @@ async function replicaReady(replica: Redis): Promise<void> {
 test('the limiter, the hints of both processes and the jobs go on with each new primary', async () => {
   const registry = new Registry();
   const api = connectRedis(address, silent);
-  const limiter = new RedisTokenBuckets(api, { capacity: 1_000, refillPerSecond: 1 }, limiterFallbacks(registry));
+  const limiter = new RedisTokenBuckets(api, { capacity: 1_000, refillPerSecond: 1 }, limiterDecisions(registry));
   const outboxHint = new RedisOutboxHint(api, registry);
   const workers = [redisSignals(address, silent), redisSignals(address, silent)] as const;
   const heard = { committed: 0, shardsChanged: 0 };
