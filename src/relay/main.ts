@@ -32,6 +32,7 @@ import { JobRunner } from './job-runner.ts';
 import { jobs } from './jobs.ts';
 import { auditGauges, booksGauges, jobMetrics, outboxGauges, relayMetrics } from './metrics.ts';
 import { Relay } from './relay.ts';
+import { SampledGauges } from './sampled-gauges.ts';
 
 let config: RelayConfig;
 try {
@@ -104,9 +105,10 @@ const relay = new Relay(
   },
 );
 const history = postgresReconciliationHistory(pool);
-outboxGauges(registry, () => sampleOutbox(pool), log);
-booksGauges(registry, history, log);
-auditGauges(registry, () => sampleAudits(pool), log);
+const sampled = new SampledGauges(registry, log);
+outboxGauges(sampled, () => sampleOutbox(pool));
+booksGauges(sampled, history);
+auditGauges(sampled, () => sampleAudits(pool));
 poolGauges(registry, { relay: pool, reader: readerPool });
 const jobRunner = new JobRunner(
   jobs(
