@@ -16,9 +16,9 @@ export interface RelayMetrics {
 
 /** What one worker knows of the jobs, whichever worker does them. */
 export interface JobMetrics {
-  readonly lastSuccess: Gauge<'job'>;
-  readonly overdue: Gauge<'job'>;
-  readonly failures: Counter<'job'>;
+  readonly lastSuccess: Gauge<'job_name'>;
+  readonly overdue: Gauge<'job_name'>;
+  readonly failures: Counter<'job_name'>;
 }
 
 const LATENCY_BUCKETS_S = [0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 600, 3_600];
@@ -70,8 +70,9 @@ export function relayMetrics(registry: Registry): RelayMetrics {
   };
 }
 
+/** The label is not `job`: Prometheus has that for what it scrapes, and would rename ours. */
 export function jobMetrics(registry: Registry): JobMetrics {
-  const same: { labelNames: 'job'[]; registers: Registry[] } = { labelNames: ['job'], registers: [registry] };
+  const same: { labelNames: 'job_name'[]; registers: Registry[] } = { labelNames: ['job_name'], registers: [registry] };
   return {
     lastSuccess: new Gauge({
       name: 'payment_ledger_relay_job_last_success_timestamp_seconds',
