@@ -123,7 +123,8 @@ function tallyOf({
 function codeOf({ sentTrailers, sentHeaders }: ServerHttp2Stream): number | undefined {
   // With nothing but a status to send, it goes with the headers.
   const sent = Number(sentTrailers?.['grpc-status'] ?? sentHeaders?.['grpc-status']);
-  if (Number.isNaN(sent)) return sentHeaders?.[':status'] === 415 ? status.INTERNAL : undefined;
+  // 415 is what a request gets that is not gRPC.
+  if (Number.isNaN(sent)) return sentHeaders?.[':status'] === 415 ? status.INVALID_ARGUMENT : undefined;
   return sent < CODE_NAMES.length ? sent : status.UNKNOWN;
 }
 

@@ -177,7 +177,7 @@ test('methods that there are not have one name, however many a caller thinks of'
     .poll(() => shown('grpc_server_handled_total'))
     .toEqual({
       'unknown unknown unknown Unimplemented': 5,
-      'unary PaymentService AuthorizePayment Internal': 1,
+      'unary PaymentService AuthorizePayment InvalidArgument': 1,
     });
 });
 
