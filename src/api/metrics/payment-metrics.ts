@@ -25,7 +25,7 @@ export class PaymentMetrics {
     ['authorized ', 0],
     ...DECLINE_CODES.map((code) => [`declined ${code}`, 0] as const),
     ['rate_limited RATE_LIMITED', 0],
-    ...['duplicate ', 'key_reused ', 'overloaded ', 'unavailable ', 'abandoned ', 'failed '].map(
+    ...['duplicate ', 'key_reused ', 'permission_denied ', 'overloaded ', 'unavailable ', 'abandoned ', 'failed '].map(
       (outcome) => [outcome, 0] as const,
     ),
   ]);
