@@ -45,7 +45,7 @@ export async function startService({ name, script, nodeArgs = [], folder, env }:
     name,
     command: process.execPath,
     args: [...nodeArgs, join(ROOT, script)],
-    env: { ...UNSET, NODE_NO_WARNINGS: '1', GRPC_PORT: '0', METRICS_PORT: '0', ...env },
+    env: { ...UNSET, NODE_NO_WARNINGS: '1', GRPC_PORT: '0', METRICS_PORT: '0', ...KEPT_CONNECTIONS, ...env },
     logFile,
     stopSignal: 'SIGTERM',
   });
@@ -70,3 +70,6 @@ const UNSET = Object.fromEntries(
     )
     .map((name) => [name, '']),
 );
+
+/** The load's client of bare HTTP/2 frames opens its connections once. */
+const KEPT_CONNECTIONS = { GRPC_MAX_CONNECTION_AGE_MS: '0' };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { accessVariables, checkAccess } from './config/access.ts';
+import { connectionVariables } from './config/connections.ts';
 import { checkDatabase, databaseUrl, databaseVariables } from './config/database.ts';
 import { loadVariables } from './config/environment.ts';
 import { checkKafka, kafkaVariables } from './config/kafka.ts';
@@ -23,6 +24,7 @@ const shared = {
 const apiVariables = z.object({
   ...shared,
   ...accessVariables,
+  ...connectionVariables,
   /** 0 takes a free port. */
   GRPC_PORT: port.default(50_051),
   /** Payments take two at a time; the others are for looking at who keeps a lock. */

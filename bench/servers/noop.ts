@@ -4,11 +4,15 @@ import '../../src/heap.ts';
 import { pino } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { Access, UNAUTHENTICATED_CALLS } from '../../src/api/access/access.ts';
+import { CallLog } from '../../src/api/call-log.ts';
 import { Health } from '../../src/api/health.ts';
+import { listen } from '../../src/api/listen.ts';
 import { CallMetrics } from '../../src/api/metrics/call-metrics.ts';
-import { createServer, listen, SERVICES } from '../../src/api/server.ts';
+import { createServer, SERVICES } from '../../src/api/server.ts';
 import type { Account, Balance } from '../../src/app/domain/account.ts';
 import type { Payment } from '../../src/app/domain/payment.ts';
+import { Outage } from '../../src/app/outage.ts';
+import { connectionLimits } from '../../src/config/connections.ts';
 import { CURRENCY } from '../load/accounts.ts';
 
 const log = pino({ level: process.env['LOG_LEVEL'] ?? 'info' });
@@ -43,15 +47,18 @@ const account: Account = {
 };
 
 const health = new Health({ services: SERVICES, probe: async () => undefined, log });
+const limits = connectionLimits();
 const server = createServer({
+  limits,
   payments: { authorize: async () => ({ kind: 'DECIDED', payment }), findPayment: async () => payment },
   accounts: { balance: async () => balance, open: async () => account },
   health,
   metrics: new CallMetrics(registry),
-  log,
-  access: new Access(UNAUTHENTICATED_CALLS, undefined, registry, log),
+  callLog: new CallLog(log, new Outage({ began: () => undefined, ended: () => undefined })),
+  access: new Access(UNAUTHENTICATED_CALLS, undefined, registry),
 });
-const address = await listen(server, '127.0.0.1', 0);
+const { maxConnections } = limits;
+const { address } = await listen(server, { host: '127.0.0.1', port: 0, maxConnections, log });
 await health.start();
 process.on('SIGTERM', () => process.exit());
 log.info({ address }, 'noop ready');

@@ -63,7 +63,7 @@ export class Health {
   constructor(options: HealthOptions) {
     this.#options = options;
     this.#names = ['', ...options.services];
-    this.watches = new OpenStreams(WATCH_LIMITS, options.log);
+    this.watches = new OpenStreams(WATCH_LIMITS);
   }
 
   get serving(): boolean {

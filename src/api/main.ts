@@ -7,11 +7,13 @@ import { LimitByAccountType } from '../app/limit-by-account-type.ts';
 import { Accounts, Payments } from '../app/payment-service.ts';
 import { monotonicUlids } from '../app/ulid.ts';
 import { accessSettings, callerLimit, listensUnprotected, tlsSettings } from '../config/access.ts';
+import { connectionLimits } from '../config/connections.ts';
 import { type ApiConfig, ConfigError, externalLimit, loadApiConfig, redisAddress } from '../config.ts';
 import { createLog } from '../infra/log.ts';
 import { startMetricsServer } from '../infra/metrics/metrics-server.ts';
 import { poolGauges } from '../infra/metrics/pool-gauges.ts';
 import { processRegistry } from '../infra/metrics/process-registry.ts';
+import { databaseOutage, limiterOutage } from '../infra/outages.ts';
 import { shardCount } from '../infra/postgres/outbox/shard-count.ts';
 import { postgresLedger } from '../infra/postgres/payments/ledger.ts';
 import { PostgresUnitOfWork } from '../infra/postgres/payments/unit-of-work.ts';
@@ -25,12 +27,14 @@ import { onStopSignal } from '../infra/stop-signal.ts';
 import { openAccess } from './access/open-access.ts';
 import { serverCredentials } from './access/tls.ts';
 import { AccessFileError } from './access/watched-files.ts';
+import { CallLog } from './call-log.ts';
 import { Health } from './health.ts';
+import { listen } from './listen.ts';
 import { CallMetrics } from './metrics/call-metrics.ts';
 import { LedgerMetrics } from './metrics/ledger-metrics.ts';
 import { PaymentMetrics } from './metrics/payment-metrics.ts';
 import { Reflection } from './reflection.ts';
-import { createServer, listen, SERVICES } from './server.ts';
+import { createServer, SERVICES } from './server.ts';
 import { stopServing } from './shutdown.ts';
 
 const config = loadConfig();
@@ -90,15 +94,16 @@ const admission = {
   }),
 };
 const decisions = limiterDecisions(registry);
+const onOwnBuckets = limiterOutage(log);
 const customerBucket = { capacity: config.RATE_LIMIT_CAPACITY, refillPerSecond: config.RATE_LIMIT_REFILL_PER_SECOND };
 const externalBucket = externalLimit(config);
 const limiter = new LimitByAccountType(
-  new RedisTokenBuckets(redis, customerBucket, decisions),
-  externalBucket && new RedisTokenBuckets(redis, externalBucket, decisions, 'external'),
+  new RedisTokenBuckets(redis, customerBucket, decisions, onOwnBuckets),
+  externalBucket && new RedisTokenBuckets(redis, externalBucket, decisions, onOwnBuckets, 'external'),
   new AccountTypes(ledger),
 );
 const callerBucket = callerLimit(config);
-const callerLimiter = callerBucket && new RedisTokenBuckets(redis, callerBucket, decisions, 'caller');
+const callerLimiter = callerBucket && new RedisTokenBuckets(redis, callerBucket, decisions, onOwnBuckets, 'caller');
 const access = await openAccess(accessSettings(config), callerLimiter, registry, watch).catch(leaveIfUnreadable);
 // Monotonic, so that ids made within one millisecond are in order too.
 const payments = new Payments(groupCommit, limiter, ledger, admission.reads, monotonicUlids());
@@ -106,21 +111,22 @@ const accounts = new Accounts(ledger, admission);
 ledgerMetrics.watch(groupCommit, admission);
 poolGauges(registry, { payments: pool, reads: readPool, health: probePool });
 
+const outage = databaseOutage(log);
 const health = new Health({
   services: SERVICES,
-  probe: () => databaseChecks().then(() => probeWritable(probePool)),
+  probe: async () => {
+    await databaseChecks();
+    await probeWritable(probePool);
+    outage.succeeded();
+  },
   log,
 });
-const reflection = config.REFLECTION === 'on' ? new Reflection(log) : undefined;
-const server = createServer({
-  payments: new PaymentMetrics(registry).counted(payments),
-  accounts,
-  health,
-  reflection,
-  metrics: new CallMetrics(registry),
-  log,
-  access,
-});
+const reflection = config.REFLECTION === 'on' ? new Reflection() : undefined;
+const metrics = new CallMetrics(registry);
+const limits = connectionLimits(config);
+const callLog = new CallLog(log, outage);
+const counted = new PaymentMetrics(registry).counted(payments);
+const server = createServer({ payments: counted, accounts, health, reflection, limits, metrics, callLog, access });
 const metricsServer = await startMetricsServer({
   host: config.METRICS_HOST,
   port: config.METRICS_PORT,
@@ -129,11 +135,12 @@ const metricsServer = await startMetricsServer({
   ready: () =>
     health.serving ? undefined : 'the database does not answer or takes no writes, or the process is stopping',
 });
-const address = await listen(server, config.GRPC_HOST, config.GRPC_PORT, credentials);
+const { GRPC_HOST: host, GRPC_PORT: port } = config;
+const listener = await listen(server, { host, port, credentials, maxConnections: limits.maxConnections, log });
 await health.start();
 
 onStopSignal(process, log, () => void stop());
-log.info({ address, metricsAddress: metricsServer.address }, 'api ready');
+log.info({ address: listener.address, metricsAddress: metricsServer.address }, 'api ready');
 
 function loadConfig(): ApiConfig {
   try {
@@ -176,7 +183,7 @@ function leave(message: string): never {
 /** From the outside in, so that nothing loses what it still needs: calls, transactions, connections. */
 async function stop(): Promise<void> {
   const times = { drainMs: config.SHUTDOWN_DRAIN_MS, graceMs: config.SHUTDOWN_GRACE_MS };
-  const inTime = await stopServing(server, { health, reflection }, times);
+  const inTime = await stopServing(server, { listener, health, reflection }, times);
   const committed = groupCommit.close();
   if (!inTime) {
     log.warn('calls took longer than SHUTDOWN_GRACE_MS and will be cut off');

@@ -1,5 +1,4 @@
 import type { EventEmitter } from 'node:events';
-import type { Logger } from 'pino';
 import { ServiceError } from '../app/errors.ts';
 import { toFailure } from './status.ts';
 
@@ -24,13 +23,11 @@ const RETRY_AFTER_MS = 5_000;
  */
 export class OpenStreams {
   readonly #limits: StreamLimits;
-  readonly #log: Logger;
   readonly #streams = new Set<OpenStream>();
   readonly #byConnection = new Map<string, number>();
 
-  constructor(limits: StreamLimits, log: Logger) {
+  constructor(limits: StreamLimits) {
     this.#limits = limits;
-    this.#log = log;
   }
 
   get size(): number {
@@ -44,7 +41,7 @@ export class OpenStreams {
     const ofConnection = this.#byConnection.get(connection) ?? 0;
     if (this.#streams.size >= this.#limits.max || ofConnection >= this.#limits.maxPerConnection) {
       const problem = { kind: 'OVERLOADED', retryAfterMs: RETRY_AFTER_MS } as const;
-      stream.emit('error', toFailure(new ServiceError(problem, 'Too many streams of this kind are open.'), this.#log));
+      stream.emit('error', toFailure(new ServiceError(problem, 'Too many streams of this kind are open.')));
       return false;
     }
     this.#streams.add(stream);

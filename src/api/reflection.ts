@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import { type Server, type ServerDuplexStream, status } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
-import type { Logger } from 'pino';
 import { OpenStreams } from './open-streams.ts';
 
 /** A google.protobuf.FileDescriptorSet of all our proto files and those they import; `npm run generate` writes it. */
@@ -26,8 +25,8 @@ type ReflectionStream = ServerDuplexStream<unknown, unknown>;
 export class Reflection {
   readonly streams: OpenStreams;
 
-  constructor(log: Logger) {
-    this.streams = new OpenStreams(REFLECTION_LIMITS, log);
+  constructor() {
+    this.streams = new OpenStreams(REFLECTION_LIMITS);
   }
 
   addTo(server: Pick<Server, 'addService'>): void {

@@ -1,8 +1,10 @@
 import type { handleUnaryCall, MethodDefinition, Server, ServerUnaryCall } from '@grpc/grpc-js';
-import type { Logger } from 'pino';
+import { status } from '@grpc/grpc-js';
 import { ServiceError } from '../app/errors.ts';
 import type { Access } from './access/access.ts';
 import type { Caller, Scope } from './access/caller.ts';
+import type { CallLog, CallSummary, LoggedCall } from './call-log.ts';
+import { requestIdOf, withRequestId } from './request-id.ts';
 import { toFailure } from './status.ts';
 import { type Decodable, decodeRequest, MalformedRequest } from './wire.ts';
 
@@ -13,6 +15,8 @@ export interface Rpc<Request, Response> {
   readonly scope: Scope;
   /** May throw anything: status.ts makes a gRPC status of it. */
   handle(request: Request, call: Call): Promise<Response>;
+  /** What the log shows of an answer. */
+  summary?(response: Response): CallSummary;
 }
 
 /** What a handler may know of the call besides its request. */
@@ -21,6 +25,8 @@ interface Call {
   readonly caller: Caller;
   /** Whether the caller has cancelled, or its deadline has passed. */
   abandoned(): boolean;
+  /** When the caller's time is up, by Date.now(); Infinity if it waits for ever. */
+  deadlineMs(): number;
   /** W3C trace context; undefined if the call has none, or a malformed one. */
   traceparent(): string | undefined;
 }
@@ -33,7 +39,7 @@ export type Rpcs<Service> = {
 };
 
 export interface Instruments {
-  readonly log: Logger;
+  readonly callLog: CallLog;
   readonly access: Access;
 }
 
@@ -44,14 +50,14 @@ export function addService<Service extends object>(
   server: Pick<Server, 'addService'>,
   service: Service,
   rpcs: Rpcs<Service>,
-  { log, access }: Instruments,
+  { callLog, access }: Instruments,
 ): void {
   const definitions: Record<string, AnyMethod> = {};
   const handlers: Record<string, handleUnaryCall<unknown, unknown>> = {};
   for (const [name, method] of Object.entries(service) as [string, AnyMethod][]) {
     const rpc = rpcs[name as keyof Service] as Rpc<unknown, unknown>;
     definitions[name] = { ...method, requestDeserialize: (bytes) => decodeRequest(rpc.request, bytes) };
-    handlers[name] = unary(rpc, method.path, { access, log });
+    handlers[name] = unary(rpc, method.path, { access, callLog });
   }
   server.addService(definitions, handlers);
 }
@@ -64,15 +70,21 @@ export function addService<Service extends object>(
 function unary<Request, Response>(
   rpc: Rpc<Request, Response>,
   path: string,
-  { access, log }: Pick<Instruments, 'access' | 'log'>,
+  { access, callLog }: Pick<Instruments, 'access' | 'callLog'>,
 ): handleUnaryCall<Request | MalformedRequest, Response> {
   return (call, callback) => {
-    const context = new UnaryCall(call);
+    const context = new UnaryCall(call, path);
     answer(rpc, call, context, access).then(
-      (response) => callback(null, response),
+      (response) => {
+        callLog.answered(context, context.outcome(status.OK), () => rpc.summary?.(response) ?? {});
+        call.sendMetadata(withRequestId(context.requestId));
+        callback(null, response);
+      },
       (error) => {
-        access.failed(error, path, context.caller);
-        callback(toFailure(error, log));
+        access.failed(error);
+        const failure = toFailure(error, context.requestId);
+        callLog.failed(context, context.outcome(failure.code), error, failure);
+        callback(failure);
       },
     );
   };
@@ -100,22 +112,41 @@ async function answer<Request, Response>(
 /** https://www.w3.org/TR/trace-context/#traceparent-header: neither version ff nor ids of zeros only. */
 const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
-class UnaryCall implements Omit<Call, 'caller'> {
+class UnaryCall implements Omit<Call, 'caller'>, LoggedCall {
+  readonly method: string;
+  readonly startedAtMs = performance.now();
+  readonly requestId: string;
   /** Undefined until it is known. */
   caller: Caller | undefined;
   readonly #call: ServerUnaryCall<unknown, unknown>;
 
-  constructor(call: ServerUnaryCall<unknown, unknown>) {
+  constructor(call: ServerUnaryCall<unknown, unknown>, method: string) {
     this.#call = call;
+    this.method = method;
+    this.requestId = requestIdOf(call.metadata);
   }
 
   abandoned(): boolean {
-    // grpc-js ends a call at its deadline by a timer, which a busy event loop runs late.
-    return this.#call.cancelled || Date.now() >= Number(this.#call.getDeadline());
+    return this.#call.cancelled || this.#late();
+  }
+
+  deadlineMs(): number {
+    return Number(this.#call.getDeadline());
   }
 
   traceparent(): string | undefined {
     const value = this.#call.metadata.get('traceparent')[0];
     return typeof value === 'string' && TRACEPARENT.test(value) ? value : undefined;
+  }
+
+  /** What the caller has seen: nothing of our answer if the call had ended before. */
+  outcome(answered: status): status {
+    if (!this.#call.cancelled) return answered;
+    return this.#late() ? status.DEADLINE_EXCEEDED : status.CANCELLED;
+  }
+
+  /** grpc-js ends a call at its deadline by a timer, which a busy event loop runs late. */
+  #late(): boolean {
+    return Date.now() >= this.deadlineMs();
   }
 }

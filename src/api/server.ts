@@ -1,4 +1,4 @@
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { Server, type ServerOptions } from '@grpc/grpc-js';
 import type { Accounts, Payments } from '../app/payment-service.ts';
 import { AccountServiceService } from '../gen/payment/v1/account.ts';
 import { PaymentServiceService } from '../gen/payment/v1/payment.ts';
@@ -14,18 +14,22 @@ import { addService, type Instruments } from './rpc.ts';
 /** The services whose health is reported. */
 export const SERVICES = ['payment.v1.PaymentService', 'payment.v1.AccountService'] as const;
 
-const OPTIONS = {
-  // Statistics that nobody reads cost time on every call.
-  'grpc.enable_channelz': 0,
-  // Calls in flight on one connection; without it one client can hold any number. It is
-  // far more than keeps a replica busy, and a client with more waits instead of failing.
-  'grpc.max_concurrent_streams': 1_000,
-  // In bytes; ten times the largest valid request.
-  'grpc.max_receive_message_length': 64 * 1024,
-  // A client that vanished without closing its connection is noticed within 80 seconds.
-  'grpc.keepalive_time_ms': 60_000,
-  'grpc.keepalive_timeout_ms': 20_000,
-} as const;
+/** A connection that does not answer a ping for so long, in milliseconds, is closed: its client has vanished. */
+const KEEPALIVE_TIMEOUT_MS = 20_000;
+
+/** What clients may do with their connections. */
+export interface ConnectionLimits {
+  /** Calls in flight on one connection. */
+  readonly maxStreams: number;
+  readonly maxRequestBytes: number;
+  readonly maxResponseBytes: number;
+  /** How long a connection may be silent before it is asked for a sign of life. */
+  readonly keepaliveMs: number;
+  /** How old a connection gets; 0 is any age. */
+  readonly maxAgeMs: number;
+  /** How long calls on a connection that is too old may take to finish. */
+  readonly ageGraceMs: number;
+}
 
 export interface Services extends Instruments {
   readonly payments: Pick<Payments, 'authorize' | 'findPayment'>;
@@ -33,11 +37,20 @@ export interface Services extends Instruments {
   readonly health: Health;
   /** Left out, nobody can ask which services there are. */
   readonly reflection?: Reflection | undefined;
+  readonly limits: ConnectionLimits;
   readonly metrics: CallMetrics;
 }
 
-export function createServer({ payments, accounts, health, reflection, metrics, ...instruments }: Services): Server {
-  const server = new Server(OPTIONS);
+export function createServer({
+  payments,
+  accounts,
+  health,
+  reflection,
+  limits,
+  metrics,
+  ...instruments
+}: Services): Server {
+  const server = new Server(channelOptions(limits));
   const counted = metrics.named(server);
   addService(
     counted,
@@ -55,19 +68,18 @@ export function createServer({ payments, accounts, health, reflection, metrics, 
   return server;
 }
 
-/**
- * Starts to take calls and returns the address, host:port; port 0 takes a free one.
- * Rejects if the port is taken.
- */
-export async function listen(
-  server: Server,
-  host: string,
-  port: number,
-  credentials = ServerCredentials.createInsecure(),
-): Promise<string> {
-  const bracketed = host.includes(':') ? `[${host}]` : host;
-  const bound = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`${bracketed}:${port}`, credentials, (error, taken) => (error ? reject(error) : resolve(taken)));
-  });
-  return `${bracketed}:${bound}`;
+function channelOptions(limits: ConnectionLimits): ServerOptions {
+  return {
+    // Statistics that nobody reads cost time on every call.
+    'grpc.enable_channelz': 0,
+    'grpc.max_concurrent_streams': limits.maxStreams,
+    'grpc.max_receive_message_length': limits.maxRequestBytes,
+    'grpc.max_send_message_length': limits.maxResponseBytes,
+    'grpc.keepalive_time_ms': limits.keepaliveMs,
+    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+    ...(limits.maxAgeMs > 0 && {
+      'grpc.max_connection_age_ms': limits.maxAgeMs,
+      'grpc.max_connection_age_grace_ms': limits.ageGraceMs,
+    }),
+  };
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Server } from '@grpc/grpc-js';
 import type { Health } from './health.ts';
+import type { Listener } from './listen.ts';
 import type { Reflection } from './reflection.ts';
 
 export interface ShutdownTimes {
@@ -8,6 +9,12 @@ export interface ShutdownTimes {
   readonly drainMs: number;
   /** How long calls in flight may then take to finish, in milliseconds. */
   readonly graceMs: number;
+}
+
+interface Served {
+  readonly listener: Listener;
+  readonly health: Health;
+  readonly reflection?: Reflection | undefined;
 }
 
 /**
@@ -21,16 +28,19 @@ export interface ShutdownTimes {
  */
 export async function stopServing(
   server: Server,
-  { health, reflection }: { readonly health: Health; readonly reflection?: Reflection | undefined },
+  { listener, health, reflection }: Served,
   times: ShutdownTimes,
 ): Promise<boolean> {
   health.stop();
   await sleep(times.drainMs);
+  const closed = listener.close();
   health.watches.endAll();
   reflection?.streams.endAll();
   return new Promise((resolve) => {
     const grace = setTimeout(() => resolve(false), times.graceMs);
-    server.tryShutdown(() => {
+    // tryShutdown's own callback does not wait for connections that the listener has taken (grpc-js 1.14.7).
+    server.tryShutdown(() => undefined);
+    void closed.then(() => {
       clearTimeout(grace);
       resolve(true);
     });

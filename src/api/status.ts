@@ -1,16 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { Metadata, status } from '@grpc/grpc-js';
-import type { Logger } from 'pino';
 import { type Problem, ServiceError } from '../app/errors.ts';
 import type { Any } from '../gen/google/protobuf/any.ts';
-import { BadRequest, ErrorInfo, ResourceInfo, RetryInfo } from '../gen/google/rpc/error_details.ts';
+import { BadRequest, ErrorInfo, RequestInfo, ResourceInfo, RetryInfo } from '../gen/google/rpc/error_details.ts';
 import { Status } from '../gen/google/rpc/status.ts';
+import { withRequestId } from './request-id.ts';
 
 /** How a failed call ends, in the form that grpc-js takes. */
 export interface Failure {
   readonly code: status;
   readonly details: string;
   readonly metadata: Metadata;
+  /** By which an error that nobody foresaw is found in the log. */
+  readonly errorId?: string;
 }
 
 /** Clients of every gRPC library look for google.rpc.Status under this key. */
@@ -20,33 +22,18 @@ const DETAILS_KEY = 'grpc-status-details-bin';
 const DOMAIN = 'payment-ledger';
 
 /**
- * The one place where an error becomes a gRPC status with google.rpc details. Any
- * other error becomes INTERNAL with an id by which it is found in the log; its message
- * never leaves the process.
+ * The one place where an error becomes a gRPC status with google.rpc details: what is
+ * wrong, the reason by name, and the request's id. Any other error becomes INTERNAL with
+ * an id by which it is found in the log; its message never leaves the process.
  */
-export function toFailure(error: unknown, log: Logger): Failure {
+export function toFailure(error: unknown, requestId?: string): Failure {
   if (error instanceof ServiceError) {
-    if (error.cause !== undefined) logCause(error, log);
-    return failure(codes[error.problem.kind], error.message, describe(error.problem));
+    const { problem, message } = error;
+    return failure(codes[problem.kind], message, describe(problem), requestId);
   }
   const errorId = randomUUID();
-  log.error({ err: error, errorId }, 'call failed unexpectedly');
-  return failure(status.INTERNAL, `Internal error ${errorId}.`, []);
-}
-
-/** At most one warning in this time, so that an outage does not flood the log. */
-const WARN_EVERY_MS = 1_000;
-let warnedAtMs = Number.NEGATIVE_INFINITY;
-
-/** Logs what the caller is not told. */
-function logCause(error: ServiceError, log: Logger): void {
-  const nowMs = performance.now();
-  if (error.problem.kind === 'UNAVAILABLE' && nowMs - warnedAtMs >= WARN_EVERY_MS) {
-    warnedAtMs = nowMs;
-    log.warn({ err: error }, 'calls fail: the database is unavailable');
-  } else {
-    log.debug({ err: error }, 'call failed');
-  }
+  const details = [errorInfo('INTERNAL', { error_id: errorId })];
+  return { ...failure(status.INTERNAL, `Internal error ${errorId}.`, details, requestId), errorId };
 }
 
 const codes: Readonly<Record<Problem['kind'], status>> = {
@@ -66,9 +53,9 @@ const codes: Readonly<Record<Problem['kind'], status>> = {
 function describe(problem: Problem): Any[] {
   switch (problem.kind) {
     case 'INVALID_REQUEST':
-      return [badRequest(problem.violations)];
+      return [badRequest(problem.violations), errorInfo(problem.kind)];
     case 'NOT_FOUND':
-      return [resourceInfo(problem.resourceType, problem.resourceName)];
+      return [resourceInfo(problem.resourceType, problem.resourceName), errorInfo(problem.kind)];
     case 'KEY_REUSED':
       return [
         errorInfo('IDEMPOTENCY_KEY_REUSED', {
@@ -82,24 +69,23 @@ function describe(problem: Problem): Any[] {
         resourceInfo('Account', problem.accountId),
       ];
     case 'UNAUTHENTICATED':
-      return [errorInfo(problem.reason, {})];
+      return [errorInfo(problem.reason)];
     case 'PERMISSION_DENIED':
       return [errorInfo(problem.reason, problem.metadata)];
     case 'TOO_MANY_CALLS':
-      return [errorInfo('CALLER_RATE_LIMITED', {}), retryInfo(problem.retryAfterMs)];
+      return [errorInfo('CALLER_RATE_LIMITED'), retryInfo(problem.retryAfterMs)];
     case 'OVERLOADED':
     case 'UNAVAILABLE':
-      return [retryInfo(problem.retryAfterMs)];
+      return [retryInfo(problem.retryAfterMs), errorInfo(problem.kind)];
     case 'ABANDONED':
-      return [];
+      return [errorInfo(problem.kind)];
   }
 }
 
-function failure(code: status, message: string, details: Any[]): Failure {
-  const metadata = new Metadata();
-  if (details.length > 0) {
-    metadata.set(DETAILS_KEY, Buffer.from(Status.encode({ code, message, details }).finish()));
-  }
+function failure(code: status, message: string, details: Any[], requestId: string | undefined): Failure {
+  const metadata = requestId === undefined ? new Metadata() : withRequestId(requestId);
+  if (requestId !== undefined) details.push(requestInfo(requestId));
+  metadata.set(DETAILS_KEY, Buffer.from(Status.encode({ code, message, details }).finish()));
   return { code, details: message, metadata };
 }
 
@@ -112,8 +98,12 @@ function resourceInfo(resourceType: string, resourceName: string): Any {
   return any('ResourceInfo', ResourceInfo.encode({ resourceType, resourceName, owner: '', description: '' }).finish());
 }
 
-function errorInfo(reason: string, metadata: Record<string, string>): Any {
+function errorInfo(reason: string, metadata: Record<string, string> = {}): Any {
   return any('ErrorInfo', ErrorInfo.encode({ reason, domain: DOMAIN, metadata }).finish());
+}
+
+function requestInfo(requestId: string): Any {
+  return any('RequestInfo', RequestInfo.encode({ requestId, servingData: '' }).finish());
 }
 
 function retryInfo(retryAfterMs: number): Any {

@@ -2,7 +2,7 @@ import type { GroupTransaction } from './batch-runner.ts';
 import { differingFields, type IdentityField, type Payment } from './domain/payment.ts';
 import { TransientError } from './errors.ts';
 import { keyOf, LedgerDraft } from './ledger-draft.ts';
-import type { AuthorizeCommand, KeyHolder, OutboxHint, UnitOfWork } from './ports.ts';
+import type { AuthorizeCommand, KeyHolder, OutboxHint, TimeLimits, UnitOfWork } from './ports.ts';
 
 /** What became of a command. */
 export type Outcome =
@@ -19,8 +19,8 @@ export function paymentTransaction(
   outboxHint: OutboxHint,
 ): GroupTransaction<AuthorizeCommand, Outcome> {
   return {
-    async execute(commands, lockWaitMs) {
-      const outcomes = await authorizePayments(unitOfWork, commands, new Date(), lockWaitMs);
+    async execute(commands, limits) {
+      const outcomes = await authorizePayments(unitOfWork, commands, new Date(), limits);
       if (outcomes.some(({ kind }) => kind === 'DECIDED')) outboxHint.committed();
       return outcomes;
     },
@@ -47,7 +47,7 @@ export function authorizePayments(
   unitOfWork: UnitOfWork,
   commands: readonly AuthorizeCommand[],
   now: Date,
-  lockWaitMs: number,
+  limits: TimeLimits,
 ): Promise<Outcome[]> {
   return unitOfWork.run(async (transaction) => {
     const [claimed, balances] = await Promise.all([
@@ -73,7 +73,7 @@ export function authorizePayments(
     });
 
     return { result: outcomes, changes: claimed > 0 ? draft.changes() : undefined };
-  }, lockWaitMs);
+  }, limits);
 }
 
 /** Whether the key was claimed for this command, in this transaction. */

@@ -1,6 +1,6 @@
 import type { Call } from './batcher.ts';
-import { ContendedError, ServiceError, TransientError, unavailable } from './errors.ts';
-import type { Lock, LockHolder } from './ports.ts';
+import { ContendedError, databaseUnavailable, ServiceError, TransientError } from './errors.ts';
+import type { Lock, LockHolder, TimeLimits } from './ports.ts';
 
 export type { Lock } from './ports.ts';
 
@@ -10,7 +10,7 @@ export interface GroupTransaction<Command, Outcome> {
    * Runs commands in one transaction and returns their outcomes in the same order.
    * Throws TransientError, ContendedError and ServiceError as UnitOfWork.run does.
    */
-  execute(commands: readonly Command[], lockWaitMs: number): Promise<readonly Outcome[]>;
+  execute(commands: readonly Command[], limits: TimeLimits): Promise<readonly Outcome[]>;
   /** What the command locks. */
   locksOf(command: Command): readonly Lock[];
   /** See UnitOfWork.keptLocks. */
@@ -22,6 +22,8 @@ export interface Submission<Command> {
   readonly command: Command;
   /** Whether the caller has gone: cancelled, or past its deadline. */
   readonly abandoned: () => boolean;
+  /** When the caller will have gone for sure, by Date.now(); Infinity if it waits for ever. */
+  readonly deadlineMs: number;
   /** By performance.now(). */
   readonly submittedAtMs: number;
 }
@@ -56,7 +58,9 @@ export class BatchRunner<Command, Outcome> {
     if (present.length === 0) return [];
     try {
       const commands = present.map(({ item }) => item.command);
-      const outcomes = await this.#executeWithRetries(commands, lockWaitMs);
+      // A caller who has less time than the others must not end their transaction.
+      const deadlineMs = Math.max(...present.map(({ item }) => item.deadlineMs));
+      const outcomes = await this.#executeWithRetries(commands, { lockWaitMs, deadlineMs });
       const answered = answer(present, outcomes).then(() => {
         this.#answering.delete(answered);
       });
@@ -81,20 +85,22 @@ export class BatchRunner<Command, Outcome> {
     await Promise.all(this.#answering);
   }
 
-  async #executeWithRetries(commands: readonly Command[], lockWaitMs: number): Promise<readonly Outcome[]> {
+  async #executeWithRetries(commands: readonly Command[], limits: TimeLimits): Promise<readonly Outcome[]> {
     for (const delayMs of RETRY_DELAYS_MS) {
       try {
-        return await this.#transaction.execute(commands, lockWaitMs);
+        return await this.#transaction.execute(commands, limits);
       } catch (error) {
         if (!(error instanceof TransientError)) throw error;
+        // Nobody would hear what became of it.
+        if (Date.now() >= limits.deadlineMs) throw keepsFailing(error);
         // Jitter keeps replicas that collided from colliding again.
         await new Promise((resume) => setTimeout(resume, delayMs * (0.5 + Math.random())));
       }
     }
     try {
-      return await this.#transaction.execute(commands, lockWaitMs);
+      return await this.#transaction.execute(commands, limits);
     } catch (error) {
-      throw error instanceof TransientError ? unavailable('The database keeps failing.', error) : error;
+      throw error instanceof TransientError ? keepsFailing(error) : error;
     }
   }
 }
@@ -116,4 +122,8 @@ function dismissed<Command, Outcome>({ item, reject }: Submitted<Command, Outcom
   if (!item.abandoned()) return false;
   reject(new ServiceError({ kind: 'ABANDONED' }, 'The call ended before its payment was begun.'));
   return true;
+}
+
+function keepsFailing(error: TransientError): ServiceError {
+  return databaseUnavailable('The database keeps failing.', error);
 }

@@ -11,7 +11,8 @@ export type Problem =
   /** The caller's own bucket is empty, whoever the payer is. */
   | { readonly kind: 'TOO_MANY_CALLS'; readonly retryAfterMs: number }
   | { readonly kind: 'OVERLOADED'; readonly retryAfterMs: number }
-  | { readonly kind: 'UNAVAILABLE'; readonly retryAfterMs: number }
+  /** database: it is the database that is unavailable, and not, say, an account locked. */
+  | { readonly kind: 'UNAVAILABLE'; readonly retryAfterMs: number; readonly database?: boolean }
   | { readonly kind: 'ABANDONED' };
 
 export interface FieldViolation {
@@ -60,4 +61,8 @@ export class ExternalPayerError extends Error {
 
 export function unavailable(message: string, cause?: unknown): ServiceError {
   return new ServiceError({ kind: 'UNAVAILABLE', retryAfterMs: 1_000 }, message, { cause });
+}
+
+export function databaseUnavailable(message: string, cause: unknown): ServiceError {
+  return new ServiceError({ kind: 'UNAVAILABLE', retryAfterMs: 1_000, database: true }, message, { cause });
 }

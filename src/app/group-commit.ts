@@ -55,20 +55,22 @@ export class GroupCommit<Command, Outcome> {
   }
 
   /**
-   * Resolves when the command's transaction has committed.
+   * Resolves when the command's transaction has committed. deadlineMs is when the caller
+   * will have gone, by Date.now(): its transaction gets no more time than the last of
+   * its callers has.
    *
    * Throws ServiceError: OVERLOADED if the queue is full; ABANDONED if the caller
    * was gone before the transaction began; UNAVAILABLE after close, if a lock stays
    * with another transaction, or when the transaction kept failing. After UNAVAILABLE
    * it may yet have committed.
    */
-  submit(command: Command, abandoned: () => boolean): Promise<Outcome> {
+  submit(command: Command, abandoned: () => boolean, deadlineMs = Number.POSITIVE_INFINITY): Promise<Outcome> {
     if (this.#closed) return Promise.reject(unavailable('The service is shutting down.'));
     if (this.#batcher.queued >= this.#limits.maxQueue) {
       const message = `${this.#limits.maxQueue} payments are waiting already.`;
       return Promise.reject(new ServiceError({ kind: 'OVERLOADED', retryAfterMs: 100 }, message));
     }
-    return this.#batcher.submit({ command, abandoned, submittedAtMs: performance.now() });
+    return this.#batcher.submit({ command, abandoned, deadlineMs, submittedAtMs: performance.now() });
   }
 
   /** Takes no more commands; resolves when those taken have their outcomes. */

@@ -43,7 +43,7 @@ export class Payments {
    * Resolves when the payment is committed, or declined with nothing stored.
    * Throws ServiceError KEY_REUSED, PERMISSION_DENIED with nothing stored, and those of GroupCommit.submit.
    */
-  async authorize(request: AuthorizeRequest, abandoned: () => boolean): Promise<AuthorizeResult> {
+  async authorize(request: AuthorizeRequest, abandoned: () => boolean, deadlineMs: number): Promise<AuthorizeResult> {
     const decline = precheck(request);
     if (decline !== undefined) return { kind: 'NOT_STORED', decline, retryAfterMs: 0, at: new Date() };
 
@@ -55,7 +55,7 @@ export class Payments {
     }
 
     const command = { ...request, paymentId: this.#newId() };
-    const outcome = await this.#externalPayers.learn(this.#groupCommit.submit(command, abandoned));
+    const outcome = await this.#externalPayers.learn(this.#groupCommit.submit(command, abandoned, deadlineMs));
     switch (outcome.kind) {
       case 'DECIDED':
       case 'DUPLICATE':

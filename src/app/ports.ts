@@ -26,9 +26,10 @@ export interface UnitOfWork {
    * Throws TransientError if the transaction may be run again (serialization
    * failure, deadlock, connection lost, also after COMMIT was sent: the commands'
    * payment ids tell whether it took hold); ContendedError if one of its locks was not
-   * granted within lockWaitMs; and ServiceError UNAVAILABLE if Postgres is unavailable.
+   * granted within lockWaitMs; and ServiceError UNAVAILABLE if Postgres is unavailable,
+   * or took so much longer than the deadline that it was told to stop, before COMMIT.
    */
-  run<T>(work: (transaction: LedgerTransaction) => Promise<Decision<T>>, lockWaitMs: number): Promise<T>;
+  run<T>(work: (transaction: LedgerTransaction) => Promise<Decision<T>>, limits: TimeLimits): Promise<T>;
   /**
    * Those of the locks that are kept at this moment, by name, and by whom. Waits for none
    * of them. Throws ServiceError UNAVAILABLE.
@@ -41,6 +42,14 @@ export type Lock = { readonly name: string } & (
   | { readonly accountId: string }
   | { readonly caller: string; readonly idempotencyKey: string }
 );
+
+/** How long a transaction may take. */
+export interface TimeLimits {
+  /** For each lock. */
+  readonly lockWaitMs: number;
+  /** When nobody waits for it any more, by Date.now(); Infinity if somebody always does. */
+  readonly deadlineMs: number;
+}
 
 /** A transaction that keeps a lock. */
 export interface LockHolder {

@@ -1,4 +1,4 @@
-import { type Logger, pino } from 'pino';
+import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino';
 
 interface LoggedError {
   readonly type: string;
@@ -38,7 +38,18 @@ function withoutCredentials(text: string): string {
   return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/]*@/gi, '$1***@');
 }
 
-/** The log of a process: JSON, a line for each entry, on standard output. */
-export function createLog(level: string, process: { readonly process: string; readonly pid: number }): Logger {
-  return pino({ level, base: process, serializers: { err: (error: unknown) => loggedError(error) } });
+/** The log of a process: JSON with the names of levels and ISO times, a line for each entry, on standard output. */
+export function createLog(
+  level: string,
+  process: { readonly process: string; readonly pid: number },
+  destination?: DestinationStream,
+): Logger {
+  const options: LoggerOptions = {
+    level,
+    base: process,
+    formatters: { level: (name) => ({ level: name }) },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    serializers: { err: (error: unknown) => loggedError(error) },
+  };
+  return destination === undefined ? pino(options) : pino(options, destination);
 }

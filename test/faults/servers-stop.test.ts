@@ -12,12 +12,14 @@ import { auditBooks } from '../support/books.ts';
 import { errorDetails } from '../support/error-details.ts';
 import { health } from '../support/health.ts';
 import { disorder } from '../support/order.ts';
+import type { Service } from '../support/processes.ts';
 import { type ApiProcess, type System, systemOn } from '../support/system.ts';
 
 // Servers of this file's own, for it stops them.
 let dataDir: string;
 let stack: Stack;
 let system: System;
+let relay: Service;
 let api: ApiProcess;
 let client: LedgerClient;
 
@@ -30,7 +32,7 @@ beforeAll(async () => {
     redisUrl: stack.redis.address,
     kafkaBrokers: stack.kafka.address,
   });
-  await system.startRelay();
+  relay = await system.startRelay();
   api = await system.startApi();
   client = api.client;
   for (const account of ACCOUNTS) await client.openFunded(account, 1_000_000n);
@@ -54,6 +56,11 @@ function randomRequest(): Partial<AuthorizePaymentRequest> {
     payeeAccountId: ACCOUNTS[payee]!,
     amountCents: 1n,
   };
+}
+
+/** What a process, the API unless told otherwise, has logged from a line on. */
+function logged(from: number, { log } = api as Service): string[] {
+  return log.slice(from).map((line) => JSON.parse(line).msg);
 }
 
 interface Traffic {
@@ -132,6 +139,25 @@ describe('Redis', () => {
     paidBefore += 3n;
     await expectNothingLost(outcome);
   });
+
+  test('stopped and started: the log says so once each way', async () => {
+    const traffic = startTraffic(4);
+    // It is not on Redis again before that has been well for a while.
+    const outages = () => logged(0).filter((message) => message.startsWith('the rate limiter is on'));
+    await eventually(async () => outages().length % 2 === 0, 30_000);
+    const from = api.log.length;
+    await stack.redis.stop();
+    await pause(1_500);
+    await stack.redis.start();
+    await eventually(async () => logged(from).includes('the rate limiter is on Redis again'), 30_000);
+    await traffic.stop().then(expectNothingLost);
+    expect(logged(from)).toEqual([
+      expect.stringMatching(/^(Redis is unreachable|the rate limiter is on its own buckets: Redis fails or is slow)$/),
+      expect.stringMatching(/^(Redis is unreachable|the rate limiter is on its own buckets: Redis fails or is slow)$/),
+      'Redis is reachable again',
+      'the rate limiter is on Redis again',
+    ]);
+  });
 });
 
 describe('Kafka', () => {
@@ -155,6 +181,18 @@ describe('Kafka', () => {
     expect(BigInt(new Set(consumer.events.map(({ eventId }) => eventId)).size)).toBe(paidBefore);
     expect(disorder(consumer.events)).toEqual([]);
     await consumer.close();
+  });
+
+  test('stopped and started: the relay says so once each way', async () => {
+    const from = relay.log.length;
+    const traffic = startTraffic(2);
+    await stack.kafka.kill();
+    await eventually(async () => logged(from, relay).includes('events cannot be sent to Kafka'), 60_000);
+    await stack.kafka.start();
+    await eventually(async () => logged(from, relay).includes('events are sent to Kafka again'), 60_000);
+    await traffic.stop().then(expectNothingLost);
+    const outages = logged(from, relay).filter((message) => /^events (cannot be|are) sent to Kafka/.test(message));
+    expect(outages).toEqual(['events cannot be sent to Kafka', 'events are sent to Kafka again']);
   });
 });
 
@@ -181,6 +219,30 @@ describe('Postgres', () => {
       await expectNothingLost(outcome);
     },
   );
+
+  test('stopped and started under traffic: the log says so once each way, and of the calls so many lines', async () => {
+    const from = api.log.length;
+    const begunAt = performance.now();
+    const traffic = startTraffic();
+    await stack.postgres.stop();
+    await pause(4_000);
+    await stack.postgres.start();
+    await eventually(async () => logged(from).includes('the database is available again'), 30_000);
+    await traffic.stop().then(expectNothingLost);
+    const messages = logged(from);
+    const count = (message: string) => messages.filter((each) => each === message).length;
+    for (const once of [
+      'calls fail because the database is unavailable',
+      'not serving: the database does not answer',
+      'serving',
+      'the database is available again',
+    ]) {
+      expect([once, count(once)]).toEqual([once, 1]);
+    }
+    expect(count('call failed')).toBeGreaterThan(0);
+    // A hundred a second, for as long as calls failed.
+    expect(count('call failed')).toBeLessThan((performance.now() - begunAt) / 10 + 100);
+  });
 
   test('stopped: health says NOT_SERVING, and SERVING when it is back', async () => {
     const serving = () => health(api.address);

@@ -63,10 +63,10 @@ function command(overrides: Partial<AuthorizeCommand> = {}): AuthorizeCommand {
 }
 
 /** Longer than any lock is kept in these tests, unless they are about that. */
-const LOCK_WAIT_MS = 5_000;
+const PATIENT = { lockWaitMs: 5_000, deadlineMs: Number.POSITIVE_INFINITY };
 
 function authorize(commands: readonly AuthorizeCommand[], on = unitOfWork): Promise<Outcome[]> {
-  return authorizePayments(on, commands, new Date(), LOCK_WAIT_MS);
+  return authorizePayments(on, commands, new Date(), PATIENT);
 }
 
 function groupCommit() {
@@ -197,7 +197,7 @@ test('an error inside the transaction leaves nothing behind and the connection i
   const failing = unitOfWork.run(async (transaction) => {
     await transaction.claimKeys([wanted], new Date());
     throw new Error('half-way');
-  }, LOCK_WAIT_MS);
+  }, PATIENT);
   await expect(failing).rejects.toThrow('half-way');
   const outcome = await groupCommit().submit(wanted, present);
   expect(outcome.kind).toBe('DECIDED');
@@ -236,9 +236,9 @@ describe('a lock that another transaction does not give back', () => {
     const group = new GroupCommit<AuthorizeCommand, Outcome>(
       {
         ...transaction,
-        async execute(commands, lockWaitMs) {
+        async execute(commands, limits) {
           try {
-            return await transaction.execute(commands, lockWaitMs);
+            return await transaction.execute(commands, limits);
           } catch (error) {
             if (error instanceof ContendedError) contended.push(commands);
             throw error;
@@ -364,7 +364,7 @@ describe('a lock that another transaction does not give back', () => {
           expect(kept.get('own')?.ours).toBe(true);
           expect(await unitOfWork.keptLocks([...accounts, ...keys])).toEqual(kept);
           return { result: undefined, changes: undefined };
-        }, LOCK_WAIT_MS),
+        }, PATIENT),
       ),
     );
     expect((await unitOfWork.keptLocks([...accounts, ...keys])).size).toBe(0);

@@ -12,6 +12,7 @@ import { jobMetrics } from '../../src/relay/metrics.ts';
 import { consumeEvents } from '../../tools/events.ts';
 import { createAuthority } from '../support/certificates.ts';
 import { fallbacks } from '../support/limiter.ts';
+import { UNREPORTED } from '../support/outage.ts';
 import { type RedisCluster, startRedisCluster } from '../support/redis-cluster.ts';
 import { silent } from '../support/relay.ts';
 import { createSystem } from '../support/system.ts';
@@ -49,7 +50,7 @@ async function connected(): Promise<RedisClient> {
 
 function limiterOn(redis: RedisClient, settings = { capacity: 1_000, refillPerSecond: 1 }) {
   const registry = new Registry();
-  const limiter = new RedisTokenBuckets(redis, settings, limiterDecisions(registry));
+  const limiter = new RedisTokenBuckets(redis, settings, limiterDecisions(registry), UNREPORTED);
   return {
     take: (payers: readonly string[]) => Promise.all(payers.map((payer) => limiter.take(payer))),
     fallbacks: () => fallbacks(registry),

@@ -15,6 +15,7 @@ import { cacheFolder } from '../../tools/stack/cache.ts';
 import { freePorts } from '../../tools/stack/free-port.ts';
 import { redisProgram, startRedis, startSentinel } from '../../tools/stack/redis.ts';
 import type { Server } from '../../tools/stack/server.ts';
+import { UNREPORTED } from '../support/outage.ts';
 import { silent } from '../support/relay.ts';
 
 let folder: string;
@@ -62,7 +63,12 @@ async function replicaReady(replica: Redis): Promise<void> {
 test('the limiter, the hints of both processes and the jobs go on with each new primary', async () => {
   const registry = new Registry();
   const api = connectRedis(address, silent);
-  const limiter = new RedisTokenBuckets(api, { capacity: 1_000, refillPerSecond: 1 }, limiterDecisions(registry));
+  const limiter = new RedisTokenBuckets(
+    api,
+    { capacity: 1_000, refillPerSecond: 1 },
+    limiterDecisions(registry),
+    UNREPORTED,
+  );
   const outboxHint = new RedisOutboxHint(api, registry);
   const workers = [redisSignals(address, silent), redisSignals(address, silent)] as const;
   const heard = { committed: 0, shardsChanged: 0 };

@@ -64,7 +64,7 @@ describe.each([
     await execute(url, `insert into schema_migrations (name, checksum) values ('9999_later.sql', 'x')`);
     const service = await start(env());
     await service.stop();
-    const warnings = service.log.filter((line) => line.includes('"level":40') && line.includes('9999_later.sql'));
+    const warnings = service.log.filter((line) => line.includes('"level":"warn"') && line.includes('9999_later.sql'));
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toContain(last);
   });

@@ -8,6 +8,7 @@ import { connectRedis, type RedisClient } from '../../src/infra/redis/connection
 import { LocalTokenBuckets, type TokenBucketSettings } from '../../src/infra/redis/local-token-bucket.ts';
 import { limiterDecisions, RedisTokenBuckets } from '../../src/infra/redis/token-bucket.ts';
 import { decisions, fallbacks } from '../support/limiter.ts';
+import { UNREPORTED } from '../support/outage.ts';
 
 let redis: RedisClient;
 let registry: Registry;
@@ -29,7 +30,7 @@ beforeEach(() => {
 afterAll(() => redis.disconnect());
 
 function buckets(settings: TokenBucketSettings, connection = redis): RedisTokenBuckets {
-  return new RedisTokenBuckets(connection, settings, limiterDecisions(registry));
+  return new RedisTokenBuckets(connection, settings, limiterDecisions(registry), UNREPORTED);
 }
 
 /** The time by the server's clock, in microseconds. */
@@ -58,7 +59,7 @@ describe('in Redis', () => {
     await new Promise((resolve) => other.once('ready', resolve));
     const replicas = [
       buckets({ capacity: 50, refillPerSecond: 1 }),
-      new RedisTokenBuckets(other, { capacity: 50, refillPerSecond: 1 }, limiterDecisions(new Registry())),
+      new RedisTokenBuckets(other, { capacity: 50, refillPerSecond: 1 }, limiterDecisions(new Registry()), UNREPORTED),
     ];
     const taken = await Promise.all(Array.from({ length: 200 }, (_, index) => replicas[index % 2]!.take(payer)));
     expect(taken.filter((retryAfterMs) => retryAfterMs === 0)).toHaveLength(50);

@@ -14,8 +14,8 @@ export interface CuttingProxy {
   close(): Promise<void>;
 }
 
-/** The simple query that ends the service's transactions, as it is on the wire. */
-const COMMIT = Buffer.from('Q\0\0\0\x0bcommit\0');
+/** The end of the simple query that ends the service's transactions, as it is on the wire. */
+const COMMIT = Buffer.from('; commit\0');
 /** Postgres' answer to it. Those to statements sent together with it come first. */
 const COMMITTED = Buffer.from('COMMIT\0');
 

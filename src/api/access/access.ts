@@ -1,5 +1,4 @@
 import type { ServerUnaryCall } from '@grpc/grpc-js';
-import type { Logger } from 'pino';
 import { Counter, type Registry } from 'prom-client';
 import { ServiceError } from '../../app/errors.ts';
 import type { RateLimiter } from '../../app/ports.ts';
@@ -21,14 +20,12 @@ export const UNAUTHENTICATED_CALLS: Identity = { identify: () => ANYONE };
 export class Access {
   readonly #identity: Identity;
   readonly #limiter: RateLimiter | undefined;
-  readonly #log: Logger;
   readonly #failures: Counter<'reason'>;
 
   /** limiter has a bucket for each caller; undefined is no limit. */
-  constructor(identity: Identity, limiter: RateLimiter | undefined, registry: Registry, log: Logger) {
+  constructor(identity: Identity, limiter: RateLimiter | undefined, registry: Registry) {
     this.#identity = identity;
     this.#limiter = limiter;
-    this.#log = log;
     this.#failures = new Counter({
       name: 'payment_ledger_authentication_failures_total',
       help: 'Calls of nobody we know, by the reason that the caller was given.',
@@ -53,15 +50,11 @@ export class Access {
     if (this.#limiter !== undefined) return limit(caller, this.#limiter);
   }
 
-  /** Logs and counts a call that failed, if it was because of who called. */
-  failed(error: unknown, method: string, caller: Caller | undefined): void {
+  /** Counts a call that failed, if it was because nobody knows who called. */
+  failed(error: unknown): void {
     if (!(error instanceof ServiceError)) return;
-    // A payment of other accounts is NOT_FOUND to the caller; why is in the cause.
-    const { problem } = error.cause instanceof ServiceError ? error.cause : error;
-    if (problem.kind !== 'UNAUTHENTICATED' && problem.kind !== 'PERMISSION_DENIED') return;
+    const { problem } = error;
     if (problem.kind === 'UNAUTHENTICATED') this.#failures.inc({ reason: problem.reason });
-    const details = problem.kind === 'PERMISSION_DENIED' ? problem.metadata : {};
-    this.#log.info({ caller: caller?.name, method, reason: problem.reason, ...details }, 'call denied');
   }
 }
 

@@ -24,7 +24,7 @@ export async function openAccess(
   registry: Registry,
   watch: WatchOptions,
 ): Promise<Access> {
-  return new Access(await openIdentity(settings, watch), limiter, registry, watch.log);
+  return new Access(await openIdentity(settings, watch), limiter, registry);
 }
 
 async function openIdentity(settings: AccessSettings, watch: WatchOptions): Promise<Identity> {

@@ -1,9 +1,17 @@
 import type { AuthorizeResult, Payments } from '../../app/payment-service.ts';
-import { AuthorizePaymentRequest, type AuthorizePaymentResponse, PaymentStatus } from '../../gen/payment/v1/payment.ts';
+import {
+  AuthorizePaymentRequest,
+  type AuthorizePaymentResponse,
+  PaymentErrorCode,
+  PaymentStatus,
+} from '../../gen/payment/v1/payment.ts';
 import { requireAccount } from '../access/accounts.ts';
 import type { Rpc } from '../rpc.ts';
 import { checkAuthorizePayment } from '../validation.ts';
 import { toPaymentError } from './payment-error.ts';
+
+const OUTCOMES = namesOf(PaymentStatus, 'PAYMENT_STATUS_');
+const DECLINE_CODES = namesOf(PaymentErrorCode, 'PAYMENT_ERROR_CODE_');
 
 export function authorizePayment(
   payments: Pick<Payments, 'authorize'>,
@@ -17,8 +25,13 @@ export function authorizePayment(
       const { name: caller, scopes } = call.caller;
       const mayPayFromExternal = scopes.has('accounts.admin');
       const command = { ...request, caller, mayPayFromExternal, traceparent: call.traceparent() };
-      return toResponse(await payments.authorize(command, () => call.abandoned()));
+      return toResponse(await payments.authorize(command, () => call.abandoned(), call.deadlineMs()));
     },
+    summary: ({ status, error, paymentId }) => ({
+      outcome: OUTCOMES[status],
+      declineCode: error && DECLINE_CODES[error.code],
+      paymentId: paymentId || undefined,
+    }),
   };
 }
 
@@ -43,4 +56,9 @@ function toResponse(result: AuthorizeResult): AuthorizePaymentResponse {
     processedAt: createdAt.toISOString(),
     originalStatus: duplicate ? decided : PaymentStatus.PAYMENT_STATUS_UNSPECIFIED,
   };
+}
+
+/** The names of an enum of the proto by their numbers, without what they all begin with. */
+function namesOf(values: Readonly<Record<string, number>>, prefix: string): Readonly<Record<number, string>> {
+  return Object.fromEntries(Object.entries(values).map(([name, number]) => [number, name.slice(prefix.length)]));
 }

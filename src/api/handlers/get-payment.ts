@@ -30,6 +30,7 @@ export function getPayment(payments: Pick<Payments, 'findPayment'>): Rpc<GetPaym
       if (!isCallers) throw noPayment(paymentId, accountNotAllowed(payerAccountId));
       return { payment: toProto(payment) };
     },
+    summary: ({ payment }) => ({ paymentId: payment?.paymentId }),
   };
 }
 

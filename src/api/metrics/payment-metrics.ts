@@ -43,15 +43,15 @@ export class PaymentMetrics {
   /** The same, with its results counted. */
   counted(payments: PaymentCalls): PaymentCalls {
     return {
-      authorize: (request, abandoned) => {
-        const result = payments.authorize(request, abandoned);
+      authorize: (...call) => {
+        const result = payments.authorize(...call);
         result.then(
           (authorized) => this.#count(outcomeOf(authorized)),
           (error) => this.#count(`${failureOf(error)} `),
         );
         return result;
       },
-      findPayment: (paymentId, abandoned) => payments.findPayment(paymentId, abandoned),
+      findPayment: (...call) => payments.findPayment(...call),
     };
   }
 

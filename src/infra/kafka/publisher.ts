@@ -1,5 +1,7 @@
 import type { MessageToProduce } from '@platformatic/kafka';
+import type { Outage } from '../../app/outage.ts';
 import { type EventPublisher, EventRejectedError, type Logger, type PendingEvent } from '../../relay/ports.ts';
+import { kafkaOutage } from '../outages.ts';
 import type { KafkaSettings } from './client.ts';
 import { CE_SOURCE, cloudEvent } from './cloud-event.ts';
 import { toPublishError } from './errors.ts';
@@ -33,6 +35,7 @@ export class KafkaPublisher implements EventPublisher {
   readonly #connection: KafkaSettings;
   readonly #settings: PublisherSettings;
   readonly #log: Logger;
+  readonly #outage: Outage;
   #producer: BytesProducer | undefined;
   #failingSinceMs: number | undefined;
   #answeredAtMs = Number.NEGATIVE_INFINITY;
@@ -42,6 +45,7 @@ export class KafkaPublisher implements EventPublisher {
     this.#connection = connection;
     this.#settings = settings;
     this.#log = log;
+    this.#outage = kafkaOutage(log);
   }
 
   async publish(shard: number, events: readonly PendingEvent[]): Promise<void> {
@@ -65,7 +69,7 @@ export class KafkaPublisher implements EventPublisher {
     } catch (error) {
       const failure = toPublishError(error);
       if (failure instanceof EventRejectedError) this.#answered();
-      else this.#unanswered(producer);
+      else this.#unanswered(producer, error);
       throw failure;
     }
   }
@@ -91,9 +95,11 @@ export class KafkaPublisher implements EventPublisher {
   #answered(): void {
     this.#answeredAtMs = performance.now();
     this.#failingSinceMs = undefined;
+    this.#outage.succeeded();
   }
 
-  #unanswered(producer: BytesProducer): void {
+  #unanswered(producer: BytesProducer, error: unknown): void {
+    this.#outage.failed(error);
     producer.clearMetadata();
     const nowMs = performance.now();
     this.#failingSinceMs ??= nowMs;

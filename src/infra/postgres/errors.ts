@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { ContendedError, ServiceError, TransientError, unavailable } from '../../app/errors.ts';
+import { ContendedError, databaseUnavailable, ServiceError, TransientError, unavailable } from '../../app/errors.ts';
 
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
 const SERIALIZATION_FAILURE = '40001';
@@ -29,7 +29,7 @@ export function classify(error: unknown): unknown {
     case QUERY_CANCELED:
       return unavailable('The database takes too long.', error);
     default:
-      return isOutOfService(error) ? unavailable('The database does not accept writes now.', error) : error;
+      return isOutOfService(error) ? databaseUnavailable('The database does not accept writes now.', error) : error;
   }
 }
 

@@ -53,14 +53,21 @@ export async function inTransaction<T>(
   }
 }
 
+/**
+ * Nothing may end a COMMIT: one that waits for a standby would be cut short and answered
+ * as if the standby had it.
+ */
+const COMMIT = 'set local statement_timeout = 0; commit';
+
 /** If the last statement fails, so has the transaction, and COMMIT comes to nothing. */
 async function finish(transaction: Transaction, last: Promise<unknown> | undefined): Promise<void> {
-  const committed = transaction.query('commit');
+  // Several statements, several results, which the types of pg do not know.
+  const committed = transaction.query(COMMIT) as Promise<unknown> as Promise<readonly pg.QueryResult[]>;
   committed.catch(() => {
     // Awaited below, unless the last statement has failed already.
   });
   await last;
-  const { command } = await committed;
+  const command = (await committed).at(-1)?.command;
   // Postgres answers COMMIT with ROLLBACK if the transaction had failed.
   if (command !== 'COMMIT') throw new Error(`Bug! COMMIT was answered by ${command}`);
 }

@@ -3,6 +3,7 @@ import type { Result } from 'ioredis';
 import { Counter, type Registry } from 'prom-client';
 import { batched } from '../../app/batcher.ts';
 import { shardOf } from '../../app/domain/shard.ts';
+import type { Outage } from '../../app/outage.ts';
 import type { RateLimiter } from '../../app/ports.ts';
 import { withinLimit } from '../../app/time-limit.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
@@ -64,12 +65,15 @@ export class RedisTokenBuckets implements RateLimiter {
   /** One for each group of buckets: on Redis Cluster, those of other nodes go on. */
   readonly #breakers: readonly CircuitBreaker[];
   readonly #decisions: LimiterDecisions;
+  readonly #outage: Outage;
   readonly #takeSoon: (payerAccountId: string) => Promise<number>;
 
+  /** outage is told of calls to Redis that fail, and of those that do not. */
   constructor(
     redis: RedisClient,
     settings: TokenBucketSettings,
     decisions: LimiterDecisions,
+    outage: Outage,
     owner: BucketOwner = 'payer',
   ) {
     redis.defineCommand('takeTokens', { lua: SCRIPT });
@@ -79,6 +83,7 @@ export class RedisTokenBuckets implements RateLimiter {
     this.#owner = owner;
     // A caller may have the name of an account.
     this.#keyPrefix = owner === 'caller' ? 'payment-ledger:caller-bucket:' : 'payment-ledger:bucket:';
+    this.#outage = outage;
     this.#local = new LocalTokenBuckets(settings);
     this.#takeSoon = batched((payers: readonly string[]) => this.#takeTogether(payers), {
       slots: 1,
@@ -133,10 +138,11 @@ export class RedisTokenBuckets implements RateLimiter {
         LIMIT_MS,
       );
       breaker.succeeded();
+      this.#outage.succeeded();
       return waits;
-    } catch {
-      // A lost connection is in its own log, a slow one shows in the metric; the payment goes on.
+    } catch (error) {
       breaker.failed(performance.now());
+      this.#outage.failed(error);
       return undefined;
     }
   }

@@ -92,6 +92,7 @@ test('a payment of others is NOT_FOUND, as one that does not exist, and is logge
   expect([hidden.code, missing.code]).toEqual([5, 5]);
   expect(hidden.details.replace(others, nowhere)).toBe(missing.details);
   expect(errorDetails(hidden)).toEqual({
+    ...errorDetails(missing),
     resourceInfo: { ...errorDetails(missing).resourceInfo, resourceName: others },
   });
   const denials = () => api.log.filter((line) => line.includes('call denied') && line.includes('GetPayment'));

@@ -5,13 +5,17 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Access, UNAUTHENTICATED_CALLS } from '../../../src/api/access/access.ts';
+import { CallLog } from '../../../src/api/call-log.ts';
 import { Health } from '../../../src/api/health.ts';
+import { type Listener, listen } from '../../../src/api/listen.ts';
 import { CallMetrics } from '../../../src/api/metrics/call-metrics.ts';
 import { Reflection } from '../../../src/api/reflection.ts';
-import { createServer, listen, SERVICES } from '../../../src/api/server.ts';
+import { createServer, SERVICES } from '../../../src/api/server.ts';
 import { ServiceError } from '../../../src/app/errors.ts';
 import type { AuthorizeResult } from '../../../src/app/payment-service.ts';
+import { connectionLimits } from '../../../src/config/connections.ts';
 import { AuthorizePaymentRequest, PaymentServiceService } from '../../../src/gen/payment/v1/payment.ts';
+import { UNREPORTED } from '../../support/outage.ts';
 
 // The real server and a real client over loopback; only what is behind the handlers is played.
 
@@ -35,7 +39,7 @@ let authorize: () => Promise<AuthorizeResult>;
 let registry: Registry;
 let metrics: CallMetrics;
 let server: Server;
-let address: string;
+let listener: Listener;
 let client: Client;
 
 beforeEach(async () => {
@@ -48,18 +52,20 @@ beforeEach(async () => {
     payments: { authorize: () => authorize(), findPayment: unused },
     accounts: { open: unused, balance: unused },
     health: new Health({ services: SERVICES, probe: async () => undefined, log }),
-    reflection: new Reflection(log),
+    reflection: new Reflection(),
+    limits: connectionLimits(),
     metrics,
-    log,
-    access: new Access(UNAUTHENTICATED_CALLS, undefined, registry, log),
+    callLog: new CallLog(log, UNREPORTED),
+    access: new Access(UNAUTHENTICATED_CALLS, undefined, registry),
   });
-  address = await listen(server, '127.0.0.1', 0);
-  client = new Client(address, credentials.createInsecure());
+  listener = await listen(server, { host: '127.0.0.1', port: 0, maxConnections: 1_000, log });
+  client = new Client(listener.address, credentials.createInsecure());
 });
 
 afterEach(() => {
   client.close();
   metrics.close();
+  void listener.close();
   server.forceShutdown();
 });
 
@@ -169,7 +175,7 @@ test('health and reflection have their types; an open stream is in flight', asyn
 
 test('methods that there are not have one name, however many a caller thinks of', async () => {
   for (let i = 0; i < 5; i++) expect(await call(`/made.up.v${i}/Method`, valid)).toBe(status.UNIMPLEMENTED);
-  const session = connect(`http://${address}`);
+  const session = connect(`http://${listener.address}`);
   const stream = session.request({ ':method': 'POST', ':path': PAY, 'content-type': 'text/plain' });
   await new Promise((resolve) => stream.once('close', resolve).resume());
   session.close();

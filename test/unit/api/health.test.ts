@@ -11,7 +11,7 @@ import { service } from 'grpc-health-check';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Health, WATCH_LIMITS } from '../../../src/api/health.ts';
-import { listen } from '../../../src/api/server.ts';
+import { type Listener, listen } from '../../../src/api/listen.ts';
 import { errorDetails } from '../../support/error-details.ts';
 
 // The real server and real clients over loopback.
@@ -22,21 +22,25 @@ const PATIENT = { timeout: 10_000 };
 
 let health: Health;
 let server: Server;
+let listener: Listener;
 let address: string;
 let clients: Client[];
 let sessions: ClientHttp2Session[];
 
 beforeEach(async () => {
-  health = new Health({ services: ['a.B'], probe: async () => undefined, log: pino({ level: 'silent' }) });
+  const log = pino({ level: 'silent' });
+  health = new Health({ services: ['a.B'], probe: async () => undefined, log });
   server = new Server();
   health.addTo(server);
-  address = await listen(server, '127.0.0.1', 0);
+  listener = await listen(server, { host: '127.0.0.1', port: 0, maxConnections: 1_000, log });
+  address = listener.address;
   clients = [];
   sessions = [];
 });
 afterEach(() => {
   for (const client of clients) client.close();
   for (const session of sessions) session.destroy();
+  void listener.close();
   server.forceShutdown();
 });
 

@@ -5,14 +5,17 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Access, UNAUTHENTICATED_CALLS } from '../../../src/api/access/access.ts';
+import { CallLog } from '../../../src/api/call-log.ts';
 import { Health } from '../../../src/api/health.ts';
+import { type Listener, listen } from '../../../src/api/listen.ts';
 import { CallMetrics } from '../../../src/api/metrics/call-metrics.ts';
 import { Reflection } from '../../../src/api/reflection.ts';
-import { createServer, listen, SERVICES, type Services } from '../../../src/api/server.ts';
+import { createServer, SERVICES, type Services } from '../../../src/api/server.ts';
 import { stopServing } from '../../../src/api/shutdown.ts';
 import { ServiceError } from '../../../src/app/errors.ts';
 import type { AuthorizeRequest, AuthorizeResult } from '../../../src/app/payment-service.ts';
-import { BadRequest } from '../../../src/gen/google/rpc/error_details.ts';
+import { connectionLimits } from '../../../src/config/connections.ts';
+import { BadRequest, RequestInfo } from '../../../src/gen/google/rpc/error_details.ts';
 import { Status } from '../../../src/gen/google/rpc/status.ts';
 import {
   AuthorizePaymentRequest,
@@ -21,6 +24,7 @@ import {
   PaymentServiceService,
   PaymentStatus,
 } from '../../../src/gen/payment/v1/payment.ts';
+import { UNREPORTED } from '../../support/outage.ts';
 
 // The real server and a real client over loopback; only what is behind the handlers is played.
 
@@ -47,22 +51,26 @@ const authorized: AuthorizeResult = {
 let authorize: (request: AuthorizeRequest, abandoned: () => boolean) => Promise<AuthorizeResult>;
 let databaseUnreachable: boolean;
 let server: Server;
+let listener: Listener;
 let health: Health;
 let reflection: Reflection;
 let metrics: CallMetrics;
 let registry: Registry;
+/** What was logged of calls. */
+let lines: Record<string, unknown>[];
 let client: Client;
 
 beforeEach(async () => {
   authorize = async () => authorized;
   databaseUnreachable = false;
   registry = new Registry();
+  lines = [];
   const log = pino({ level: 'silent' });
   const probe = async () => {
     if (databaseUnreachable) throw new Error('unreachable');
   };
   health = new Health({ services: SERVICES, probe, log });
-  reflection = new Reflection(log);
+  reflection = new Reflection();
   const unused = () => Promise.reject(new Error('not played here'));
   metrics = new CallMetrics(registry);
   const services: Services = {
@@ -70,18 +78,24 @@ beforeEach(async () => {
     accounts: { open: unused, balance: unused },
     health,
     reflection,
+    limits: connectionLimits(),
     metrics,
-    log,
-    access: new Access(UNAUTHENTICATED_CALLS, undefined, registry, log),
+    callLog: new CallLog(
+      pino({ level: 'debug' }, { write: (line: string) => void lines.push(JSON.parse(line)) }),
+      UNREPORTED,
+    ),
+    access: new Access(UNAUTHENTICATED_CALLS, undefined, registry),
   };
   server = createServer(services);
-  client = new Client(await listen(server, '127.0.0.1', 0), credentials.createInsecure());
+  listener = await listen(server, { host: '127.0.0.1', port: 0, maxConnections: 1_000, log });
+  client = new Client(listener.address, credentials.createInsecure());
 });
 
 afterEach(() => {
   client.close();
   health.stop();
   metrics.close();
+  void listener.close();
   server.forceShutdown();
 });
 
@@ -252,6 +266,108 @@ describe('failures', () => {
   });
 });
 
+describe('the id of a request', () => {
+  /** The id that came back with the answer. */
+  function answeredId(sent: string[]): Promise<string> {
+    const metadata = new Metadata();
+    for (const id of sent) metadata.add('x-request-id', id);
+    const { path, responseDeserialize } = PaymentServiceService.authorizePayment;
+    const bytes = Buffer.from(AuthorizePaymentRequest.encode(good).finish());
+    return new Promise((resolve) => {
+      client
+        .makeUnaryRequest(path, Buffer.from, responseDeserialize, bytes, metadata, () => undefined)
+        .on('metadata', (received: Metadata) => resolve(String(received.get('x-request-id')[0])));
+    });
+  }
+
+  test('comes back with the answer and is in the log', async () => {
+    expect(await answeredId(['01ARZ3NDEKTSV4RRFFQ69G5FAV'])).toBe('01ARZ3NDEKTSV4RRFFQ69G5FAV');
+    expect(lines.at(-1)).toMatchObject({ requestId: '01ARZ3NDEKTSV4RRFFQ69G5FAV' });
+  });
+
+  test.each([[[]], [['a', 'b']], [['x'.repeat(129)]], [['a b']], [['<script>']], [['']]])(
+    '%j is no id: the call gets a new one',
+    async (sent) => {
+      const id = await answeredId(sent);
+      expect(id).toMatch(/^[0-9a-f-]{36}$/);
+      expect(lines.at(-1)).toMatchObject({ requestId: id });
+    },
+  );
+
+  test('comes back with an error, in the metadata and the details', async () => {
+    const metadata = new Metadata();
+    metadata.set('x-request-id', 'req-1');
+    const error = await failure(call({ ...good, currency: 'rub' }, {}, metadata));
+    expect(error.metadata.get('x-request-id')).toEqual(['req-1']);
+    const { details } = Status.decode(error.metadata.get('grpc-status-details-bin')[0] as Buffer);
+    expect(RequestInfo.decode(details.at(-1)!.value).requestId).toBe('req-1');
+  });
+});
+
+describe('the log', () => {
+  const method = '/payment.v1.PaymentService/AuthorizePayment';
+
+  test('has a line for each call, with what became of it', async () => {
+    const metadata = new Metadata();
+    metadata.set('traceparent', '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01');
+    await call(good, {}, metadata);
+    const decline = { code: 'INSUFFICIENT_FUNDS', message: 'No funds.' } as const;
+    authorize = async () => ({
+      kind: 'DUPLICATE',
+      payment: { ...authorized.payment, verdict: { status: 'DECLINED', decline } },
+    });
+    await call();
+    expect(lines).toMatchObject([
+      {
+        level: 20,
+        msg: 'call',
+        method,
+        code: 'OK',
+        outcome: 'AUTHORIZED',
+        durationMs: expect.any(Number),
+        paymentId: '01ARZ3NDEKTSV4RRFFQ69G5FAV',
+        traceId: '4bf92f3577b34da6a3ce929d0e0e4736',
+      },
+      { outcome: 'DUPLICATE', declineCode: 'INSUFFICIENT_FUNDS', paymentId: '01ARZ3NDEKTSV4RRFFQ69G5FAV' },
+    ]);
+    const all = JSON.stringify(lines);
+    for (const secret of [good.idempotencyKey, good.payerAccountId, good.description, String(good.amountCents)]) {
+      expect(all).not.toContain(`"${secret}"`);
+    }
+  });
+
+  test('has why a call failed, and an error that nobody foresaw whole', async () => {
+    await failure(call({ ...good, currency: 'rub' }));
+    authorize = async () => {
+      throw new Error('the tables are gone');
+    };
+    const { details } = await failure(call());
+    expect(lines).toMatchObject([
+      {
+        level: 30,
+        msg: 'call failed',
+        method,
+        code: 'INVALID_ARGUMENT',
+        reason: 'INVALID_REQUEST',
+        fields: ['currency'],
+      },
+      { level: 50, msg: 'call failed unexpectedly', code: 'INTERNAL', err: { message: 'the tables are gone' } },
+    ]);
+    expect(details).toContain(lines[1]!['errorId']);
+  });
+
+  test('shows a payment that was made although its caller had gone', async () => {
+    authorize = async () => {
+      await sleep(400);
+      return authorized;
+    };
+    expect((await failure(call(good, { deadline: Date.now() + 300 }))).code).toBe(status.DEADLINE_EXCEEDED);
+    await expect
+      .poll(() => lines)
+      .toMatchObject([{ level: 30, code: 'DEADLINE_EXCEEDED', outcome: 'AUTHORIZED', paymentId: expect.any(String) }]);
+  });
+});
+
 describe('health', () => {
   const { Check, Watch, List } = healthService as Required<typeof healthService>;
 
@@ -299,7 +415,7 @@ describe('health', () => {
     const ended = new Promise((resolve) => watch.on('status', resolve));
     watch.on('data', ({ status }: { status: string }) => seen.push(status));
     await expect.poll(() => seen).toEqual(['SERVING']);
-    expect(await stopServing(server, { health, reflection }, { drainMs: 0, graceMs: 5_000 })).toBe(true);
+    expect(await stopServing(server, { listener, health, reflection }, { drainMs: 0, graceMs: 5_000 })).toBe(true);
     await ended;
     expect(seen).toEqual(['SERVING', 'NOT_SERVING']);
   });
@@ -331,7 +447,7 @@ describe('shutdown', () => {
       });
     const inFlight = call();
     await sleep(100);
-    const stopped = stopServing(server, { health, reflection }, { drainMs: 0, graceMs: 5_000 });
+    const stopped = stopServing(server, { listener, health, reflection }, { drainMs: 0, graceMs: 5_000 });
     await sleep(100);
     expect((await failure(call())).code).toBe(status.UNAVAILABLE);
     finish(authorized);
@@ -343,7 +459,7 @@ describe('shutdown', () => {
     authorize = () => new Promise(() => undefined);
     const inFlight = failure(call(good, { deadline: Date.now() + 1_000 }));
     await sleep(100);
-    expect(await stopServing(server, { health, reflection }, { drainMs: 0, graceMs: 200 })).toBe(false);
+    expect(await stopServing(server, { listener, health, reflection }, { drainMs: 0, graceMs: 200 })).toBe(false);
     expect((await inFlight).code).toBe(status.DEADLINE_EXCEEDED);
   });
 });

@@ -1,15 +1,18 @@
 import { status } from '@grpc/grpc-js';
-import { type Logger, pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { type Failure, toFailure } from '../../../src/api/status.ts';
 import { type Problem, ServiceError, TransientError, unavailable } from '../../../src/app/errors.ts';
-import { BadRequest, ErrorInfo, ResourceInfo, RetryInfo } from '../../../src/gen/google/rpc/error_details.ts';
+import {
+  BadRequest,
+  ErrorInfo,
+  RequestInfo,
+  ResourceInfo,
+  RetryInfo,
+} from '../../../src/gen/google/rpc/error_details.ts';
 import { Status } from '../../../src/gen/google/rpc/status.ts';
 
-const silent = pino({ level: 'silent' });
-
 function failureOf(problem: Problem): Failure {
-  return toFailure(new ServiceError(problem, 'What happened.'), silent);
+  return toFailure(new ServiceError(problem, 'What happened.'), 'req-1');
 }
 
 /** The google.rpc.Status that travels with the failure, its details decoded. */
@@ -17,7 +20,7 @@ function decoded({ metadata }: Failure) {
   const [packed] = metadata.get('grpc-status-details-bin');
   if (packed === undefined) return undefined;
   const { code, message, details } = Status.decode(packed as Buffer);
-  const types = { BadRequest, ErrorInfo, ResourceInfo, RetryInfo };
+  const types = { BadRequest, ErrorInfo, RequestInfo, ResourceInfo, RetryInfo };
   return {
     code,
     message,
@@ -29,6 +32,9 @@ function decoded({ metadata }: Failure) {
 }
 
 const host = 'type.googleapis.com';
+/** The last detail of every failure. */
+const REQUEST = { host, name: 'RequestInfo', requestId: 'req-1' };
+const reason = (name: string) => ({ host, name: 'ErrorInfo', reason: name, domain: 'payment-ledger' });
 
 describe('toFailure', () => {
   test('INVALID_REQUEST: INVALID_ARGUMENT with every bad field', () => {
@@ -41,7 +47,7 @@ describe('toFailure', () => {
     expect(decoded(failure)).toMatchObject({
       code: status.INVALID_ARGUMENT,
       message: 'What happened.',
-      details: [{ host, name: 'BadRequest', fieldViolations: violations }],
+      details: [{ host, name: 'BadRequest', fieldViolations: violations }, reason('INVALID_REQUEST'), REQUEST],
     });
   });
 
@@ -51,6 +57,7 @@ describe('toFailure', () => {
     expect(decoded(failure)?.details).toMatchObject([
       { name: 'ErrorInfo', reason: 'CALLER_RATE_LIMITED' },
       { name: 'RetryInfo', retryDelay: { seconds: 1n, nanos: 500_000_000 } },
+      REQUEST,
     ]);
   });
 
@@ -58,10 +65,10 @@ describe('toFailure', () => {
     const metadata = { scope: 'payments.read' };
     const unauthenticated = failureOf({ kind: 'UNAUTHENTICATED', reason: 'TOKEN_EXPIRED' });
     expect(unauthenticated.code).toBe(status.UNAUTHENTICATED);
-    expect(decoded(unauthenticated)?.details).toMatchObject([{ name: 'ErrorInfo', reason: 'TOKEN_EXPIRED' }]);
+    expect(decoded(unauthenticated)?.details).toMatchObject([reason('TOKEN_EXPIRED'), REQUEST]);
     const denied = failureOf({ kind: 'PERMISSION_DENIED', reason: 'SCOPE_MISSING', metadata });
     expect(denied.code).toBe(status.PERMISSION_DENIED);
-    expect(decoded(denied)?.details).toMatchObject([{ name: 'ErrorInfo', reason: 'SCOPE_MISSING', metadata }]);
+    expect(decoded(denied)?.details).toMatchObject([{ ...reason('SCOPE_MISSING'), metadata }, REQUEST]);
   });
 
   test('NOT_FOUND: NOT_FOUND with what was not found', () => {
@@ -69,6 +76,8 @@ describe('toFailure', () => {
     expect(failure.code).toBe(status.NOT_FOUND);
     expect(decoded(failure)?.details).toMatchObject([
       { host, name: 'ResourceInfo', resourceType: 'Payment', resourceName: 'nope' },
+      reason('NOT_FOUND'),
+      REQUEST,
     ]);
   });
 
@@ -77,12 +86,10 @@ describe('toFailure', () => {
     expect(failure.code).toBe(status.ALREADY_EXISTS);
     expect(decoded(failure)?.details).toMatchObject([
       {
-        host,
-        name: 'ErrorInfo',
-        reason: 'IDEMPOTENCY_KEY_REUSED',
-        domain: 'payment-ledger',
+        ...reason('IDEMPOTENCY_KEY_REUSED'),
         metadata: { fields: 'payer_account_id,amount_cents', payment_id: 'P' },
       },
+      REQUEST,
     ]);
   });
 
@@ -92,6 +99,7 @@ describe('toFailure', () => {
     expect(decoded(failure)?.details).toMatchObject([
       { name: 'ErrorInfo', reason: 'ACCOUNT_EXISTS', metadata: { fields: 'overdraft_limit_cents' } },
       { name: 'ResourceInfo', resourceType: 'Account', resourceName: 'acc-001' },
+      REQUEST,
     ]);
   });
 
@@ -103,31 +111,38 @@ describe('toFailure', () => {
     expect(failure.code).toBe(code);
     expect(decoded(failure)?.details).toMatchObject([
       { host, name: 'RetryInfo', retryDelay: { seconds: 1n, nanos: 250_000_000 } },
+      reason(kind),
+      REQUEST,
     ]);
   });
 
   test('ABANDONED: DEADLINE_EXCEEDED', () => {
-    expect(failureOf({ kind: 'ABANDONED' }).code).toBe(status.DEADLINE_EXCEEDED);
+    const failure = failureOf({ kind: 'ABANDONED' });
+    expect(failure.code).toBe(status.DEADLINE_EXCEEDED);
+    expect(decoded(failure)?.details).toMatchObject([reason('ABANDONED'), REQUEST]);
   });
 
   test.each([new Error('password=secret'), new TransientError('password=secret'), 'password=secret', undefined])(
-    'anything else: INTERNAL with an id, what it says only in the log',
+    'anything else: INTERNAL with an id, and nothing of what it says',
     (error) => {
-      const lines: string[] = [];
-      const log: Logger = pino({}, { write: (line: string) => void lines.push(line) });
-      const failure = toFailure(error, log);
-
+      const failure = toFailure(error, 'req-1');
       expect(failure.code).toBe(status.INTERNAL);
-      expect(failure.metadata.getMap()).toEqual({});
-      const [, errorId] = /^Internal error ([0-9a-f-]{36})\.$/.exec(failure.details) ?? [];
-      expect(lines).toHaveLength(1);
-      expect(lines[0]).toContain(errorId);
-      if (error !== undefined) expect(lines[0]).toContain('password=secret');
+      const { errorId } = failure;
+      expect(errorId).toMatch(/^[0-9a-f-]{36}$/);
+      expect(failure.details).toBe(`Internal error ${errorId}.`);
+      const details = decoded(failure)?.details;
+      expect(details).toMatchObject([{ ...reason('INTERNAL'), metadata: { error_id: errorId } }, REQUEST]);
+      expect(`${failure.details}${failure.metadata.get('grpc-status-details-bin')}`).not.toContain('secret');
     },
   );
 
+  test('the id of the request is in the metadata too', () => {
+    expect(failureOf({ kind: 'ABANDONED' }).metadata.get('x-request-id')).toEqual(['req-1']);
+    expect(toFailure(new Error('x')).metadata.get('x-request-id')).toEqual([]);
+  });
+
   test('keeps the cause of a ServiceError to itself', () => {
-    const failure = toFailure(unavailable('The database cannot be reached.', new Error('password=secret')), silent);
+    const failure = toFailure(unavailable('The database cannot be reached.', new Error('password=secret')), 'req-1');
     expect(JSON.stringify([failure, decoded(failure)?.message])).not.toContain('secret');
   });
 });

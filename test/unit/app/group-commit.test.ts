@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ServiceError, TransientError, unavailable } from '../../../src/app/errors.ts';
 import { GroupCommit } from '../../../src/app/group-commit.ts';
+import type { TimeLimits } from '../../../src/app/ports.ts';
 
 const present = () => false;
 
@@ -45,6 +46,39 @@ describe('batches', () => {
     for (let i = 0; i < 3; i++) await letThrough();
     await outcomes;
     expect(batches).toEqual([[1], [2, 3], [4]]);
+  });
+});
+
+describe('time', () => {
+  test('a transaction gets as long as the last of its callers waits', async () => {
+    const deadlines: number[] = [];
+    const transaction = {
+      ...withoutLocks(async () => []),
+      execute: async (commands: readonly number[], { deadlineMs }: TimeLimits) => {
+        deadlines.push(deadlineMs);
+        return commands;
+      },
+    };
+    const group = new GroupCommit(transaction, { maxBatch: 10, maxQueue: 10 });
+    const early = Date.now() + 10_000;
+    await Promise.all([
+      group.submit(1, present, early),
+      group.submit(2, present, early),
+      group.submit(3, present, early + 500),
+    ]);
+    await Promise.all([group.submit(4, present, early), group.submit(5, present, early), group.submit(6, present)]);
+    expect(deadlines).toEqual([early, early + 500, early, Number.POSITIVE_INFINITY]);
+  });
+
+  test('a transaction that nobody waits for is not run again', async () => {
+    let runs = 0;
+    const execute = async () => {
+      runs += 1;
+      throw new TransientError('lost');
+    };
+    const group = new GroupCommit(withoutLocks(execute), { maxBatch: 10, maxQueue: 10 });
+    await expect(group.submit(1, present, Date.now())).rejects.toMatchObject({ problem: { kind: 'UNAVAILABLE' } });
+    expect(runs).toBe(1);
   });
 });
 

@@ -25,7 +25,7 @@ function lockedLedger({ maxQueue = 1_000 } = {}) {
     ledger.tablesLocked || [...accounts, key].some((name) => kept.has(name));
   const group = new GroupCommit<Command, string>(
     {
-      async execute(commands, lockWaitMs) {
+      async execute(commands, { lockWaitMs }) {
         for (let waited = 0; waited < lockWaitMs && commands.some(isLocked); waited += 10) {
           await new Promise((resume) => setTimeout(resume, 10));
         }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { loggedError } from '../../../src/infra/log.ts';
+import { createLog, loggedError } from '../../../src/infra/log.ts';
 
 test('the log shows of an error and its causes neither what clients add to them nor credentials', () => {
   const cause = Object.assign(new Error('WRONGPASS invalid username-password pair'), {
@@ -27,4 +27,15 @@ test('the log shows the errors that another one stands for, in the same way', ()
   expect(JSON.stringify(logged)).not.toContain('planted-secret');
   const each = { message: 'refused by redis://***@cache:6379' };
   expect(logged).toMatchObject({ message: 'no server answers', errors: [each, each, each] });
+});
+
+test('levels have names and times are ISO 8601', () => {
+  const lines: string[] = [];
+  createLog('info', { process: 'test', pid: 1 }, { write: (line) => void lines.push(line) }).warn('hello');
+  expect(JSON.parse(lines[0]!)).toMatchObject({
+    level: 'warn',
+    process: 'test',
+    msg: 'hello',
+    time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+  });
 });

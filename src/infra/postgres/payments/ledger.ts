@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { ContendedError, TransientError, unavailable } from '../../../app/errors.ts';
+import { ContendedError, databaseUnavailable, TransientError, unavailable } from '../../../app/errors.ts';
 import type { Ledger } from '../../../app/ports.ts';
 import { ulidToUuid } from '../../../app/ulid.ts';
 import { kyselyOn } from '../database.ts';
@@ -29,7 +29,7 @@ async function run<T>(query: () => Promise<T>): Promise<T> {
     return await query();
   } catch (error) {
     const failure = classify(error);
-    if (failure instanceof TransientError) throw unavailable('The database cannot be reached.', failure);
+    if (failure instanceof TransientError) throw databaseUnavailable('The database cannot be reached.', failure);
     if (failure instanceof ContendedError) throw unavailable('The account is locked by another transaction.', failure);
     throw failure;
   }

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Balance } from '../../../app/domain/account.ts';
-import { ContendedError, ServiceError, unavailable } from '../../../app/errors.ts';
+import { ContendedError, databaseUnavailable, ServiceError, unavailable } from '../../../app/errors.ts';
 import type {
   AuthorizeCommand,
   Decision,
@@ -8,6 +8,7 @@ import type {
   LedgerTransaction,
   Lock,
   LockHolder,
+  TimeLimits,
   UnitOfWork,
 } from '../../../app/ports.ts';
 import { classify } from '../errors.ts';
@@ -36,6 +37,23 @@ const BEGIN = [
 /** No row is waited for; a table that is locked as a whole is an answer too. */
 const LOOK_AT_LOCKS = 'begin isolation level read committed; set local lock_timeout = 50';
 
+/** The least that a transaction gets: one that is well takes less, however short its callers' time is. */
+const LEAST_MS = 100;
+/** A lock that is not granted ends its own wait before it ends the statement: see stuck-locks.ts. */
+const BEYOND_LOCK_WAIT_MS = 100;
+/** With more time left than this, the limit that each connection has from the start is the shorter one. */
+const CONNECTION_LIMIT_MS = 5_000;
+
+/** Travels with BEGIN. Each statement gets as long as the last of the callers waits. */
+function timeouts({ lockWaitMs, deadlineMs }: TimeLimits): string {
+  const leftMs = Math.max(LEAST_MS, Math.ceil(deadlineMs - Date.now()));
+  const statementMs = leftMs + BEYOND_LOCK_WAIT_MS;
+  const lockTimeout = `set local lock_timeout = ${Math.min(lockWaitMs, leftMs)}`;
+  return statementMs >= CONNECTION_LIMIT_MS
+    ? lockTimeout
+    : `${lockTimeout}; set local statement_timeout = ${statementMs}`;
+}
+
 /** Transactions on Postgres, each on a connection of its own. */
 export class PostgresUnitOfWork implements UnitOfWork {
   readonly #pool: pg.Pool;
@@ -49,7 +67,7 @@ export class PostgresUnitOfWork implements UnitOfWork {
     this.#shards = shards;
   }
 
-  async run<T>(work: (transaction: LedgerTransaction) => Promise<Decision<T>>, lockWaitMs: number): Promise<T> {
+  async run<T>(work: (transaction: LedgerTransaction) => Promise<Decision<T>>, limits: TimeLimits): Promise<T> {
     const running = { serverProcess: null as number | null };
     this.#running.add(running);
     try {
@@ -57,7 +75,7 @@ export class PostgresUnitOfWork implements UnitOfWork {
       const shards = await connecting(this.#shards());
       const { result } = await inTransaction(
         { connect: () => connecting(this.#pool.connect()) },
-        `${BEGIN}; set local lock_timeout = ${lockWaitMs}`,
+        `${BEGIN}; ${timeouts(limits)}`,
         (transaction) => {
           running.serverProcess = transaction.processID;
           return work(new PostgresTransaction(transaction));
@@ -80,7 +98,7 @@ export class PostgresUnitOfWork implements UnitOfWork {
       const failure = classify(error);
       if (failure instanceof ContendedError) throw unavailable('The ledger is locked by another transaction.', error);
       if (failure instanceof ServiceError) throw failure;
-      throw unavailable('The database cannot be reached.', error);
+      throw databaseUnavailable('The database cannot be reached.', error);
     }
   }
 }
@@ -111,6 +129,6 @@ async function connecting<T>(attempt: Promise<T>): Promise<T> {
     return await attempt;
   } catch (error) {
     const failure = classify(error);
-    throw failure instanceof ServiceError ? failure : unavailable('The database cannot be reached.', error);
+    throw failure instanceof ServiceError ? failure : databaseUnavailable('The database cannot be reached.', error);
   }
 }

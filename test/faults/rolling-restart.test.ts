@@ -1,0 +1,161 @@
+import { writeFileSync } from 'node:fs';
+import { type ChannelCredentials, credentials, type ServiceError, status } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { AccountServiceClient, AccountType } from '../../src/gen/payment/v1/account.ts';
+import {
+  type AuthorizePaymentResponse,
+  PaymentServiceClient,
+  PaymentStatus,
+} from '../../src/gen/payment/v1/payment.ts';
+import { freePorts } from '../../tools/stack/free-port.ts';
+import { auditBooks } from '../support/books.ts';
+import { filesIn, tlsChannel } from '../support/callers.ts';
+import { createAuthority } from '../support/certificates.ts';
+import { type ApiProcess, createSystem, type System } from '../support/system.ts';
+
+const { PAYMENT_STATUS_AUTHORIZED: AUTHORIZED, PAYMENT_STATUS_DUPLICATE: DUPLICATE } = PaymentStatus;
+const ACCOUNTS = ['a', 'b', 'c', 'd'];
+const CALLERS_OF_A_CLIENT = 8;
+
+/** What any client of gRPC can be given: docs/architecture.md recommends no more. */
+function serviceConfig(balancing: string): string {
+  return JSON.stringify({
+    loadBalancingConfig: [{ [balancing]: {} }],
+    methodConfig: [
+      {
+        name: [{ service: 'payment.v1.PaymentService' }, { service: 'payment.v1.AccountService' }],
+        retryPolicy: {
+          maxAttempts: 5,
+          initialBackoff: '0.1s',
+          maxBackoff: '2s',
+          backoffMultiplier: 2,
+          retryableStatusCodes: ['UNAVAILABLE'],
+        },
+      },
+    ],
+  });
+}
+
+function mutualTls() {
+  const authority = createAuthority();
+  const server = authority.issue({ ipAddresses: ['127.0.0.1'] });
+  const path = filesIn({ 'tls.crt': server.cert, 'tls.key': server.key, 'ca.crt': authority.cert });
+  const scopes = ['payments.authorize', 'payments.read', 'accounts.admin'];
+  writeFileSync(path('callers.json'), JSON.stringify([{ caller: 'caller.example', scopes }]));
+  return {
+    channel: tlsChannel(authority.cert, authority.issue({ dnsNames: ['caller.example'] })),
+    env: {
+      TLS_CERT_FILE: path('tls.crt'),
+      TLS_KEY_FILE: path('tls.key'),
+      TLS_CLIENT_CA_FILE: path('ca.crt'),
+      AUTH_CALLERS_FILE: path('callers.json'),
+    },
+  };
+}
+
+describe.each<[string, { channel: ChannelCredentials; env: Record<string, string> }]>([
+  ['in clear', { channel: credentials.createInsecure(), env: {} }],
+  ['with mutual TLS', mutualTls()],
+])('two replicas %s that are restarted in turn, again and again', (_wire, { channel, env }) => {
+  let system: System;
+  let ports: number[];
+  let replicas: ApiProcess[];
+
+  const start = (port: number) => system.startApi({ ...env, GRPC_PORT: String(port) });
+  const target = () => `ipv4:${ports.map((port) => `127.0.0.1:${port}`).join(',')}`;
+
+  beforeAll(async () => {
+    system = await createSystem();
+    ports = await freePorts(2);
+    replicas = await Promise.all(ports.map(start));
+    const accounts = new AccountServiceClient(target(), channel);
+    const open = (accountId: string, type: AccountType) =>
+      new Promise<void>((resolve, reject) => {
+        const request = { accountId, currency: 'RUB', type, overdraftLimitCents: 0n };
+        accounts.openAccount(request, (error) => (error === null ? resolve() : reject(error)));
+      });
+    await open('world', AccountType.ACCOUNT_TYPE_EXTERNAL);
+    for (const account of ACCOUNTS) await open(account, AccountType.ACCOUNT_TYPE_CUSTOMER);
+    accounts.close();
+    const client = newClient('pick_first');
+    for (const account of ACCOUNTS) await client.pay('world', account, 1_000_000n);
+    client.close();
+  });
+  afterAll(() => system?.close());
+
+  function newClient(balancing: string) {
+    const stub = new PaymentServiceClient(target(), channel, {
+      'grpc.service_config': serviceConfig(balancing),
+      'grpc.use_local_subchannel_pool': 1,
+    });
+    return {
+      pay: (payerAccountId: string, payeeAccountId: string, amountCents: bigint) =>
+        new Promise<AuthorizePaymentResponse>((resolve, reject) => {
+          const idempotencyKey = crypto.randomUUID();
+          const request = {
+            idempotencyKey,
+            payerAccountId,
+            payeeAccountId,
+            amountCents,
+            currency: 'RUB',
+            description: '',
+          };
+          stub.authorizePayment(request, (error, response) => (error === null ? resolve(response) : reject(error)));
+        }),
+      close: () => stub.close(),
+    };
+  }
+
+  /** As an orchestrator goes on when the new process is ready and has had its share for a while. */
+  async function servesCalls({ ready }: ApiProcess): Promise<void> {
+    const served = async () => {
+      const metrics = await (await fetch(`http://${ready['metricsAddress']}/metrics`)).text();
+      const counted = metrics
+        .split('\n')
+        .filter((line) => /^grpc_server_handled_total.*AuthorizePayment.*"OK"/.test(line));
+      return Math.max(0, ...counted.map((line) => Number(line.split(' ').at(-1))));
+    };
+    await expect.poll(served, { timeout: 30_000, interval: 100 }).toBeGreaterThan(50);
+  }
+
+  test('no payment fails and none is made twice', async () => {
+    // A pick_first client stays with one replica for as long as it is there.
+    const clients = ['round_robin', 'round_robin', 'pick_first', 'pick_first'].map(newClient);
+    const paymentIds: string[] = [];
+    const failures: string[] = [];
+    let running = true;
+    const callers = clients.flatMap((client) =>
+      Array.from({ length: CALLERS_OF_A_CLIENT }, async (_, caller) => {
+        for (let i = caller; running; i++) {
+          const payer = ACCOUNTS[i % ACCOUNTS.length]!;
+          const payee = ACCOUNTS[(i + 1 + (caller % 3)) % ACCOUNTS.length]!;
+          try {
+            const { status: paid, originalStatus, paymentId, error } = await client.pay(payer, payee, 1n);
+            if (paid === AUTHORIZED || (paid === DUPLICATE && originalStatus === AUTHORIZED))
+              paymentIds.push(paymentId);
+            else failures.push(`payment status ${paid}: ${error?.message}`);
+          } catch (error) {
+            const { code, details } = error as ServiceError;
+            failures.push(`${status[code]} ${details}`);
+          }
+        }
+      }),
+    );
+
+    for (const index of [0, 1, 0, 1, 0, 1]) {
+      expect(await replicas[index]!.stop()).toBe(0);
+      replicas[index] = await start(ports[index]!);
+      await servesCalls(replicas[index]);
+    }
+    running = false;
+    await Promise.all(callers);
+    for (const client of clients) client.close();
+
+    expect(failures).toEqual([]);
+    expect(paymentIds.length).toBeGreaterThan(300);
+    expect(new Set(paymentIds).size).toBe(paymentIds.length);
+    const [stored] = await system.database.query<{ count: bigint }>('select count(*) from payments');
+    expect(stored!.count).toBe(BigInt(paymentIds.length + ACCOUNTS.length));
+    expect(await auditBooks(system.database)).toEqual([]);
+  }, 240_000);
+});
