@@ -71,7 +71,7 @@ export class Health {
   }
 
   /** Written here, for the package's own Watch keeps for ever every name that anyone has watched. */
-  addTo(server: Server): void {
+  addTo(server: Pick<Server, 'addService'>): void {
     server.addService(service, {
       check: (
         { request }: ServerUnaryCall<HealthCheckRequest, HealthCheckResponse>,

@@ -1,5 +1,4 @@
 import '../heap.ts';
-import { collectDefaultMetrics, Registry } from 'prom-client';
 import { AccountTypes } from '../app/account-types.ts';
 import { admissions } from '../app/admission.ts';
 import { paymentTransaction } from '../app/authorize-payments.ts';
@@ -12,7 +11,9 @@ import { accessSettings, callerLimit, listensUnprotected, tlsSettings } from '..
 import { connectionLimits } from '../config/connections.ts';
 import { type ApiConfig, ConfigError, externalLimit, loadApiConfig, redisAddress } from '../config.ts';
 import { createLog } from '../infra/log.ts';
-import { startMetricsServer } from '../infra/metrics-server.ts';
+import { startMetricsServer } from '../infra/metrics/metrics-server.ts';
+import { poolGauges } from '../infra/metrics/pool-gauges.ts';
+import { processRegistry } from '../infra/metrics/process-registry.ts';
 import { databaseOutage, limiterOutage } from '../infra/outages.ts';
 import { shardCount } from '../infra/postgres/outbox/shard-count.ts';
 import { postgresLedger } from '../infra/postgres/payments/ledger.ts';
@@ -23,15 +24,17 @@ import { probeWritable } from '../infra/postgres/probe.ts';
 import { startUpChecks } from '../infra/postgres/start-up-checks.ts';
 import { connectRedis } from '../infra/redis/connection.ts';
 import { RedisOutboxHint } from '../infra/redis/outbox-hint.ts';
-import { limiterFallbacks, RedisTokenBuckets } from '../infra/redis/token-bucket.ts';
+import { limiterDecisions, RedisTokenBuckets } from '../infra/redis/token-bucket.ts';
 import { onStopSignal } from '../infra/stop-signal.ts';
 import { openAccess } from './access/open-access.ts';
 import { serverCredentials } from './access/tls.ts';
 import { AccessFileError } from './access/watched-files.ts';
 import { CallLog } from './call-log.ts';
-import { CallMetrics } from './call-metrics.ts';
 import { Health } from './health.ts';
 import { listen } from './listen.ts';
+import { CallMetrics } from './metrics/call-metrics.ts';
+import { LedgerMetrics } from './metrics/ledger-metrics.ts';
+import { PaymentMetrics } from './metrics/payment-metrics.ts';
 import { Reflection } from './reflection.ts';
 import { createServer, SERVICES } from './server.ts';
 import { stopServing } from './shutdown.ts';
@@ -43,8 +46,7 @@ process.on('uncaughtException', (error, origin) => {
   process.exit(1);
 });
 
-const registry = new Registry();
-collectDefaultMetrics({ register: registry });
+const registry = processRegistry();
 
 const unprotected = listensUnprotected(config);
 if (unprotected !== undefined) log.warn(unprotected);
@@ -76,10 +78,12 @@ await Promise.all([openKept(pool), openKept(readPool)]);
 const redis = connectRedis(redisAddress(config), log);
 
 const unitOfWork = new PostgresUnitOfWork(pool, shardCount(pool));
-const groupCommit = new GroupCommit(paymentTransaction(unitOfWork, new RedisOutboxHint(redis, registry)), {
-  maxBatch: config.GROUP_COMMIT_MAX_BATCH,
-  maxQueue: config.GROUP_COMMIT_MAX_QUEUE,
-});
+const ledgerMetrics = new LedgerMetrics(registry);
+const groupCommit = new GroupCommit(
+  ledgerMetrics.measured(paymentTransaction(unitOfWork, new RedisOutboxHint(redis, registry))),
+  { maxBatch: config.GROUP_COMMIT_MAX_BATCH, maxQueue: config.GROUP_COMMIT_MAX_QUEUE },
+  ledgerMetrics.waited,
+);
 
 const ledger = postgresLedger(readPool);
 const admission = admissions({
@@ -87,23 +91,24 @@ const admission = admissions({
   maxQueuedReads: config.READ_MAX_QUEUE,
   maxQueuedOpenings: config.OPEN_ACCOUNT_MAX_QUEUE,
 });
-const fallbacks = limiterFallbacks(registry);
+const decisions = limiterDecisions(registry);
 const onOwnBuckets = limiterOutage(log);
 const customerBucket = { capacity: config.RATE_LIMIT_CAPACITY, refillPerSecond: config.RATE_LIMIT_REFILL_PER_SECOND };
 const externalBucket = externalLimit(config);
 const limiter = new LimitByAccountType(
-  new RedisTokenBuckets(redis, customerBucket, fallbacks, onOwnBuckets),
-  externalBucket && new RedisTokenBuckets(redis, externalBucket, fallbacks, onOwnBuckets),
+  new RedisTokenBuckets(redis, customerBucket, decisions, onOwnBuckets),
+  externalBucket && new RedisTokenBuckets(redis, externalBucket, decisions, onOwnBuckets, 'external'),
   new AccountTypes(ledger),
 );
 const callerBucket = callerLimit(config);
-const callerLimiter =
-  callerBucket && new RedisTokenBuckets(redis, callerBucket, fallbacks, onOwnBuckets, 'payment-ledger:caller-bucket:');
+const callerLimiter = callerBucket && new RedisTokenBuckets(redis, callerBucket, decisions, onOwnBuckets, 'caller');
 const access = await openAccess(accessSettings(config), callerLimiter, registry, watch).catch(leaveIfUnreadable);
 // Monotonic, so that ids made within one millisecond are in order too.
 const payments = new Payments(groupCommit, limiter, ledger, admission.reads, monotonicUlids());
 const accounts = new Accounts(ledger, admission);
 const reads = new Reads(postgresListings(readPool), admission.lists);
+ledgerMetrics.watch(groupCommit, admission);
+poolGauges(registry, { payments: pool, reads: readPool, health: probePool });
 
 const outage = databaseOutage(log);
 const health = new Health({
@@ -119,7 +124,8 @@ const reflection = config.REFLECTION === 'on' ? new Reflection() : undefined;
 const metrics = new CallMetrics(registry);
 const limits = connectionLimits(config);
 const callLog = new CallLog(log, outage);
-const server = createServer({ payments, accounts, reads, health, reflection, limits, metrics, callLog, access });
+const services = { payments: new PaymentMetrics(registry).counted(payments), accounts, reads };
+const server = createServer({ ...services, health, reflection, limits, metrics, callLog, access });
 const metricsServer = await startMetricsServer({
   host: config.METRICS_HOST,
   port: config.METRICS_PORT,
@@ -128,13 +134,8 @@ const metricsServer = await startMetricsServer({
   ready: () =>
     health.serving ? undefined : 'the database does not answer or takes no writes, or the process is stopping',
 });
-const listener = await listen(server, {
-  host: config.GRPC_HOST,
-  port: config.GRPC_PORT,
-  credentials,
-  maxConnections: limits.maxConnections,
-  log,
-});
+const { GRPC_HOST: host, GRPC_PORT: port } = config;
+const listener = await listen(server, { host, port, credentials, maxConnections: limits.maxConnections, log });
 await health.start();
 
 onStopSignal(process, log, () => void stop());

@@ -29,7 +29,7 @@ export class Reflection {
     this.streams = new OpenStreams(REFLECTION_LIMITS);
   }
 
-  addTo(server: Server): void {
+  addTo(server: Pick<Server, 'addService'>): void {
     const fileDescriptorProtos = fileDescriptors(readFileSync(DESCRIPTORS));
     // ReflectionService takes what proto-loader makes of proto files, but reads no more of
     // it than this. Going through proto-loader would merge our files and lose the comments.

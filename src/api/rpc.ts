@@ -4,7 +4,6 @@ import { ServiceError } from '../app/errors.ts';
 import type { Access } from './access/access.ts';
 import type { Caller, Scope } from './access/caller.ts';
 import type { CallLog, CallSummary, LoggedCall } from './call-log.ts';
-import type { CallMetrics, CallObserver } from './call-metrics.ts';
 import { requestIdOf, withRequestId } from './request-id.ts';
 import { toFailure } from './status.ts';
 import { type Decodable, decodeRequest, MalformedRequest } from './wire.ts';
@@ -40,7 +39,6 @@ export type Rpcs<Service> = {
 };
 
 export interface Instruments {
-  readonly metrics: CallMetrics;
   readonly callLog: CallLog;
   readonly access: Access;
 }
@@ -49,17 +47,17 @@ type AnyMethod = MethodDefinition<unknown, unknown>;
 
 /** Adds a service to the server. A method without an Rpc does not compile. */
 export function addService<Service extends object>(
-  server: Server,
+  server: Pick<Server, 'addService'>,
   service: Service,
   rpcs: Rpcs<Service>,
-  { metrics, callLog, access }: Instruments,
+  { callLog, access }: Instruments,
 ): void {
   const definitions: Record<string, AnyMethod> = {};
   const handlers: Record<string, handleUnaryCall<unknown, unknown>> = {};
   for (const [name, method] of Object.entries(service) as [string, AnyMethod][]) {
     const rpc = rpcs[name as keyof Service] as Rpc<unknown, unknown>;
     definitions[name] = { ...method, requestDeserialize: (bytes) => decodeRequest(rpc.request, bytes) };
-    handlers[name] = unary(rpc, method.path, metrics.observer(method.path), { access, callLog });
+    handlers[name] = unary(rpc, method.path, { access, callLog });
   }
   server.addService(definitions, handlers);
 }
@@ -72,25 +70,20 @@ export function addService<Service extends object>(
 function unary<Request, Response>(
   rpc: Rpc<Request, Response>,
   path: string,
-  observe: CallObserver,
   { access, callLog }: Pick<Instruments, 'access' | 'callLog'>,
 ): handleUnaryCall<Request | MalformedRequest, Response> {
   return (call, callback) => {
     const context = new UnaryCall(call, path);
     answer(rpc, call, context, access).then(
       (response) => {
-        const code = context.outcome(status.OK);
-        observe(code, performance.now() - context.startedAtMs);
-        callLog.answered(context, code, () => rpc.summary?.(response) ?? {});
+        callLog.answered(context, context.outcome(status.OK), () => rpc.summary?.(response) ?? {});
         call.sendMetadata(withRequestId(context.requestId));
         callback(null, response);
       },
       (error) => {
         access.failed(error);
         const failure = toFailure(error, context.requestId);
-        const code = context.outcome(failure.code);
-        observe(code, performance.now() - context.startedAtMs);
-        callLog.failed(context, code, error, failure);
+        callLog.failed(context, context.outcome(failure.code), error, failure);
         callback(failure);
       },
     );

@@ -13,6 +13,7 @@ import { listAccounts } from './handlers/list-accounts.ts';
 import { listPayments } from './handlers/list-payments.ts';
 import { openAccount } from './handlers/open-account.ts';
 import type { Health } from './health.ts';
+import type { CallMetrics } from './metrics/call-metrics.ts';
 import type { Reflection } from './reflection.ts';
 import { addService, type Instruments } from './rpc.ts';
 
@@ -44,6 +45,7 @@ export interface Services extends Instruments {
   /** Left out, nobody can ask which services there are. */
   readonly reflection?: Reflection | undefined;
   readonly limits: ConnectionLimits;
+  readonly metrics: CallMetrics;
 }
 
 export function createServer({
@@ -53,11 +55,13 @@ export function createServer({
   health,
   reflection,
   limits,
+  metrics,
   ...instruments
 }: Services): Server {
   const server = new Server(channelOptions(limits));
+  const counted = metrics.named(server);
   addService(
-    server,
+    counted,
     PaymentServiceService,
     {
       authorizePayment: authorizePayment(payments),
@@ -68,7 +72,7 @@ export function createServer({
     instruments,
   );
   addService(
-    server,
+    counted,
     AccountServiceService,
     {
       openAccount: openAccount(accounts),
@@ -79,8 +83,8 @@ export function createServer({
     },
     instruments,
   );
-  health.addTo(server);
-  reflection?.addTo(server);
+  health.addTo(counted);
+  reflection?.addTo(counted);
   return server;
 }
 

@@ -30,6 +30,14 @@ export class Admission {
     this.#limits = limits;
   }
 
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  get queued(): number {
+    return this.#queue.length;
+  }
+
   /**
    * Ends as the work does. Throws ServiceError without having begun it: OVERLOADED if the queue is full; ABANDONED if
    * the caller was gone when its turn came.

@@ -24,6 +24,8 @@ export interface Submission<Command> {
   readonly abandoned: () => boolean;
   /** When the caller will have gone for sure, by Date.now(); Infinity if it waits for ever. */
   readonly deadlineMs: number;
+  /** By performance.now(). */
+  readonly submittedAtMs: number;
 }
 
 export type Submitted<Command, Outcome> = Call<Submission<Command>, Outcome>;

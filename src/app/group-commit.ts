@@ -2,6 +2,7 @@ import { BatchRunner, type GroupTransaction, type Submission, type Submitted } f
 import { Batcher } from './batcher.ts';
 import { ServiceError, unavailable } from './errors.ts';
 import { StuckLocks } from './stuck-locks.ts';
+import type { StuckLockCounts } from './stuck-queues.ts';
 
 export interface GroupCommitLimits {
   /** The most commands in one transaction. */
@@ -24,17 +25,33 @@ const SLOTS = { slots: 2, secondSlotFrom: 32 };
  */
 export class GroupCommit<Command, Outcome> {
   readonly #limits: GroupCommitLimits;
+  readonly #waited: (waitMs: number) => void;
   readonly #runner: BatchRunner<Command, Outcome>;
   readonly #batcher: Batcher<Submission<Command>, Outcome>;
   readonly #stuck: StuckLocks<Command, Outcome>;
   #closed = false;
   #abandoned = false;
 
-  constructor(transaction: GroupTransaction<Command, Outcome>, limits: GroupCommitLimits) {
+  /** waited is told how long each command waited for its transaction, in milliseconds. */
+  constructor(
+    transaction: GroupTransaction<Command, Outcome>,
+    limits: GroupCommitLimits,
+    waited: (waitMs: number) => void = () => undefined,
+  ) {
     this.#limits = limits;
+    this.#waited = waited;
     this.#runner = new BatchRunner(transaction);
     this.#batcher = new Batcher((batch) => this.#run(batch), { ...SLOTS, maxBatch: limits.maxBatch });
     this.#stuck = new StuckLocks(transaction, (calls) => this.#putBack(calls), limits.maxQueue);
+  }
+
+  /** Commands whose transaction has not begun, but for those that need stuck locks. */
+  get queued(): number {
+    return this.#batcher.queued;
+  }
+
+  get stuckLocks(): StuckLockCounts {
+    return this.#stuck.counts;
   }
 
   /**
@@ -53,7 +70,7 @@ export class GroupCommit<Command, Outcome> {
       const message = `${this.#limits.maxQueue} payments are waiting already.`;
       return Promise.reject(new ServiceError({ kind: 'OVERLOADED', retryAfterMs: 100 }, message));
     }
-    return this.#batcher.submit({ command, abandoned, deadlineMs });
+    return this.#batcher.submit({ command, abandoned, deadlineMs, submittedAtMs: performance.now() });
   }
 
   /** Takes no more commands; resolves when those taken have their outcomes. */
@@ -74,6 +91,8 @@ export class GroupCommit<Command, Outcome> {
 
   async #run(batch: readonly Submitted<Command, Outcome>[]): Promise<void> {
     const calls = this.#stuck.divert(batch);
+    const nowMs = performance.now();
+    for (const { item } of calls) this.#waited(nowMs - item.submittedAtMs);
     const contended = await this.#runner.run(calls, this.#stuck.lockWaitMs);
     if (contended.length === 0) this.#stuck.granted();
     // Not awaited: the slot is free for the next batch.

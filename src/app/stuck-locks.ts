@@ -1,6 +1,6 @@
 import type { GroupTransaction, Lock, Submitted } from './batch-runner.ts';
 import type { LockHolder } from './ports.ts';
-import { StuckQueues, tellLocked } from './stuck-queues.ts';
+import { type StuckLockCounts, StuckQueues, tellLocked } from './stuck-queues.ts';
 
 /** A transaction that keeps a lock for so long is stuck. */
 const STUCK_AFTER_MS = 100;
@@ -43,6 +43,10 @@ export class StuckLocks<Command, Outcome> {
     this.#putBack = putBack;
     this.#maxCalls = maxCalls;
     this.#queues = new StuckQueues((locks) => transaction.keptLocks(locks), putBack, maxCalls);
+  }
+
+  get counts(): StuckLockCounts {
+    return this.#queues.counts;
   }
 
   /** Whether any call is here. */

@@ -18,6 +18,15 @@ interface StuckLock<Command, Outcome> {
   usedAtMs: number;
 }
 
+export interface StuckLockCounts {
+  /** Since the start. */
+  readonly found: number;
+  /** Now. */
+  readonly known: number;
+  /** Calls that wait for them. */
+  readonly waiting: number;
+}
+
 /**
  * The locks known to be stuck, and the calls that need them. The calls are in no
  * transaction, so they keep no lock from anybody: all stuck locks are looked at together
@@ -30,6 +39,7 @@ export class StuckQueues<Command, Outcome> {
   /** By the name of the lock. */
   readonly #stuck = new Map<string, StuckLock<Command, Outcome>>();
   #size = 0;
+  #found = 0;
   #watching: Promise<void> | undefined;
   #closed = false;
 
@@ -42,6 +52,10 @@ export class StuckQueues<Command, Outcome> {
     this.#keptLocks = keptLocks;
     this.#putBack = putBack;
     this.#maxCalls = maxCalls;
+  }
+
+  get counts(): StuckLockCounts {
+    return { found: this.#found, known: this.#stuck.size, waiting: this.#size };
   }
 
   /** Calls that wait here. */
@@ -63,6 +77,7 @@ export class StuckQueues<Command, Outcome> {
     if (stuck === undefined) {
       stuck = { lock, holder, waiting: [], usedAtMs: performance.now() };
       this.#stuck.set(lock.name, stuck);
+      this.#found += 1;
     }
     this.#wait(stuck, call);
   }

@@ -29,8 +29,8 @@ export class JobWatch {
     this.#log = log;
     this.#startedAtMs = startedAtMs;
     for (const { name } of jobs) {
-      metrics.failures.inc({ job: name }, 0);
-      metrics.overdue.set({ job: name }, 0);
+      metrics.failures.inc({ job_name: name }, 0);
+      metrics.overdue.set({ job_name: name }, 0);
     }
   }
 
@@ -39,11 +39,11 @@ export class JobWatch {
     if (!this.#jobs.some((job) => job.name === name)) return;
     if (atMs <= (this.#succeededAtMs.get(name) ?? 0) || atMs > nowMs + CLOCK_TOLERANCE_MS) return;
     this.#succeededAtMs.set(name, atMs);
-    this.#metrics.lastSuccess.set({ job: name }, atMs / 1_000);
+    this.#metrics.lastSuccess.set({ job_name: name }, atMs / 1_000);
   }
 
   failed(name: string): void {
-    this.#metrics.failures.inc({ job: name });
+    this.#metrics.failures.inc({ job_name: name });
   }
 
   check(nowMs: number): void {
@@ -52,7 +52,7 @@ export class JobWatch {
       // What happened while no worker was up is nobody's fault.
       const sinceMs = nowMs - Math.max(this.#startedAtMs, succeededAtMs ?? 0);
       const overdue = sinceMs > OVERDUE_INTERVALS * everyMs;
-      this.#metrics.overdue.set({ job: name }, overdue ? 1 : 0);
+      this.#metrics.overdue.set({ job_name: name }, overdue ? 1 : 0);
       if (overdue === this.#overdue.has(name)) continue;
       const fields = { job: name, everyMs, lastSuccess: succeededAtMs && new Date(succeededAtMs) };
       if (overdue) {

@@ -3,14 +3,15 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import { collectDefaultMetrics, Registry } from 'prom-client';
 import { ConfigError, kafkaAddress, loadRelayConfig, type RelayConfig, redisAddress } from '../config.ts';
 import { kafkaClient } from '../infra/kafka/client.ts';
 import { kafkaEventLog } from '../infra/kafka/event-log.ts';
 import { KafkaPublisher } from '../infra/kafka/publisher.ts';
 import { ensureTopic, TopicMismatchError } from '../infra/kafka/topic.ts';
 import { createLog } from '../infra/log.ts';
-import { startMetricsServer } from '../infra/metrics-server.ts';
+import { startMetricsServer } from '../infra/metrics/metrics-server.ts';
+import { poolGauges } from '../infra/metrics/pool-gauges.ts';
+import { processRegistry } from '../infra/metrics/process-registry.ts';
 import { postgresOutbox } from '../infra/postgres/outbox/outbox.ts';
 import { sampleOutbox } from '../infra/postgres/outbox/sample.ts';
 import { countShards } from '../infra/postgres/outbox/shard-count.ts';
@@ -31,6 +32,7 @@ import { JobRunner } from './job-runner.ts';
 import { jobs } from './jobs.ts';
 import { auditGauges, booksGauges, jobMetrics, outboxGauges, relayMetrics } from './metrics.ts';
 import { Relay } from './relay.ts';
+import { SampledGauges } from './sampled-gauges.ts';
 
 let config: RelayConfig;
 try {
@@ -54,8 +56,7 @@ const stopping = new AbortController();
 onStopSignal(process, log, () => stopping.abort());
 
 const workerId = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
-const registry = new Registry();
-collectDefaultMetrics({ register: registry });
+const registry = processRegistry();
 
 const pool = createPool({
   connectionString: config.DATABASE_URL,
@@ -104,9 +105,11 @@ const relay = new Relay(
   },
 );
 const history = postgresReconciliationHistory(pool);
-outboxGauges(registry, () => sampleOutbox(pool), log);
-booksGauges(registry, history, log);
-auditGauges(registry, () => sampleAudits(pool), log);
+const sampled = new SampledGauges(registry, log);
+outboxGauges(sampled, () => sampleOutbox(pool));
+booksGauges(sampled, history);
+auditGauges(sampled, () => sampleAudits(pool));
+poolGauges(registry, { relay: pool, reader: readerPool });
 const jobRunner = new JobRunner(
   jobs(
     {

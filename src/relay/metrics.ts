@@ -1,7 +1,8 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { AuditSample } from '../app/reconciliation/ports.ts';
 import type { ReconciliationHistory } from '../app/reconciliation/reconcile-lately.ts';
-import type { Logger, OutboxSample, PendingEvent } from './ports.ts';
+import type { OutboxSample, PendingEvent } from './ports.ts';
+import type { SampledGauges } from './sampled-gauges.ts';
 
 /** What one worker counts about itself. */
 export interface RelayMetrics {
@@ -15,9 +16,9 @@ export interface RelayMetrics {
 
 /** What one worker knows of the jobs, whichever worker does them. */
 export interface JobMetrics {
-  readonly lastSuccess: Gauge<'job'>;
-  readonly overdue: Gauge<'job'>;
-  readonly failures: Counter<'job'>;
+  readonly lastSuccess: Gauge<'job_name'>;
+  readonly overdue: Gauge<'job_name'>;
+  readonly failures: Counter<'job_name'>;
 }
 
 const LATENCY_BUCKETS_S = [0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 600, 3_600];
@@ -69,8 +70,9 @@ export function relayMetrics(registry: Registry): RelayMetrics {
   };
 }
 
+/** The label is not `job`: Prometheus has that for what it scrapes, and would rename ours. */
 export function jobMetrics(registry: Registry): JobMetrics {
-  const same: { labelNames: 'job'[]; registers: Registry[] } = { labelNames: ['job'], registers: [registry] };
+  const same: { labelNames: 'job_name'[]; registers: Registry[] } = { labelNames: ['job_name'], registers: [registry] };
   return {
     lastSuccess: new Gauge({
       name: 'payment_ledger_relay_job_last_success_timestamp_seconds',
@@ -91,12 +93,11 @@ export function jobMetrics(registry: Registry): JobMetrics {
 }
 
 /**
- * Gauges of the whole outbox, sampled when they are scraped, by any worker: they are
- * about the database, so take the maximum over workers. While Postgres is unreachable
- * they are left out.
+ * Gauges of the whole outbox. They are about the database and the same from every
+ * worker, so take the maximum over workers.
  */
-export function outboxGauges(registry: Registry, sample: () => Promise<OutboxSample>, log: Logger): void {
-  sampledGauges(registry, sample, log, {
+export function outboxGauges(gauges: SampledGauges, sample: () => Promise<OutboxSample>): void {
+  gauges.add('outbox', sample, {
     payment_ledger_outbox_pending_events: [
       'Events in the outbox: committed, and not yet acknowledged by Kafka.',
       ({ pending }) => pending,
@@ -113,6 +114,10 @@ export function outboxGauges(registry: Registry, sample: () => Promise<OutboxSam
       'Events blocked behind a dead letter of their key.',
       ({ blocked }) => blocked,
     ],
+    payment_ledger_outbox_oldest_blocked_seconds: [
+      'Age of the oldest dead letter or blocked event.',
+      ({ oldestBlockedSeconds }) => oldestBlockedSeconds,
+    ],
     payment_ledger_postgres_oldest_transaction_seconds: [
       'Age of the longest open transaction.',
       ({ oldestTransactionSeconds }) => oldestTransactionSeconds,
@@ -121,8 +126,8 @@ export function outboxGauges(registry: Registry, sample: () => Promise<OutboxSam
 }
 
 /** When the books were last reconciled, by any worker, and what was found. */
-export function booksGauges(registry: Registry, history: ReconciliationHistory, log: Logger): void {
-  sampledGauges(registry, () => history.last(), log, {
+export function booksGauges(gauges: SampledGauges, history: ReconciliationHistory): void {
+  gauges.add('books', () => history.last(), {
     payment_ledger_books_problems: ['What the last reconciliation found wrong; 0 is well.', (last) => last?.problems],
     payment_ledger_books_reconciled_timestamp_seconds: [
       'When the last reconciliation began.',
@@ -132,8 +137,8 @@ export function booksGauges(registry: Registry, history: ReconciliationHistory, 
 }
 
 /** What audits of events have found so far, by any worker. */
-export function auditGauges(registry: Registry, sample: () => Promise<AuditSample | undefined>, log: Logger): void {
-  sampledGauges(registry, sample, log, {
+export function auditGauges(gauges: SampledGauges, sample: () => Promise<AuditSample | undefined>): void {
+  gauges.add('audits', sample, {
     payment_ledger_events_missing: [
       'Payments whose event is neither on Kafka nor pending; 0 is well.',
       (audits) => audits?.missing,
@@ -151,41 +156,4 @@ export function auditGauges(registry: Registry, sample: () => Promise<AuditSampl
       (audits) => audits && audits.auditedToMs / 1_000,
     ],
   });
-}
-
-type GaugeOf<Sample> = readonly [help: string, value: (sample: Sample) => number | undefined];
-
-/** Gauges that share one sample for each scrape. */
-function sampledGauges<Sample>(
-  registry: Registry,
-  take: () => Promise<Sample>,
-  log: Logger,
-  gauges: Readonly<Record<string, GaugeOf<Sample>>>,
-): void {
-  let current: Promise<Sample | undefined> | undefined;
-  const sample = () => {
-    // A scrape collects all gauges at once.
-    current ??= take()
-      .catch((error: unknown) => {
-        log.warn({ err: error }, 'metrics: the database could not be sampled');
-        return undefined;
-      })
-      .finally(() => {
-        current = undefined;
-      });
-    return current;
-  };
-  for (const [name, [help, read]] of Object.entries(gauges)) {
-    const gauge: Gauge = new Gauge({
-      name,
-      help,
-      registers: [registry],
-      async collect() {
-        const taken = await sample();
-        const value = taken === undefined ? undefined : read(taken);
-        if (value === undefined) gauge.remove();
-        else gauge.set(value);
-      },
-    });
-  }
 }

@@ -148,6 +148,8 @@ export interface OutboxSample {
   readonly deadLetters: number;
   /** Events behind a dead letter of their key. */
   readonly blocked: number;
+  /** Age of the oldest dead letter or blocked event; 0 if there is none. */
+  readonly oldestBlockedSeconds: number;
   /** Age of the longest open transaction: vacuum cannot clean up behind it, and the outbox slows down. */
   readonly oldestTransactionSeconds: number;
 }

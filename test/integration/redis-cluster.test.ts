@@ -6,11 +6,12 @@ import { AccountType } from '../../src/gen/payment/v1/account.ts';
 import { connectRedis, connectRedisForJobs, type RedisClient } from '../../src/infra/redis/connection.ts';
 import { RedisOutboxHint } from '../../src/infra/redis/outbox-hint.ts';
 import { redisSignals } from '../../src/infra/redis/signals.ts';
-import { limiterFallbacks, RedisTokenBuckets } from '../../src/infra/redis/token-bucket.ts';
+import { limiterDecisions, RedisTokenBuckets } from '../../src/infra/redis/token-bucket.ts';
 import { JobRunner } from '../../src/relay/job-runner.ts';
 import { jobMetrics } from '../../src/relay/metrics.ts';
 import { consumeEvents } from '../../tools/events.ts';
 import { createAuthority } from '../support/certificates.ts';
+import { fallbacks } from '../support/limiter.ts';
 import { UNREPORTED } from '../support/outage.ts';
 import { type RedisCluster, startRedisCluster } from '../support/redis-cluster.ts';
 import { silent } from '../support/relay.ts';
@@ -49,11 +50,10 @@ async function connected(): Promise<RedisClient> {
 
 function limiterOn(redis: RedisClient, settings = { capacity: 1_000, refillPerSecond: 1 }) {
   const registry = new Registry();
-  const limiter = new RedisTokenBuckets(redis, settings, limiterFallbacks(registry), UNREPORTED);
+  const limiter = new RedisTokenBuckets(redis, settings, limiterDecisions(registry), UNREPORTED);
   return {
     take: (payers: readonly string[]) => Promise.all(payers.map((payer) => limiter.take(payer))),
-    fallbacks: async () =>
-      (await registry.getSingleMetric('payment_ledger_rate_limit_fallback_total')!.get()).values[0]!.value,
+    fallbacks: () => fallbacks(registry),
   };
 }
 

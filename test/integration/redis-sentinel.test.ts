@@ -8,7 +8,7 @@ import { loadApiConfig, redisAddress } from '../../src/config.ts';
 import { connectRedis, connectRedisForJobs } from '../../src/infra/redis/connection.ts';
 import { RedisOutboxHint } from '../../src/infra/redis/outbox-hint.ts';
 import { redisSignals } from '../../src/infra/redis/signals.ts';
-import { limiterFallbacks, RedisTokenBuckets } from '../../src/infra/redis/token-bucket.ts';
+import { limiterDecisions, RedisTokenBuckets } from '../../src/infra/redis/token-bucket.ts';
 import { JobRunner } from '../../src/relay/job-runner.ts';
 import { jobMetrics } from '../../src/relay/metrics.ts';
 import { cacheFolder } from '../../tools/stack/cache.ts';
@@ -66,7 +66,7 @@ test('the limiter, the hints of both processes and the jobs go on with each new 
   const limiter = new RedisTokenBuckets(
     api,
     { capacity: 1_000, refillPerSecond: 1 },
-    limiterFallbacks(registry),
+    limiterDecisions(registry),
     UNREPORTED,
   );
   const outboxHint = new RedisOutboxHint(api, registry);

@@ -20,7 +20,7 @@ const EVERY_MS = 500;
 
 async function shown(registry: Registry, name: string, job: string): Promise<number | undefined> {
   const metric = await registry.getSingleMetric(`payment_ledger_relay_job_${name}`)!.get();
-  return metric.values.find(({ labels }) => labels['job'] === job)?.value;
+  return metric.values.find(({ labels }) => labels['job_name'] === job)?.value;
 }
 
 describe('jobs', () => {

@@ -40,7 +40,7 @@ describe('what a relay tells about itself', () => {
     await system.database.query(`
       insert into outbox_dead_letters
         (shard, position, id, aggregatetype, aggregateid, type, payload, headers, created_at, reason)
-      values (0, 1, gen_random_uuid(), 'payment', 'acc-blocked', 'payment.authorized.v1', '{}', '{}', now(), 'rejected')`);
+      values (0, 1, gen_random_uuid(), 'payment', 'acc-blocked', 'payment.authorized.v1', '{}', '{}', now() - interval '1 hour', 'rejected')`);
     const open = await system.database.pool.connect();
     await open.query('begin');
     await open.query('select 1');
@@ -49,6 +49,8 @@ describe('what a relay tells about itself', () => {
     await open.query('rollback');
     open.release();
     expect(shown['payment_ledger_outbox_blocked_keys']).toBe(1);
+    expect(shown['payment_ledger_outbox_oldest_blocked_seconds']).toBeGreaterThan(3_599);
+    expect(shown['payment_ledger_outbox_oldest_blocked_seconds']).toBeLessThan(3_700);
     expect(shown['payment_ledger_postgres_oldest_transaction_seconds']).toBeGreaterThan(0.2);
   });
 

@@ -6,7 +6,8 @@ import { Registry } from 'prom-client';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { connectRedis, type RedisClient } from '../../src/infra/redis/connection.ts';
 import { LocalTokenBuckets, type TokenBucketSettings } from '../../src/infra/redis/local-token-bucket.ts';
-import { limiterFallbacks, RedisTokenBuckets } from '../../src/infra/redis/token-bucket.ts';
+import { limiterDecisions, RedisTokenBuckets } from '../../src/infra/redis/token-bucket.ts';
+import { decisions, fallbacks } from '../support/limiter.ts';
 import { UNREPORTED } from '../support/outage.ts';
 
 let redis: RedisClient;
@@ -29,12 +30,7 @@ beforeEach(() => {
 afterAll(() => redis.disconnect());
 
 function buckets(settings: TokenBucketSettings, connection = redis): RedisTokenBuckets {
-  return new RedisTokenBuckets(connection, settings, limiterFallbacks(registry), UNREPORTED);
-}
-
-async function fallbacks(): Promise<number> {
-  const metric = await registry.getSingleMetric('payment_ledger_rate_limit_fallback_total')!.get();
-  return metric.values[0]!.value;
+  return new RedisTokenBuckets(connection, settings, limiterDecisions(registry), UNREPORTED);
 }
 
 /** The time by the server's clock, in microseconds. */
@@ -54,7 +50,8 @@ describe('in Redis', () => {
     await sleep(retryAfterMs + 5);
     expect(await limiter.take(payer)).toBe(0);
     expect(await limiter.take(payer)).toBeGreaterThan(0);
-    expect(await fallbacks()).toBe(0);
+    expect(await decisions(registry, 'redis')).toEqual({ allowed: 6, limited: 2 });
+    expect(await fallbacks(registry)).toBe(0);
   });
 
   test('all replicas share a bucket', async () => {
@@ -62,7 +59,7 @@ describe('in Redis', () => {
     await new Promise((resolve) => other.once('ready', resolve));
     const replicas = [
       buckets({ capacity: 50, refillPerSecond: 1 }),
-      new RedisTokenBuckets(other, { capacity: 50, refillPerSecond: 1 }, limiterFallbacks(new Registry()), UNREPORTED),
+      new RedisTokenBuckets(other, { capacity: 50, refillPerSecond: 1 }, limiterDecisions(new Registry()), UNREPORTED),
     ];
     const taken = await Promise.all(Array.from({ length: 200 }, (_, index) => replicas[index % 2]!.take(payer)));
     expect(taken.filter((retryAfterMs) => retryAfterMs === 0)).toHaveLength(50);
@@ -133,10 +130,10 @@ describe('without Redis', () => {
     expect(performance.now() - startedAt).toBeLessThan(200);
     expect(taken.slice(0, 2)).toEqual([0, 0]);
     expect(taken[2]).toBeGreaterThan(900);
-    expect(await fallbacks()).toBe(3);
+    expect(await decisions(registry, 'local')).toEqual({ allowed: 2, limited: 1 });
     await sleep(1_200);
     await limiter.take(payer);
-    expect(await fallbacks()).toBe(3);
+    expect(await fallbacks(registry)).toBe(3);
   });
 
   test('a server that was never there costs no payment more than a moment', async () => {
@@ -144,7 +141,7 @@ describe('without Redis', () => {
     const limiter = buckets({ capacity: 10, refillPerSecond: 1 }, nowhere);
     const taken = await Promise.all(Array.from({ length: 11 }, () => limiter.take(payer)));
     expect(taken.filter((retryAfterMs) => retryAfterMs === 0)).toHaveLength(10);
-    expect(await fallbacks()).toBe(11);
+    expect(await fallbacks(registry)).toBe(11);
     nowhere.disconnect();
   });
 
@@ -153,6 +150,6 @@ describe('without Redis', () => {
     expect(await limiter.take(payer)).toBe(0);
     await redis.script('FLUSH');
     expect(await limiter.take(payer)).toBe(0);
-    expect(await fallbacks()).toBe(0);
+    expect(await fallbacks(registry)).toBe(0);
   });
 });

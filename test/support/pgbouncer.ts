@@ -1,16 +1,13 @@
-import { execFile } from 'node:child_process';
-import { chmod, cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import pg from 'pg';
-import { cached, cacheFolder, which } from '../../tools/stack/cache.ts';
+import { which } from '../../tools/stack/cache.ts';
 import { freePorts } from '../../tools/stack/free-port.ts';
 import { GuardedProcess } from '../../tools/stack/guarded-process.ts';
 import { startServer } from '../../tools/stack/server.ts';
 import { serverUser } from '../../tools/stack/server-user.ts';
-
-const run = promisify(execFile);
+import { unpackedPackages } from './debian-package.ts';
 
 export interface PgBouncer {
   /** The database through it. */
@@ -28,32 +25,14 @@ export interface Installed {
 export async function findPgBouncer(): Promise<Installed | string> {
   const installed = which('pgbouncer');
   if (installed !== undefined) return { command: installed };
-  if (which('apt-get') === undefined || which('dpkg-deb') === undefined) {
-    return 'pgbouncer is not on the path, and this is no Debian whose package could be unpacked';
-  }
-  try {
-    const folder = await cached(cacheFolder(process.env), 'pgbouncer', unpackPackages);
-    const libraries = join(folder, 'usr/lib', `${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`);
-    return { command: join(folder, 'usr/sbin/pgbouncer'), libraries };
-  } catch (error) {
-    return `pgbouncer is not on the path, and Debian's package could not be fetched: ${error instanceof Error ? error.message : error}`;
-  }
+  const unpacked = await unpackedPackages('pgbouncer', PACKAGES);
+  if (typeof unpacked === 'string') return unpacked;
+  const libraries = join(unpacked.folder, 'usr/lib', `${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`);
+  return { command: join(unpacked.folder, 'usr/sbin/pgbouncer'), libraries };
 }
 
 /** PgBouncer and those of its libraries that a Debian without it may lack. */
 const PACKAGES = ['pgbouncer', 'libc-ares2', 'libevent-2.1-7'];
-
-async function unpackPackages(folder: string): Promise<void> {
-  const download = () => run('apt-get', ['download', ...PACKAGES], { cwd: folder });
-  // A fresh machine has no package lists yet.
-  await download().catch(async () => {
-    await run('apt-get', ['update']);
-    await download();
-  });
-  for (const name of await readdir(folder)) {
-    if (name.endsWith('.deb')) await run('dpkg-deb', ['--extract', name, '.'], { cwd: folder });
-  }
-}
 
 /**
  * Starts PgBouncer in transaction mode in front of the database, with fewer server

@@ -3,7 +3,7 @@ import { Counter, type Registry } from 'prom-client';
 import { ServiceError } from '../../app/errors.ts';
 import type { RateLimiter } from '../../app/ports.ts';
 import { ANYONE, type Caller, type Scope } from './caller.ts';
-import { requireScope } from './denials.ts';
+import { AUTHENTICATION_FAILURES, requireScope } from './denials.ts';
 
 /** What tells a caller from the call: its token, or its connection's certificate. */
 export type AccessCall = Pick<ServerUnaryCall<unknown, unknown>, 'metadata' | 'getAuthContext'>;
@@ -32,6 +32,8 @@ export class Access {
       labelNames: ['reason'],
       registers: [registry],
     });
+    // There from the start, so that the first of a kind shows as a rise.
+    for (const reason of AUTHENTICATION_FAILURES) this.#failures.inc({ reason }, 0);
   }
 
   /** See Identity. */

@@ -2,18 +2,21 @@ import { ServiceError } from '../../app/errors.ts';
 import type { Caller, Scope } from './caller.ts';
 
 /** Why a caller is not known; the reason of ErrorInfo and the label of the metric. */
-export type AuthenticationFailure =
-  | 'TOKEN_MISSING'
-  | 'TOKEN_MALFORMED'
-  | 'TOKEN_ALGORITHM_NOT_ALLOWED'
-  | 'TOKEN_KEY_UNKNOWN'
-  | 'TOKEN_SIGNATURE_INVALID'
-  | 'TOKEN_EXPIRED'
-  | 'TOKEN_NOT_YET_VALID'
-  | 'TOKEN_WRONG_ISSUER'
-  | 'TOKEN_WRONG_AUDIENCE'
-  | 'CERTIFICATE_MISSING'
-  | 'CERTIFICATE_EXPIRED';
+export const AUTHENTICATION_FAILURES = [
+  'TOKEN_MISSING',
+  'TOKEN_MALFORMED',
+  'TOKEN_ALGORITHM_NOT_ALLOWED',
+  'TOKEN_KEY_UNKNOWN',
+  'TOKEN_SIGNATURE_INVALID',
+  'TOKEN_EXPIRED',
+  'TOKEN_NOT_YET_VALID',
+  'TOKEN_WRONG_ISSUER',
+  'TOKEN_WRONG_AUDIENCE',
+  'CERTIFICATE_MISSING',
+  'CERTIFICATE_EXPIRED',
+] as const;
+
+export type AuthenticationFailure = (typeof AUTHENTICATION_FAILURES)[number];
 
 /** UNAUTHENTICATED. */
 export function unauthenticated(reason: AuthenticationFailure, message: string, cause?: unknown): ServiceError {

@@ -32,11 +32,17 @@ const MAX_TAKES = 250;
  */
 const CLUSTER_GROUPS = 16;
 
+/** Whose buckets they are. */
+type BucketOwner = 'payer' | 'external' | 'caller';
+
+export type LimiterDecisions = Counter<'owner' | 'buckets' | 'decision'>;
+
 /** What all token buckets of a process count in. */
-export function limiterFallbacks(registry: Registry): Counter {
+export function limiterDecisions(registry: Registry): LimiterDecisions {
   return new Counter({
-    name: 'payment_ledger_rate_limit_fallback_total',
-    help: 'Payments whose token came from a local bucket, because Redis was unreachable or slow.',
+    name: 'payment_ledger_rate_limit_decisions_total',
+    help: "What token buckets decided; those of the process itself while Redis' are unreachable or slow.",
+    labelNames: ['owner', 'buckets', 'decision'],
     registers: [registry],
   });
 }
@@ -44,7 +50,7 @@ export function limiterFallbacks(registry: Registry): Counter {
 /**
  * Token buckets in Redis, which all replicas share. When Redis fails or keeps a payment
  * for 50 ms, buckets of this process take over: payments go on, and
- * payment_ledger_rate_limit_fallback_total counts those decided so.
+ * payment_ledger_rate_limit_decisions_total shows how many were decided so.
  *
  * Tokens asked for in one turn of the event loop, or while others are being taken, are
  * taken together: apart, they cost this process and Redis a tenth of all that a payment
@@ -53,34 +59,39 @@ export function limiterFallbacks(registry: Registry): Counter {
 export class RedisTokenBuckets implements RateLimiter {
   readonly #redis: RedisClient;
   readonly #settings: TokenBucketSettings;
+  readonly #owner: BucketOwner;
   readonly #keyPrefix: string;
   readonly #local: LocalTokenBuckets;
   /** One for each group of buckets: on Redis Cluster, those of other nodes go on. */
   readonly #breakers: readonly CircuitBreaker[];
-  readonly #fallbacks: Counter;
+  readonly #decisions: LimiterDecisions;
   readonly #outage: Outage;
   readonly #takeSoon: (payerAccountId: string) => Promise<number>;
 
-  /** outage is told of calls to Redis that fail, and of those that do not; keyPrefix keeps apart the buckets of payers and callers. */
+  /** outage is told of calls to Redis that fail, and of those that do not. */
   constructor(
     redis: RedisClient,
     settings: TokenBucketSettings,
-    fallbacks: Counter,
+    decisions: LimiterDecisions,
     outage: Outage,
-    keyPrefix = 'payment-ledger:bucket:',
+    owner: BucketOwner = 'payer',
   ) {
     redis.defineCommand('takeTokens', { lua: SCRIPT });
     this.#redis = redis;
     this.#breakers = Array.from({ length: redis.isCluster ? CLUSTER_GROUPS : 1 }, () => new CircuitBreaker(PAUSE_MS));
     this.#settings = settings;
-    this.#keyPrefix = keyPrefix;
+    this.#owner = owner;
+    // A caller may have the name of an account.
+    this.#keyPrefix = owner === 'caller' ? 'payment-ledger:caller-bucket:' : 'payment-ledger:bucket:';
     this.#outage = outage;
     this.#local = new LocalTokenBuckets(settings);
     this.#takeSoon = batched((payers: readonly string[]) => this.#takeTogether(payers), {
       slots: 1,
       maxBatch: MAX_TAKES,
     });
-    this.#fallbacks = fallbacks;
+    this.#decisions = decisions;
+    // There from the start, so that the first of a kind shows as a rise.
+    for (const buckets of ['redis', 'local'] as const) this.#counted(buckets, []);
   }
 
   take(payerAccountId: string): Promise<number> {
@@ -107,7 +118,10 @@ export class RedisTokenBuckets implements RateLimiter {
 
   async #takeFromGroup(group: number, payerAccountIds: readonly string[]): Promise<readonly number[]> {
     const waits = await this.#ask(group, payerAccountIds);
-    return waits ?? payerAccountIds.map((payerAccountId) => this.#takeLocally(payerAccountId));
+    if (waits !== undefined) return this.#counted('redis', waits);
+    const nowUs = Math.floor(performance.now() * 1_000);
+    const takeLocally = (payerAccountId: string) => this.#local.take(payerAccountId, nowUs);
+    return this.#counted('local', payerAccountIds.map(takeLocally));
   }
 
   /** Undefined if Redis is unreachable or slow. */
@@ -133,8 +147,11 @@ export class RedisTokenBuckets implements RateLimiter {
     }
   }
 
-  #takeLocally(payerAccountId: string): number {
-    this.#fallbacks.inc();
-    return this.#local.take(payerAccountId, Math.floor(performance.now() * 1_000));
+  #counted(buckets: 'redis' | 'local', waits: readonly number[]): readonly number[] {
+    let allowed = 0;
+    for (const retryAfterMs of waits) if (retryAfterMs === 0) allowed += 1;
+    this.#decisions.inc({ owner: this.#owner, buckets, decision: 'allowed' }, allowed);
+    this.#decisions.inc({ owner: this.#owner, buckets, decision: 'limited' }, waits.length - allowed);
+    return waits;
   }
 }

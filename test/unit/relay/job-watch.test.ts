@@ -22,7 +22,7 @@ describe('a job', () => {
 
   const shown = async (name: string) => {
     const metric = await registry.getSingleMetric(`payment_ledger_relay_job_${name}`)!.get();
-    return metric.values.map(({ labels, value }) => [labels['job'], value]);
+    return metric.values.map(({ labels, value }) => [labels['job_name'], value]);
   };
 
   test('is overdue after three intervals without success: one warning, however long it lasts', async () => {
