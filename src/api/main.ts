@@ -6,10 +6,13 @@ import { paymentTransaction } from '../app/authorize-payments.ts';
 import { GroupCommit } from '../app/group-commit.ts';
 import { LimitByAccountType } from '../app/limit-by-account-type.ts';
 import { Accounts, Payments } from '../app/payment-service.ts';
+import { tracedTransaction } from '../app/traced-transaction.ts';
 import { monotonicUlids } from '../app/ulid.ts';
 import { accessSettings, callerLimit, listensUnprotected, tlsSettings } from '../config/access.ts';
 import { connectionLimits } from '../config/connections.ts';
-import { type ApiConfig, ConfigError, externalLimit, loadApiConfig, redisAddress } from '../config.ts';
+import { orExit } from '../config/or-exit.ts';
+import { loadTracing } from '../config/tracing.ts';
+import { externalLimit, loadApiConfig, redisAddress } from '../config.ts';
 import { createLog } from '../infra/log.ts';
 import { startMetricsServer } from '../infra/metrics-server.ts';
 import { databaseOutage, limiterOutage } from '../infra/outages.ts';
@@ -23,6 +26,7 @@ import { connectRedis } from '../infra/redis/connection.ts';
 import { RedisOutboxHint } from '../infra/redis/outbox-hint.ts';
 import { limiterFallbacks, RedisTokenBuckets } from '../infra/redis/token-bucket.ts';
 import { onStopSignal } from '../infra/stop-signal.ts';
+import { startTracing } from '../infra/tracing/start-tracing.ts';
 import { openAccess } from './access/open-access.ts';
 import { serverCredentials } from './access/tls.ts';
 import { AccessFileError } from './access/watched-files.ts';
@@ -34,13 +38,17 @@ import { Reflection } from './reflection.ts';
 import { createServer, SERVICES } from './server.ts';
 import { stopServing } from './shutdown.ts';
 
-const config = loadConfig();
+const config = orExit(() => loadApiConfig(process.env));
 const log = createLog(config.LOG_LEVEL, { process: 'api', pid: process.pid });
 process.on('uncaughtException', (error, origin) => {
   log.fatal({ err: error, origin }, 'uncaught exception');
   process.exit(1);
 });
 
+const tracing = await startTracing(
+  orExit(() => loadTracing(process.env, 'payment-ledger-api')),
+  log,
+);
 const registry = new Registry();
 collectDefaultMetrics({ register: registry });
 
@@ -74,7 +82,8 @@ await Promise.all([openKept(pool), openKept(readPool)]);
 const redis = connectRedis(redisAddress(config), log);
 
 const unitOfWork = new PostgresUnitOfWork(pool, shardCount(pool));
-const groupCommit = new GroupCommit(paymentTransaction(unitOfWork, new RedisOutboxHint(redis, registry)), {
+const transaction = paymentTransaction(unitOfWork, new RedisOutboxHint(redis, registry));
+const groupCommit = new GroupCommit(tracing ? tracedTransaction(transaction, tracing.tracer) : transaction, {
   maxBatch: config.GROUP_COMMIT_MAX_BATCH,
   maxQueue: config.GROUP_COMMIT_MAX_QUEUE,
 });
@@ -120,7 +129,8 @@ const reflection = config.REFLECTION === 'on' ? new Reflection() : undefined;
 const metrics = new CallMetrics(registry);
 const limits = connectionLimits(config);
 const callLog = new CallLog(log, outage);
-const server = createServer({ payments, accounts, health, reflection, limits, metrics, callLog, access });
+const tracer = tracing?.tracer;
+const server = createServer({ payments, accounts, health, reflection, limits, metrics, callLog, access, tracer });
 const metricsServer = await startMetricsServer({
   host: config.METRICS_HOST,
   port: config.METRICS_PORT,
@@ -140,16 +150,6 @@ await health.start();
 
 onStopSignal(process, log, () => void stop());
 log.info({ address: listener.address, metricsAddress: metricsServer.address }, 'api ready');
-
-function loadConfig(): ApiConfig {
-  try {
-    return loadApiConfig(process.env);
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    console.error(error.message);
-    process.exit(1);
-  }
-}
 
 /** A file that is no good is the operator's to mend: a line that names it says more than a stack. */
 function leaveIfUnreadable(error: unknown): never {
@@ -181,6 +181,7 @@ function leave(message: string): never {
 
 /** From the outside in, so that nothing loses what it still needs: calls, transactions, connections. */
 async function stop(): Promise<void> {
+  const stopBy = performance.now() + config.SHUTDOWN_DRAIN_MS + config.SHUTDOWN_GRACE_MS;
   const times = { drainMs: config.SHUTDOWN_DRAIN_MS, graceMs: config.SHUTDOWN_GRACE_MS };
   const inTime = await stopServing(server, { listener, health, reflection }, times);
   const committed = groupCommit.close();
@@ -191,6 +192,7 @@ async function stop(): Promise<void> {
   await committed;
   redis.disconnect();
   await Promise.all([pool.end(), readPool.end(), probePool.end(), metricsServer.close()]);
+  await tracing?.stop(Math.max(0, stopBy - performance.now()));
   log.info('api stopped');
   // Cuts off the calls that were not in time: their connections keep the process alive.
   process.exit();

@@ -1,10 +1,12 @@
 import type { handleUnaryCall, MethodDefinition, Server, ServerUnaryCall } from '@grpc/grpc-js';
 import { status } from '@grpc/grpc-js';
 import { ServiceError } from '../app/errors.ts';
+import type { Span, Tracer } from '../app/tracing.ts';
 import type { Access } from './access/access.ts';
 import type { Caller, Scope } from './access/caller.ts';
 import type { CallLog, CallSummary, LoggedCall } from './call-log.ts';
 import type { CallMetrics, CallObserver } from './call-metrics.ts';
+import { endCallSpan, startCallSpan } from './call-span.ts';
 import { requestIdOf, withRequestId } from './request-id.ts';
 import { toFailure } from './status.ts';
 import { type Decodable, decodeRequest, MalformedRequest } from './wire.ts';
@@ -28,7 +30,7 @@ interface Call {
   abandoned(): boolean;
   /** When the caller's time is up, by Date.now(); Infinity if it waits for ever. */
   deadlineMs(): number;
-  /** W3C trace context; undefined if the call has none, or a malformed one. */
+  /** W3C trace context for what the call causes; undefined if it has none, or a malformed one, and is not sampled. */
   traceparent(): string | undefined;
 }
 
@@ -43,6 +45,8 @@ export interface Instruments {
   readonly metrics: CallMetrics;
   readonly callLog: CallLog;
   readonly access: Access;
+  /** Not set is off. */
+  readonly tracer?: Tracer | undefined;
 }
 
 type AnyMethod = MethodDefinition<unknown, unknown>;
@@ -52,14 +56,14 @@ export function addService<Service extends object>(
   server: Server,
   service: Service,
   rpcs: Rpcs<Service>,
-  { metrics, callLog, access }: Instruments,
+  { metrics, callLog, access, tracer }: Instruments,
 ): void {
   const definitions: Record<string, AnyMethod> = {};
   const handlers: Record<string, handleUnaryCall<unknown, unknown>> = {};
   for (const [name, method] of Object.entries(service) as [string, AnyMethod][]) {
     const rpc = rpcs[name as keyof Service] as Rpc<unknown, unknown>;
     definitions[name] = { ...method, requestDeserialize: (bytes) => decodeRequest(rpc.request, bytes) };
-    handlers[name] = unary(rpc, method.path, metrics.observer(method.path), { access, callLog });
+    handlers[name] = unary(rpc, method.path, metrics.observer(method.path), { access, callLog, tracer });
   }
   server.addService(definitions, handlers);
 }
@@ -73,14 +77,20 @@ function unary<Request, Response>(
   rpc: Rpc<Request, Response>,
   path: string,
   observe: CallObserver,
-  { access, callLog }: Pick<Instruments, 'access' | 'callLog'>,
+  { access, callLog, tracer }: Omit<Instruments, 'metrics'>,
 ): handleUnaryCall<Request | MalformedRequest, Response> {
   return (call, callback) => {
     const context = new UnaryCall(call, path);
+    context.span = tracer && startCallSpan(tracer, path, context.traceparent());
+    const end = (answered: status) => {
+      const code = context.outcome(answered);
+      observe(code, performance.now() - context.startedAtMs);
+      if (context.span !== undefined) endCallSpan(context.span, code);
+      return code;
+    };
     answer(rpc, call, context, access).then(
       (response) => {
-        const code = context.outcome(status.OK);
-        observe(code, performance.now() - context.startedAtMs);
+        const code = end(status.OK);
         callLog.answered(context, code, () => rpc.summary?.(response) ?? {});
         call.sendMetadata(withRequestId(context.requestId));
         callback(null, response);
@@ -88,8 +98,7 @@ function unary<Request, Response>(
       (error) => {
         access.failed(error);
         const failure = toFailure(error, context.requestId);
-        const code = context.outcome(failure.code);
-        observe(code, performance.now() - context.startedAtMs);
+        const code = end(failure.code);
         callLog.failed(context, code, error, failure);
         callback(failure);
       },
@@ -125,6 +134,8 @@ class UnaryCall implements Omit<Call, 'caller'>, LoggedCall {
   readonly requestId: string;
   /** Undefined until it is known. */
   caller: Caller | undefined;
+  /** Undefined unless the call is traced. */
+  span: Span | undefined;
   readonly #call: ServerUnaryCall<unknown, unknown>;
 
   constructor(call: ServerUnaryCall<unknown, unknown>, method: string) {
@@ -142,6 +153,7 @@ class UnaryCall implements Omit<Call, 'caller'>, LoggedCall {
   }
 
   traceparent(): string | undefined {
+    if (this.span !== undefined) return this.span.traceparent;
     const value = this.#call.metadata.get('traceparent')[0];
     return typeof value === 'string' && TRACEPARENT.test(value) ? value : undefined;
   }
