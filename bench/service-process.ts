@@ -66,7 +66,7 @@ export async function startService({ name, script, nodeArgs = [], folder, env }:
 const UNSET = Object.fromEntries(
   Object.keys(process.env)
     .filter((name) =>
-      /^(GRPC_|METRICS_|DATABASE_|REDIS_|KAFKA_|RATE_LIMIT_|GROUP_COMMIT_|RELAY_|SHUTDOWN_|LOG_LEVEL)/.test(name),
+      /^(GRPC_|METRICS_|DATABASE_|REDIS_|KAFKA_|RATE_LIMIT_|GROUP_COMMIT_|RELAY_|SHUTDOWN_|LOG_LEVEL|OTEL_)/.test(name),
     )
     .map((name) => [name, '']),
 );

@@ -101,7 +101,6 @@ const migrateVariables = z.object({
 });
 
 export type ApiConfig = ReturnType<typeof loadApiConfig>;
-export type RelayConfig = ReturnType<typeof loadRelayConfig>;
 
 // Each throws a ConfigError that names every bad variable.
 

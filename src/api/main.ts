@@ -1,4 +1,5 @@
 import '../heap.ts';
+import type pg from 'pg';
 import { AccountTypes } from '../app/account-types.ts';
 import { admissions } from '../app/admission.ts';
 import { paymentTransaction } from '../app/authorize-payments.ts';
@@ -6,26 +7,31 @@ import { GroupCommit } from '../app/group-commit.ts';
 import { LimitByAccountType } from '../app/limit-by-account-type.ts';
 import { Accounts, Payments } from '../app/payment-service.ts';
 import { Reads } from '../app/reads.ts';
+import { tracedTransaction } from '../app/traced-transaction.ts';
 import { monotonicUlids } from '../app/ulid.ts';
 import { accessSettings, callerLimit, listensUnprotected, tlsSettings } from '../config/access.ts';
 import { connectionLimits } from '../config/connections.ts';
-import { type ApiConfig, ConfigError, externalLimit, loadApiConfig, redisAddress } from '../config.ts';
+import { orExit } from '../config/or-exit.ts';
+import { loadTracing } from '../config/tracing.ts';
+import { externalLimit, loadApiConfig, redisAddress } from '../config.ts';
 import { createLog } from '../infra/log.ts';
 import { startMetricsServer } from '../infra/metrics/metrics-server.ts';
 import { poolGauges } from '../infra/metrics/pool-gauges.ts';
 import { processRegistry } from '../infra/metrics/process-registry.ts';
 import { databaseOutage, limiterOutage } from '../infra/outages.ts';
+import { apiPools } from '../infra/postgres/api-pools.ts';
 import { shardCount } from '../infra/postgres/outbox/shard-count.ts';
 import { postgresLedger } from '../infra/postgres/payments/ledger.ts';
 import { postgresListings } from '../infra/postgres/payments/listings.ts';
 import { PostgresUnitOfWork } from '../infra/postgres/payments/unit-of-work.ts';
-import { createPool, openKept } from '../infra/postgres/pool.ts';
+import { openKept } from '../infra/postgres/pool.ts';
 import { probeWritable } from '../infra/postgres/probe.ts';
 import { startUpChecks } from '../infra/postgres/start-up-checks.ts';
 import { connectRedis } from '../infra/redis/connection.ts';
 import { RedisOutboxHint } from '../infra/redis/outbox-hint.ts';
 import { limiterDecisions, RedisTokenBuckets } from '../infra/redis/token-bucket.ts';
 import { onStopSignal } from '../infra/stop-signal.ts';
+import { startTracing } from '../infra/tracing/start-tracing.ts';
 import { openAccess } from './access/open-access.ts';
 import { serverCredentials } from './access/tls.ts';
 import { AccessFileError } from './access/watched-files.ts';
@@ -39,13 +45,17 @@ import { Reflection } from './reflection.ts';
 import { createServer, SERVICES } from './server.ts';
 import { stopServing } from './shutdown.ts';
 
-const config = loadConfig();
+const config = orExit(() => loadApiConfig(process.env));
 const log = createLog(config.LOG_LEVEL, { process: 'api', pid: process.pid });
 process.on('uncaughtException', (error, origin) => {
   log.fatal({ err: error, origin }, 'uncaught exception');
   process.exit(1);
 });
 
+const tracing = await startTracing(
+  orExit(() => loadTracing(process.env, 'payment-ledger-api')),
+  log,
+);
 const registry = processRegistry();
 
 const unprotected = listensUnprotected(config);
@@ -53,39 +63,31 @@ if (unprotected !== undefined) log.warn(unprotected);
 const watch = { everyMs: config.FILE_RELOAD_MS, log };
 const credentials = await serverCredentials(tlsSettings(config), watch).catch(leaveIfUnreadable);
 
-const postgres = {
-  connectionString: config.DATABASE_URL,
-  applicationName: 'payment-ledger-api',
-  onIdleError: (error: Error) => log.warn({ err: error }, 'Postgres closed an idle connection'),
-};
-const patience = {
-  // No payment takes seconds: one that does waits for somebody who is stuck, and its caller is better told.
-  serverTimeouts: { statement: 5_000, lock: 1_000, idleInTransaction: 5_000 },
-  // Longer, for what Postgres ends by itself leaves nothing behind there.
-  queryTimeoutMs: 10_000,
-};
-const pool = createPool({ ...postgres, ...patience, max: config.DATABASE_POOL_SIZE, keepOpen: 2 });
-// Whatever else is asked for in whatever number, payments have their connections to themselves.
-const readPool = createPool({ ...postgres, ...patience, max: config.READ_POOL_SIZE, keepOpen: config.READ_POOL_SIZE });
-// A connection of its own for health: a pool that is busy is not a database that is gone.
-const probePool = createPool({ ...postgres, max: 1, queryTimeoutMs: 1_000 });
-const databaseChecks = startUpChecks(probePool, {
+const pools = apiPools(
+  {
+    connectionString: config.DATABASE_URL,
+    onIdleError: (error) => log.warn({ err: error }, 'Postgres closed an idle connection'),
+  },
+  { payments: config.DATABASE_POOL_SIZE, reads: config.READ_POOL_SIZE },
+);
+const databaseChecks = startUpChecks(pools.health, {
   leastPrivilege: config.REQUIRE_LEAST_PRIVILEGE === '1',
   report: { warn: (message) => log.warn(message), fatal: leave },
 });
 await checkDatabase();
-await Promise.all([openKept(pool), openKept(readPool)]);
+await Promise.all([openKept(pools.payments), openKept(pools.reads)]);
 const redis = connectRedis(redisAddress(config), log);
 
-const unitOfWork = new PostgresUnitOfWork(pool, shardCount(pool));
+const unitOfWork = new PostgresUnitOfWork(pools.payments, shardCount(pools.payments));
 const ledgerMetrics = new LedgerMetrics(registry);
+const transaction = ledgerMetrics.measured(paymentTransaction(unitOfWork, new RedisOutboxHint(redis, registry)));
 const groupCommit = new GroupCommit(
-  ledgerMetrics.measured(paymentTransaction(unitOfWork, new RedisOutboxHint(redis, registry))),
+  tracing ? tracedTransaction(transaction, tracing.tracer) : transaction,
   { maxBatch: config.GROUP_COMMIT_MAX_BATCH, maxQueue: config.GROUP_COMMIT_MAX_QUEUE },
   ledgerMetrics.waited,
 );
 
-const ledger = postgresLedger(readPool);
+const ledger = postgresLedger(pools.reads);
 const admission = admissions({
   connections: config.READ_POOL_SIZE,
   maxQueuedReads: config.READ_MAX_QUEUE,
@@ -106,16 +108,16 @@ const access = await openAccess(accessSettings(config), callerLimiter, registry,
 // Monotonic, so that ids made within one millisecond are in order too.
 const payments = new Payments(groupCommit, limiter, ledger, admission.reads, monotonicUlids());
 const accounts = new Accounts(ledger, admission);
-const reads = new Reads(postgresListings(readPool), admission.lists);
+const reads = new Reads(postgresListings(pools.reads), admission.lists);
 ledgerMetrics.watch(groupCommit, admission);
-poolGauges(registry, { payments: pool, reads: readPool, health: probePool });
+poolGauges(registry, { ...pools });
 
 const outage = databaseOutage(log);
 const health = new Health({
   services: SERVICES,
   probe: async () => {
     await databaseChecks();
-    await probeWritable(probePool);
+    await probeWritable(pools.health);
     outage.succeeded();
   },
   log,
@@ -124,8 +126,9 @@ const reflection = config.REFLECTION === 'on' ? new Reflection() : undefined;
 const metrics = new CallMetrics(registry);
 const limits = connectionLimits(config);
 const callLog = new CallLog(log, outage);
+const tracer = tracing?.tracer;
 const services = { payments: new PaymentMetrics(registry).counted(payments), accounts, reads };
-const server = createServer({ ...services, health, reflection, limits, metrics, callLog, access });
+const server = createServer({ ...services, health, reflection, limits, metrics, callLog, access, tracer });
 const metricsServer = await startMetricsServer({
   host: config.METRICS_HOST,
   port: config.METRICS_PORT,
@@ -140,16 +143,6 @@ await health.start();
 
 onStopSignal(process, log, () => void stop());
 log.info({ address: listener.address, metricsAddress: metricsServer.address }, 'api ready');
-
-function loadConfig(): ApiConfig {
-  try {
-    return loadApiConfig(process.env);
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    console.error(error.message);
-    process.exit(1);
-  }
-}
 
 /** A file that is no good is the operator's to mend: a line that names it says more than a stack. */
 function leaveIfUnreadable(error: unknown): never {
@@ -181,6 +174,7 @@ function leave(message: string): never {
 
 /** From the outside in, so that nothing loses what it still needs: calls, transactions, connections. */
 async function stop(): Promise<void> {
+  const stopBy = performance.now() + config.SHUTDOWN_DRAIN_MS + config.SHUTDOWN_GRACE_MS;
   const times = { drainMs: config.SHUTDOWN_DRAIN_MS, graceMs: config.SHUTDOWN_GRACE_MS };
   const inTime = await stopServing(server, { listener, health, reflection }, times);
   const committed = groupCommit.close();
@@ -190,7 +184,8 @@ async function stop(): Promise<void> {
   }
   await committed;
   redis.disconnect();
-  await Promise.all([pool.end(), readPool.end(), probePool.end(), metricsServer.close()]);
+  await Promise.all([...Object.values(pools).map((pool: pg.Pool) => pool.end()), metricsServer.close()]);
+  await tracing?.stop(Math.max(0, stopBy - performance.now()));
   log.info('api stopped');
   // Cuts off the calls that were not in time: their connections keep the process alive.
   process.exit();

@@ -1,9 +1,11 @@
 import type { handleUnaryCall, MethodDefinition, Server, ServerUnaryCall } from '@grpc/grpc-js';
 import { status } from '@grpc/grpc-js';
 import { ServiceError } from '../app/errors.ts';
+import type { Span, Tracer } from '../app/tracing.ts';
 import type { Access } from './access/access.ts';
 import type { Caller, Scope } from './access/caller.ts';
 import type { CallLog, CallSummary, LoggedCall } from './call-log.ts';
+import { endCallSpan, startCallSpan } from './call-span.ts';
 import { requestIdOf, withRequestId } from './request-id.ts';
 import { toFailure } from './status.ts';
 import { type Decodable, decodeRequest, MalformedRequest } from './wire.ts';
@@ -27,7 +29,7 @@ interface Call {
   abandoned(): boolean;
   /** When the caller's time is up, by Date.now(); Infinity if it waits for ever. */
   deadlineMs(): number;
-  /** W3C trace context; undefined if the call has none, or a malformed one. */
+  /** W3C trace context for what the call causes; undefined if it has none, or a malformed one, and is not sampled. */
   traceparent(): string | undefined;
 }
 
@@ -41,6 +43,8 @@ export type Rpcs<Service> = {
 export interface Instruments {
   readonly callLog: CallLog;
   readonly access: Access;
+  /** Not set is off. */
+  readonly tracer?: Tracer | undefined;
 }
 
 type AnyMethod = MethodDefinition<unknown, unknown>;
@@ -50,14 +54,14 @@ export function addService<Service extends object>(
   server: Pick<Server, 'addService'>,
   service: Service,
   rpcs: Rpcs<Service>,
-  { callLog, access }: Instruments,
+  { callLog, access, tracer }: Instruments,
 ): void {
   const definitions: Record<string, AnyMethod> = {};
   const handlers: Record<string, handleUnaryCall<unknown, unknown>> = {};
   for (const [name, method] of Object.entries(service) as [string, AnyMethod][]) {
     const rpc = rpcs[name as keyof Service] as Rpc<unknown, unknown>;
     definitions[name] = { ...method, requestDeserialize: (bytes) => decodeRequest(rpc.request, bytes) };
-    handlers[name] = unary(rpc, method.path, { access, callLog });
+    handlers[name] = unary(rpc, method.path, { access, callLog, tracer });
   }
   server.addService(definitions, handlers);
 }
@@ -70,20 +74,28 @@ export function addService<Service extends object>(
 function unary<Request, Response>(
   rpc: Rpc<Request, Response>,
   path: string,
-  { access, callLog }: Pick<Instruments, 'access' | 'callLog'>,
+  { access, callLog, tracer }: Instruments,
 ): handleUnaryCall<Request | MalformedRequest, Response> {
   return (call, callback) => {
     const context = new UnaryCall(call, path);
+    context.span = tracer && startCallSpan(tracer, path, context.traceparent());
+    const end = (answered: status) => {
+      const code = context.outcome(answered);
+      if (context.span !== undefined) endCallSpan(context.span, code);
+      return code;
+    };
     answer(rpc, call, context, access).then(
       (response) => {
-        callLog.answered(context, context.outcome(status.OK), () => rpc.summary?.(response) ?? {});
+        const code = end(status.OK);
+        callLog.answered(context, code, () => rpc.summary?.(response) ?? {});
         call.sendMetadata(withRequestId(context.requestId));
         callback(null, response);
       },
       (error) => {
         access.failed(error);
         const failure = toFailure(error, context.requestId);
-        callLog.failed(context, context.outcome(failure.code), error, failure);
+        const code = end(failure.code);
+        callLog.failed(context, code, error, failure);
         callback(failure);
       },
     );
@@ -118,6 +130,8 @@ class UnaryCall implements Omit<Call, 'caller'>, LoggedCall {
   readonly requestId: string;
   /** Undefined until it is known. */
   caller: Caller | undefined;
+  /** Undefined unless the call is traced. */
+  span: Span | undefined;
   readonly #call: ServerUnaryCall<unknown, unknown>;
 
   constructor(call: ServerUnaryCall<unknown, unknown>, method: string) {
@@ -135,6 +149,7 @@ class UnaryCall implements Omit<Call, 'caller'>, LoggedCall {
   }
 
   traceparent(): string | undefined {
+    if (this.span !== undefined) return this.span.traceparent;
     const value = this.#call.metadata.get('traceparent')[0];
     return typeof value === 'string' && TRACEPARENT.test(value) ? value : undefined;
   }

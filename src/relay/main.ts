@@ -3,7 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import { ConfigError, kafkaAddress, loadRelayConfig, type RelayConfig, redisAddress } from '../config.ts';
+import { orExit } from '../config/or-exit.ts';
+import { loadTracing } from '../config/tracing.ts';
+import { kafkaAddress, loadRelayConfig, redisAddress } from '../config.ts';
 import { kafkaClient } from '../infra/kafka/client.ts';
 import { kafkaEventLog } from '../infra/kafka/event-log.ts';
 import { KafkaPublisher } from '../infra/kafka/publisher.ts';
@@ -26,6 +28,7 @@ import { startUpChecks } from '../infra/postgres/start-up-checks.ts';
 import { connectRedisForJobs } from '../infra/redis/connection.ts';
 import { redisSignals } from '../infra/redis/signals.ts';
 import { onStopSignal } from '../infra/stop-signal.ts';
+import { startTracing } from '../infra/tracing/start-tracing.ts';
 import { Backoff } from './backoff.ts';
 import { Health } from './health.ts';
 import { JobRunner } from './job-runner.ts';
@@ -33,16 +36,9 @@ import { jobs } from './jobs.ts';
 import { auditGauges, booksGauges, jobMetrics, outboxGauges, relayMetrics } from './metrics.ts';
 import { Relay } from './relay.ts';
 import { SampledGauges } from './sampled-gauges.ts';
+import { tracedPublisher } from './traced-publisher.ts';
 
-let config: RelayConfig;
-try {
-  config = loadRelayConfig(process.env);
-} catch (error) {
-  if (!(error instanceof ConfigError)) throw error;
-  console.error(error.message);
-  process.exit(1);
-}
-
+const config = orExit(() => loadRelayConfig(process.env));
 const log = createLog(config.LOG_LEVEL, { process: 'relay', pid: process.pid });
 process.on('uncaughtException', (error, origin) => {
   log.fatal({ err: error, origin }, 'uncaught exception');
@@ -56,6 +52,10 @@ const stopping = new AbortController();
 onStopSignal(process, log, () => stopping.abort());
 
 const workerId = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
+const tracing = await startTracing(
+  orExit(() => loadTracing(process.env, 'payment-ledger-relay')),
+  log,
+);
 const registry = processRegistry();
 
 const pool = createPool({
@@ -98,7 +98,7 @@ const relay = new Relay(
   {
     outbox: postgresOutbox(pool),
     leases: postgresShardLeases(pool),
-    publisher,
+    publisher: tracing ? tracedPublisher(publisher, tracing.tracer, config.KAFKA_TOPIC) : publisher,
     signals,
     metrics: relayMetrics(registry),
     log,
@@ -153,7 +153,7 @@ if (await topicReady(pool)) {
 }
 health.stop();
 await Promise.allSettled([jobRunner.stop(), publisher.close(), signals.close(), metricsServer.close()]);
-await Promise.all([pool.end(), readerPool.end()]);
+await Promise.all([pool.end(), readerPool.end(), tracing?.stop(config.SHUTDOWN_GRACE_MS)]);
 log.info('relay stopped');
 // A job that was given up may still be waiting for Kafka.
 process.exit();
