@@ -64,6 +64,7 @@ export interface CallTurn {
   /** The outcome that calls should have; a turn in which another one is seen is an error. */
   readonly outcome: string;
   readonly client?: Job['client'];
+  readonly credentials?: Job['credentials'];
 }
 
 /** Connections that the callers share, if there are as many callers. */
@@ -83,6 +84,7 @@ export function callTurn(environment: Environment, options: Options, turn: CallT
       const job: Job = {
         address: server.address,
         client: turn.client ?? options.client,
+        credentials: turn.credentials,
         connections: Math.min(CONNECTIONS, callers),
         calls,
         load: { kind: 'closed', callers },

@@ -1,4 +1,5 @@
 import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import {
   DEFAULT_WINDOW,
   FLAG,
@@ -14,6 +15,7 @@ import {
   windowUpdate,
   writeFrameHeader,
 } from './http2-frames.ts';
+import type { Credentials } from './job.ts';
 import type { Caller, Connection } from './transport.ts';
 
 /** A gRPC message is preceded by its compression flag and its length. */
@@ -31,15 +33,16 @@ export async function connectFrames(
   address: string,
   path: string,
   onError: (error: Error) => void,
+  credentials?: Credentials,
 ): Promise<Connection> {
   const separator = address.lastIndexOf(':');
-  const socket = connectTcp({
-    host: address.slice(0, separator),
-    port: Number(address.slice(separator + 1)),
-    noDelay: true,
-  });
-  await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
-  const connection = new FramesConnection(socket, requestHeaders(address, path), onError);
+  const to = { host: address.slice(0, separator), port: Number(address.slice(separator + 1)) };
+  const socket =
+    credentials === undefined ? connectTcp(to) : connectTls({ ...to, ...credentials, ALPNProtocols: ['h2'] });
+  socket.setNoDelay();
+  const connected = credentials === undefined ? 'connect' : 'secureConnect';
+  await new Promise<void>((resolve, reject) => socket.once(connected, resolve).once('error', reject));
+  const connection = new FramesConnection(socket, requestHeaders(address, path, credentials?.token), onError);
   await new Promise((resolve) => socket.once('data', resolve));
   return connection;
 }

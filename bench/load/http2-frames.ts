@@ -53,7 +53,7 @@ export function windowUpdate(bytes: number): Buffer {
  * fields into the peer's table, and those after it, which refer to them there. Any
  * HTTP/2 client does so; the server's work is the same as for a real caller.
  */
-export function requestHeaders(authority: string, path: string): { first: Buffer; next: Buffer } {
+export function requestHeaders(authority: string, path: string, token?: string): { first: Buffer; next: Buffer } {
   const POST = 0x83;
   const SCHEME_HTTP = 0x86;
   const entered = [
@@ -64,6 +64,7 @@ export function requestHeaders(authority: string, path: string): { first: Buffer
     field(58, 'payment-ledger-bench'),
     // Callers that care about their own time set a deadline; the server keeps a timer for it.
     field('grpc-timeout', '30S'),
+    ...(token === undefined ? [] : [field(23, `Bearer ${token}`)]),
   ];
   // The last entered has the first index behind the 61 of the static table.
   const indices = entered.map((_, index) => 0x80 | (61 + entered.length - index));
@@ -79,9 +80,15 @@ function field(name: number | string, value: string): Buffer {
   return Buffer.concat([start, text(value)]);
 }
 
-/** A text shorter than 127 bytes, without Huffman coding. */
+/** A text without Huffman coding; its length is an integer with a prefix of seven bits (RFC 7541, 5.1). */
 function text(value: string): Buffer {
-  return Buffer.concat([Buffer.of(value.length), Buffer.from(value)]);
+  const length = value.length < 127 ? [value.length] : [127];
+  if (value.length >= 127) {
+    let rest = value.length - 127;
+    for (; rest >= 128; rest >>>= 7) length.push((rest & 127) | 128);
+    length.push(rest);
+  }
+  return Buffer.concat([Buffer.from(length), Buffer.from(value)]);
 }
 
 /** grpc-status in Huffman code, as every encoder writes it, with its length and the mark of the coding. */

@@ -18,11 +18,22 @@ export type Calls =
 
 export type Client = 'frames' | 'grpc-js';
 
+/** How callers show who they are; certificates and key in PEM. */
+export interface Credentials {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+  /** A bearer token. */
+  readonly token: string;
+}
+
 /** What a load process is asked to do. */
 export interface Job {
   /** host:port of the server. */
   readonly address: string;
   readonly client: Client;
+  /** Over TLS; of the frames client only. */
+  readonly credentials?: Credentials | undefined;
   readonly connections: number;
   readonly calls: Calls;
   /**

@@ -18,9 +18,14 @@ export async function run(job: Job, report: (report: Report) => void): Promise<v
   const source = callSource(job.calls, job.seed);
   const connections = await Promise.all(
     Array.from({ length: job.connections }, () =>
-      CONNECT[job.client](job.address, source.path, (error) => {
-        failure ??= error;
-      }),
+      CONNECT[job.client](
+        job.address,
+        source.path,
+        (error) => {
+          failure ??= error;
+        },
+        job.credentials,
+      ),
     ),
   );
   const load = new Load(connections, source);

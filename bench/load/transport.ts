@@ -1,3 +1,5 @@
+import type { Credentials } from './job.ts';
+
 /** Who made a call, and is told once how it ended. */
 export interface Caller {
   /** status is the gRPC status; reply is the message if there was one, valid only during the call. */
@@ -12,4 +14,9 @@ export interface Connection {
 }
 
 /** Connects to host:port for calls of the method at path, /package.Service/Method; fails calls with onError. */
-export type Connect = (address: string, path: string, onError: (error: Error) => void) => Promise<Connection>;
+export type Connect = (
+  address: string,
+  path: string,
+  onError: (error: Error) => void,
+  credentials?: Credentials,
+) => Promise<Connection>;

@@ -64,6 +64,7 @@ export class StuckLocks<Command, Outcome> {
 
   /** Takes the calls that need a lock known to be stuck, and returns the others. */
   divert(calls: readonly Submitted<Command, Outcome>[]): readonly Submitted<Command, Outcome>[] {
+    if (!this.#queues.any) return calls;
     return calls.filter((call) => !this.#queues.divert(call, this.#locksOf(call)));
   }
 

@@ -63,9 +63,13 @@ export class StuckQueues<Command, Outcome> {
     return this.#size;
   }
 
+  /** Whether any lock is known to be stuck. */
+  get any(): boolean {
+    return this.#stuck.size > 0;
+  }
+
   /** Takes the call if it needs one of the locks known to be stuck. */
   divert(call: Submitted<Command, Outcome>, locks: readonly Lock[]): boolean {
-    if (this.#stuck.size === 0) return false;
     const stuck = locks.map(({ name }) => this.#stuck.get(name)).find((known) => known !== undefined);
     if (stuck !== undefined) this.#wait(stuck, call);
     return stuck !== undefined;

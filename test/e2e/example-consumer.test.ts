@@ -47,7 +47,8 @@ describe('the example consumer', () => {
   const missing = () => system.database.query('select account_id, version from missing_versions');
 
   test('has every balance right after repeats, and in whatever order the partitions came', async () => {
-    const [partition] = received.map((event) => event.partition);
+    // Not one with the first events of the accounts alone, before which nothing is missed.
+    const { partition } = received.find(({ authorized }) => authorized?.payerAccountId === 'acc-a')!;
     const late = received.filter((event) => event.partition === partition);
     const early = received.filter((event) => event.partition !== partition);
     expect(await handle(early)).toBe(early.length);

@@ -22,6 +22,12 @@ export function startRelay(env: Record<string, string>): Promise<Service> {
   return startService('src/relay/main.ts', 'relay ready', { METRICS_PORT: '0', ...env });
 }
 
+/** None outlives the tests, even those of a test that ended while they were starting. */
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 async function startService(script: string, readyMessage: string, env: Record<string, string>): Promise<Service> {
   const child = spawn(process.execPath, [script], {
     env: { PATH: process.env['PATH'], NODE_NO_WARNINGS: '1', ...env },
@@ -29,6 +35,8 @@ async function startService(script: string, readyMessage: string, env: Record<st
   });
   const log: string[] = [];
   const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+  running.add(child);
+  child.once('exit', () => running.delete(child));
   createInterface(child.stderr!).on('line', (line) => log.push(line));
   const ready = await new Promise<Record<string, unknown>>((resolve, reject) => {
     createInterface(child.stdout!).on('line', (line) => {

@@ -1,3 +1,5 @@
+import { RangePace } from './range-pace.ts';
+
 /** A rule of the books that Postgres can show to be broken. */
 export type BooksRule = keyof typeof BROKEN;
 
@@ -72,7 +74,7 @@ export interface BooksProgress {
   readonly problems: readonly string[];
 }
 
-/** Rows in one statement: tens of thousands of look-ups, well below a second. */
+/** The most rows in one statement; see RangePace. */
 export const RANGE_SIZE = 10_000;
 /** Further problems are not named. */
 const MOST_PROBLEMS = 100;
@@ -102,24 +104,31 @@ export function beginning(books: Books, since: Date | undefined): BooksProgress 
   return { stage: 'PAYMENTS', after, paymentsExamined: 0, problems: [] };
 }
 
-/** Examines the next range. Returns the progress after it. Throws if Postgres is unreachable. */
+/**
+ * Examines the next range, of so many rows as the pace says, which takes note of the time.
+ * Returns the progress after it. Throws if Postgres is unreachable.
+ */
 export async function examineRange(
   books: Books,
   progress: BooksProgress,
   whole: boolean,
-  rangeSize: number = RANGE_SIZE,
+  pace: RangePace,
 ): Promise<BooksProgress> {
   const { stage, after, problems } = progress;
   if (stage === undefined) return progress;
   const stages = whole ? WHOLE : RECENT;
   const next = { stage: stages[stages.indexOf(stage) + 1], after: undefined };
   if (stage === 'CURRENCIES') {
-    const unbalanced = unbalancedCurrencies(await books.sumCurrencies(rangeSize));
+    const unbalanced = unbalancedCurrencies(await books.sumCurrencies(pace.rows));
     return { ...progress, ...next, problems: withMore(problems, unbalanced) };
   }
-  const { rows, last, findings } = await books.examine(stage, after, rangeSize);
+  const limit = pace.rows;
+  const startedAtMs = performance.now();
+  const { rows, last, findings } = await books.examine(stage, after, limit);
+  // The last range of a stage says nothing of the size.
+  if (rows === limit) pace.took(performance.now() - startedAtMs);
   return {
-    ...(rows < rangeSize ? next : { stage, after: last }),
+    ...(rows < limit ? next : { stage, after: last }),
     paymentsExamined: progress.paymentsExamined + (stage === 'PAYMENTS' ? rows : 0),
     problems: withMore(
       problems,
@@ -134,9 +143,10 @@ export async function reconcile(
   onProgress: (progress: BooksProgress) => void = () => undefined,
   rangeSize: number = RANGE_SIZE,
 ): Promise<BooksProgress> {
+  const pace = new RangePace(rangeSize);
   let progress = beginning(books, undefined);
   while (progress.stage !== undefined) {
-    progress = await examineRange(books, progress, true, rangeSize);
+    progress = await examineRange(books, progress, true, pace);
     onProgress(progress);
   }
   return progress;

@@ -1,4 +1,5 @@
 import { type Books, type BooksProgress, beginning, examineRange, RANGE_SIZE } from './books.ts';
+import { RangePace } from './range-pace.ts';
 
 /** A reconciliation as recorded, finished or not. */
 export interface RecordedReconciliation {
@@ -37,6 +38,7 @@ export interface ReconciliationReport {
 }
 
 export interface ReconciliationLimits {
+  /** The most rows in one statement. */
   readonly rangeSize: number;
   /** What is not examined after that long is left to the next call. */
   readonly stopAfterMs: number;
@@ -105,10 +107,11 @@ async function goOn(
   { rangeSize, stopAfterMs }: ReconciliationLimits,
 ): Promise<ReconciliationReport> {
   const stopAt = performance.now() + stopAfterMs;
+  const pace = new RangePace(rangeSize);
   let current = begun;
   while (current.progress.stage !== undefined) {
     signal.throwIfAborted();
-    const progress = await examineRange(books, current.progress, current.whole, rangeSize);
+    const progress = await examineRange(books, current.progress, current.whole, pace);
     await history.advance(current, progress);
     current = { ...current, progress };
     if (performance.now() >= stopAt) break;

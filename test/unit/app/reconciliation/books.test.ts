@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type BooksProgress, beginning, examineRange, reconcile } from '../../../../src/app/reconciliation/books.ts';
+import { RangePace } from '../../../../src/app/reconciliation/range-pace.ts';
 import { InMemoryBooks, type Row } from '../../../support/in-memory-books.ts';
 
 function rows(count: number, breaks?: Row['breaks']): Row[] {
@@ -11,8 +12,9 @@ function rows(count: number, breaks?: Row['breaks']): Row[] {
 
 /** Goes on from there to the end, as it would after any number of restarts. */
 async function finish(books: InMemoryBooks, from: BooksProgress, whole: boolean, rangeSize: number) {
+  const pace = new RangePace(rangeSize);
   let progress = from;
-  while (progress.stage !== undefined) progress = await examineRange(books, progress, whole, rangeSize);
+  while (progress.stage !== undefined) progress = await examineRange(books, progress, whole, pace);
   return progress;
 }
 
@@ -84,17 +86,17 @@ describe('progress', () => {
     const books = new InMemoryBooks();
     const finished = await reconcile(books);
     const examined = books.examined.length;
-    expect(await examineRange(books, finished, true)).toEqual(finished);
+    expect(await examineRange(books, finished, true, new RangePace(10))).toEqual(finished);
     expect(books.examined).toHaveLength(examined);
   });
 
   test('is not made by a range that fails', async () => {
     const books = new InMemoryBooks({ PAYMENTS: rows(4) });
-    const first = await examineRange(books, beginning(books, undefined), true, 2);
+    const first = await examineRange(books, beginning(books, undefined), true, new RangePace(2));
     books.before = () => {
       throw new Error('unreachable');
     };
-    await expect(examineRange(books, first, true, 2)).rejects.toThrow('unreachable');
+    await expect(examineRange(books, first, true, new RangePace(2))).rejects.toThrow('unreachable');
     expect(first).toEqual({ stage: 'PAYMENTS', after: ['row-0001'], paymentsExamined: 2, problems: [] });
   });
 });
