@@ -75,8 +75,11 @@ describe('relay workers as processes', () => {
     }
     await expect.poll(() => system.database.query('select from outbox'), { timeout: 20_000 }).toHaveLength(0);
 
-    for (const { log } of [...workers, ...leaving])
-      expect(log.filter((line) => /"level":"(warn|error|fatal)"/.test(line))).toEqual([]);
+    for (const { log } of [...workers, ...leaving]) {
+      const complaints = log.filter((line) => /"level":"(warn|error|fatal)"/.test(line));
+      // Reconciliation, when it happens to be due, rightly reports events that the writer made without payments.
+      expect(complaints.filter((line) => !line.includes('a pending event belongs to no payment'))).toEqual([]);
+    }
     const consumer = await consumeEvents(inject('kafkaBrokers'), system.topic);
     await consumer.until((events) => events.length >= writer.written.length);
     await consumer.close();
