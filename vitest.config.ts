@@ -14,6 +14,17 @@ export default defineConfig({
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
       { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], ...onServers } },
       { test: { name: 'e2e', include: ['test/{e2e,faults}/**/*.test.ts'], fileParallelism: false, ...onServers } },
+      // What takes minutes; npm test leaves it out, npm run test:slow runs it.
+      {
+        test: {
+          name: 'slow',
+          include: ['test/slow/**/*.test.ts'],
+          fileParallelism: false,
+          ...onServers,
+          testTimeout: 1_200_000,
+          hookTimeout: 600_000,
+        },
+      },
     ],
   },
 });

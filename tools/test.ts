@@ -3,7 +3,8 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 // Runs vitest with the arguments it is given and closes with one plain line of what
-// its report counted: `N passed, N failed, N skipped`.
+// its report counted: `N passed, N failed, N skipped`. The project `slow` runs only if
+// it is asked for by name, as npm run test:slow does.
 const ROOT = join(import.meta.dirname, '..');
 const REPORT = join(ROOT, '.local/test-report.json');
 
@@ -19,6 +20,9 @@ interface Report {
   }[];
 }
 
+const args = process.argv.slice(2);
+const projects = args.some((arg) => arg === '--project' || arg.startsWith('--project=')) ? [] : ['--project=!slow'];
+
 await mkdir(join(ROOT, '.local'), { recursive: true });
 await rm(REPORT, { force: true });
 const vitest = spawn(
@@ -27,7 +31,8 @@ const vitest = spawn(
     join(ROOT, 'node_modules/vitest/vitest.mjs'),
     'run',
     ...['--reporter=default', '--reporter=json', `--outputFile.json=${REPORT}`],
-    ...process.argv.slice(2),
+    ...projects,
+    ...args,
   ],
   { cwd: ROOT, stdio: 'inherit' },
 );
