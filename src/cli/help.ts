@@ -27,7 +27,7 @@ export function withUsage(command: Command, { examples, environment = {}, exitCo
     sections.push(`Environment:\n${lines.join('\n')}\n${MORE_VARIABLES}`);
   }
   const codes = Object.entries({ ...exitCodes, 2: 'usage error' }).map(([code, meaning]) => `${code} ${meaning}`);
-  sections.push(`Exit codes: ${codes.join(', ')}.`);
+  sections.push(`Exit codes: ${codes.join('\n            ')}`);
   return command.addHelpText('after', `\n${sections.join('\n\n')}`);
 }
 

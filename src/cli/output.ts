@@ -29,3 +29,13 @@ export function json(value: unknown): string {
 export function printable(text: string): string {
   return text.replace(/\p{Cc}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
+
+/** An enum's value without the name of its enum: ACCOUNT_TYPE_CUSTOMER is CUSTOMER. */
+export function shortName(name: string): string {
+  return name.replace(/^(ACCOUNT_TYPE|ACCOUNT_ENTRY_TYPE|PAYMENT_STATUS|PAYMENT_ERROR_CODE)_/, '');
+}
+
+/** Says on stderr that a list was cut short. */
+export function printMore(more: boolean): void {
+  if (more) console.error('There are more: --limit N shows as many, --all shows all.');
+}

@@ -33,3 +33,17 @@ export function parseId(text: string): string {
     throw new InvalidArgumentError('An id is a ULID of 26 characters, or the uuid that Postgres has for it.');
   }
 }
+
+/** A whole number of 1 or more. */
+export function parseCount(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('It is a whole number, 1 or more.');
+  return Number(text);
+}
+
+/** An amount in minor units, or a version: an int64 that is not negative. Whether zero will do is for the API to say. */
+export function parseInt64(text: string): bigint {
+  if (!/^\d{1,19}$/.test(text) || BigInt(text) >= 2n ** 63n) {
+    throw new InvalidArgumentError('It is a whole number, zero or more.');
+  }
+  return BigInt(text);
+}

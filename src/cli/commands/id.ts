@@ -12,7 +12,7 @@ The time in it is when the payment's call came in, by the clock of its replica. 
 export function addId(program: Command, end: (exitCode: ExitCode) => void): void {
   const command = program.command('id').summary('show an id as ULID and as uuid').description(ABOUT);
   command
-    .argument('<id>', 'ULID or uuid of a payment, which is its event’s id too', parseId)
+    .argument('<id>', "ULID or uuid of a payment, which is its event's id too", parseId)
     .option('--json', 'for programs');
   withUsage(command, {
     examples: ['ledger id 01M85Q3TTE820EZ9PCVSPH2JRN', 'ledger id 01a20b71-eb4e-4080-efa6-ccde6d114b15'],

@@ -25,7 +25,7 @@ export function addReplay(program: Command, end: (exitCode: ExitCode) => void): 
   command
     .option('--from <time>', 'payments that came in at this time or later, as RFC 3339', parseTime)
     .option('--to <time>', 'with --from: and before this time', parseTime)
-    .option('--account <account-id>', 'payments that moved the account’s money, in the order they did')
+    .option('--account <account-id>', "payments that moved the account's money, in the order they did")
     .option('--payment <payment-id>', 'one payment', parseId);
   withUsage(command, {
     examples: [
