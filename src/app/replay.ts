@@ -7,7 +7,9 @@ export type ReplayRange =
   /** Payments whose calls came in between the two, to excluded. */
   | { readonly kind: 'TIME'; readonly from: Date; readonly to: Date }
   /** Payments that moved the account's money, either way. Declined ones did not. */
-  | { readonly kind: 'ACCOUNT'; readonly accountId: string };
+  | { readonly kind: 'ACCOUNT'; readonly accountId: string }
+  /** One payment, authorized or declined. */
+  | { readonly kind: 'PAYMENT'; readonly paymentId: string };
 
 export interface RecordedPayment {
   readonly payment: Payment;

@@ -1,5 +1,4 @@
 import pg from 'pg';
-import { loadMigrateConfig } from '../config.ts';
 import { DEFAULT_ROLES, grantRoles, type RoleNames } from '../infra/postgres/roles.ts';
 import {
   type AppliedMigration,
@@ -8,7 +7,6 @@ import {
   type Migration,
   readMigrations,
 } from '../infra/postgres/schema-version.ts';
-import { argumentsFrom, run, settingsFrom, usageError } from './command.ts';
 
 /** Any number will do, as long as nothing else in the database locks it. */
 const LOCK = 7_204_157_331;
@@ -107,43 +105,3 @@ async function applyEach(client: pg.Client, name: string, sql: string): Promise<
     });
   }
 }
-
-const HELP = `Brings the database's schema up to date and gives the application's and the reader's role their rights. Safe from
-several replicas at once. An applied migration that was edited, renamed or removed is an error.
-
-Usage:
-  npm run migrate
-  npm run migrate -- --help
-
-In the image, node src/cli/migrate.ts stands for npm run migrate --.
-
-Example:
-  DATABASE_URL=postgres://ledger:ledger@127.0.0.1:5432/payment_ledger npm run migrate
-
-Environment:
-  DATABASE_URL              the database, as the owner of its tables
-  LEDGER_APPLICATION_ROLE   what the application's role is called; ${DEFAULT_ROLES.application} if it is not set
-  LEDGER_READER_ROLE        what the reader's role is called; ${DEFAULT_ROLES.reader} if it is not set
-Further variables, for files with secrets and for TLS, are in .env.example.
-
-Exit codes: 0 the schema is up to date, 1 the command failed, 2 usage error.
-`;
-
-async function main(): Promise<number> {
-  const given = argumentsFrom({ options: { help: { type: 'boolean', short: 'h' } } });
-  if (typeof given === 'string') return usageError(given, HELP);
-  if (given.values.help) {
-    console.log(HELP);
-    return 0;
-  }
-  const config = settingsFrom(loadMigrateConfig);
-  if (typeof config === 'string') return usageError(config, HELP);
-  const applied = await migrate(config.DATABASE_URL, console.log, MIGRATIONS, {
-    application: config.LEDGER_APPLICATION_ROLE ?? DEFAULT_ROLES.application,
-    reader: config.LEDGER_READER_ROLE ?? DEFAULT_ROLES.reader,
-  });
-  console.log(applied.length === 0 ? 'The schema is up to date.' : `Applied ${applied.length} migrations.`);
-  return 0;
-}
-
-if (import.meta.main) await run(main);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { flag, positive } from './values.ts';
+import { flag, isLoopback, positive } from './values.ts';
 
 const file = z.string().min(1).optional();
 const tokens = positive().optional();
@@ -129,11 +129,6 @@ function isSafeUrl(text: string): boolean {
   // A password would be in the log, and fetch refuses it.
   if (username !== '' || password !== '') return false;
   return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname));
-}
-
-/** Whether nobody else's machine can reach the host. */
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '[::1]' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
 /** Undefined if the port is in clear. */

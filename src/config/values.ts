@@ -80,3 +80,8 @@ export function withPassword(text: string, password: string | undefined): string
   parsed.password = encodeURIComponent(password);
   return parsed.href;
 }
+
+/** Whether nobody else's machine can reach the host. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '[::1]' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}

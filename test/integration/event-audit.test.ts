@@ -389,7 +389,7 @@ describe('an audit of events', () => {
   function byHand() {
     const { PATH } = process.env;
     const env = { PATH, DATABASE_URL: database.url, KAFKA_BROKERS: inject('kafkaBrokers'), KAFKA_TOPIC: topic };
-    const { status, stdout } = spawnSync(process.execPath, ['src/cli/reconcile.ts', '--events'], {
+    const { status, stdout } = spawnSync(process.execPath, ['src/cli/main.ts', 'verify', '--events'], {
       env,
       encoding: 'utf8',
     });

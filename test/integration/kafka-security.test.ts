@@ -89,7 +89,7 @@ test.each([
     await Promise.all([consumer.close(), relay.stop()]);
   }
   // There are no payments, so the event is without one: that it is seen is what matters.
-  const audit = promisify(execFile)(process.execPath, ['src/cli/reconcile.ts', '--events'], { env });
+  const audit = promisify(execFile)(process.execPath, ['src/cli/main.ts', 'verify', '--events'], { env });
   await expect(audit).rejects.toMatchObject({ code: 1, stdout: expect.stringContaining(event!.eventId) });
 });
 

@@ -153,7 +153,7 @@ test('migrate and the API go over TLS, with a URL and a password from files', as
   await reload();
   await expect(execute(server.address, 'select 1')).rejects.toThrow('no encryption');
 
-  const { stdout } = await promisify(execFile)(process.execPath, ['src/cli/migrate.ts'], { env });
+  const { stdout } = await promisify(execFile)(process.execPath, ['src/cli/main.ts', 'migrate'], { env });
   expect(stdout).toContain('Applied');
   await createApplicationLogin(url.href.replace('ledger@', `ledger:${password}@`));
   const application = Object.assign(new URL(url), { username: 'ledger_application' });

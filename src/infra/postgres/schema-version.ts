@@ -60,7 +60,7 @@ export async function compareSchema(connection: Connection): Promise<SchemaDiffe
       missing.length === 0
         ? undefined
         : `The database lacks ${missing.join(', ')}: its last migration is ${applied.at(-1) ?? 'none'}, and this code ` +
-          `needs ${needed.at(-1)}. Run npm run migrate (in the image: node src/cli/migrate.ts) with DATABASE_URL ` +
+          `needs ${needed.at(-1)}. Run npm run migrate (in the image: node src/cli/main.ts migrate) with DATABASE_URL ` +
           'for the owner of the tables, then start this again.',
     newer:
       unknown.length === 0

@@ -34,6 +34,9 @@ const BY_ACCOUNT = `
   join payments on payments.payment_id = mine.payment_id
   order by mine.version`;
 
+const BY_ID = `
+  select ${COLUMNS}, payments.payment_id::text as cursor from payments where payments.payment_id = $1`;
+
 /** Payments as they were recorded, with their ledger entries. */
 export function postgresPaymentHistory(pool: pg.Pool): PaymentHistory {
   return {
@@ -52,6 +55,8 @@ function select(pool: pg.Pool, range: ReplayRange, after: string | undefined, li
     }
     case 'ACCOUNT':
       return pool.query<Row>(BY_ACCOUNT, [range.accountId, after ?? 0, limit]);
+    case 'PAYMENT':
+      return pool.query<Row>(BY_ID, [ulidToUuid(range.paymentId)]);
   }
 }
 
