@@ -14,6 +14,7 @@ export default defineConfig({
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
       { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], ...onServers } },
       { test: { name: 'e2e', include: ['test/{e2e,faults}/**/*.test.ts'], fileParallelism: false, ...onServers } },
+      { test: { name: 'slow', include: ['test/slow/**/*.test.ts'], fileParallelism: false, ...onServers } },
     ],
   },
 });
