@@ -1,4 +1,4 @@
-import { type Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { type Client, type ClientOptions, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
 import {
   AccountEntryOrder,
   AccountServiceClient,
@@ -31,10 +31,15 @@ export class LedgerClient {
   readonly #metadata = new Metadata();
 
   /** token is a bearer token for every call. */
-  constructor(address: string, channel = credentials.createInsecure(), token?: string) {
+  constructor(
+    address: string,
+    channel = credentials.createInsecure(),
+    token?: string,
+    options: Partial<ClientOptions> = {},
+  ) {
     if (token !== undefined) this.#metadata.set('authorization', `Bearer ${token}`);
-    this.payments = new PaymentServiceClient(address, channel);
-    this.accounts = new AccountServiceClient(address, channel);
+    this.payments = new PaymentServiceClient(address, channel, options);
+    this.accounts = new AccountServiceClient(address, channel, options);
   }
 
   authorize(request: Partial<AuthorizePaymentRequest>, deadlineMs?: number): Promise<AuthorizePaymentResponse> {

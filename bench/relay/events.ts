@@ -31,6 +31,7 @@ export function eventOf(n: number): PendingEvent {
     shard: shardOf(key, SHARDS),
     position: BigInt(n),
     eventId,
+    uuid: ulidToUUID(eventId),
     key,
     type: TYPE,
     payload: JSON.stringify(payload),

@@ -5,6 +5,8 @@ export interface PendingEvent {
   readonly position: bigint;
   /** A ULID, the same however often the event is sent. */
   readonly eventId: string;
+  /** The same id as the outbox stores it. */
+  readonly uuid: string;
   /** The Kafka key: the payer's account id. */
   readonly key: string;
   readonly type: string;
@@ -25,13 +27,19 @@ export interface Lease {
 
 export interface ShardPage {
   readonly shard: number;
-  /** Positions to leave out: those on their way to Kafka or acknowledged by it. */
-  readonly except: readonly bigint[];
+  /** Events to leave out, by uuid: those on their way to Kafka or acknowledged by it. */
+  readonly except: readonly string[];
 }
+
+/**
+ * Where a row is and which event it was. A position alone does not tell: a standby that is
+ * promoted without the last commits gives their positions to other events.
+ */
+export type OutboxRow = Pick<PendingEvent, 'position' | 'uuid'>;
 
 export interface Acknowledged {
   readonly lease: Lease;
-  readonly positions: readonly bigint[];
+  readonly events: readonly OutboxRow[];
 }
 
 /**

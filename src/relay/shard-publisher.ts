@@ -6,6 +6,7 @@ import {
   type Lease,
   type Logger,
   type Outbox,
+  type OutboxRow,
   type PendingEvent,
 } from './ports.ts';
 import type { Page, SharedStatements } from './shared-statements.ts';
@@ -35,7 +36,7 @@ export class ShardPublisher {
   readonly #services: ShardPublisherServices;
   readonly #backoff = new Backoff(FIRST_RETRY_MS, LAST_RETRY_MS);
   /** Acknowledged by Kafka, and still in the outbox as far as is known. */
-  readonly #acknowledged = new Set<bigint>();
+  readonly #acknowledged = new Map<string, OutboxRow>();
   #draining: Promise<number> | undefined;
   #again = false;
   #published = 0;
@@ -116,8 +117,8 @@ export class ShardPublisher {
 
   #read(sending: readonly PendingEvent[]): Promise<Page> {
     return this.#services.statements.read(this.lease.shard, [
-      ...this.#acknowledged,
-      ...sending.map(({ position }) => position),
+      ...this.#acknowledged.keys(),
+      ...sending.map(({ uuid }) => uuid),
     ]);
   }
 
@@ -147,7 +148,7 @@ export class ShardPublisher {
       const middle = Math.ceil(events.length / 2);
       return (await this.#publish(events.slice(0, middle))) && (await this.#publish(events.slice(middle)));
     }
-    for (const { position } of events) this.#acknowledged.add(position);
+    for (const { position, uuid } of events) this.#acknowledged.set(uuid, { position, uuid });
     this.#published += events.length;
     metrics.published(events);
     return true;
@@ -165,13 +166,13 @@ export class ShardPublisher {
 
   /** Deletes what Kafka has acknowledged. A failure is only seen by whoever awaits it. */
   #removeAcknowledged(): Promise<void> {
-    return handled(this.#remove([...this.#acknowledged]));
+    return handled(this.#remove([...this.#acknowledged.values()]));
   }
 
-  async #remove(positions: readonly bigint[]): Promise<void> {
-    if (positions.length === 0) return;
-    if (!(await this.#services.statements.remove(this.lease, positions))) this.#lost();
-    for (const position of positions) this.#acknowledged.delete(position);
+  async #remove(events: readonly OutboxRow[]): Promise<void> {
+    if (events.length === 0) return;
+    if (!(await this.#services.statements.remove(this.lease, events))) this.#lost();
+    for (const { uuid } of events) this.#acknowledged.delete(uuid);
   }
 
   #lost(): never {

@@ -1,5 +1,5 @@
 import { batched } from '../app/batcher.ts';
-import type { Acknowledged, Lease, Outbox, PendingEvent, ShardPage } from './ports.ts';
+import type { Acknowledged, Lease, Outbox, OutboxRow, PendingEvent, ShardPage } from './ports.ts';
 import type { OutboxVacuum } from './vacuum.ts';
 
 export interface Page {
@@ -35,14 +35,14 @@ export class SharedStatements {
     this.#limits = limits;
   }
 
-  /** The lowest events left in the shard, but for those at the given positions. */
-  read(shard: number, except: readonly bigint[]): Promise<Page> {
+  /** The lowest events left in the shard, but for those with the given uuids. */
+  read(shard: number, except: readonly string[]): Promise<Page> {
     return this.#reads({ shard, except });
   }
 
   /** Deletes events; false if the lease was not current. */
-  remove(lease: Lease, positions: readonly bigint[]): Promise<boolean> {
-    return this.#removals({ lease, positions });
+  remove(lease: Lease, events: readonly OutboxRow[]): Promise<boolean> {
+    return this.#removals({ lease, events });
   }
 
   async #readAll(pages: readonly ShardPage[]): Promise<Page[]> {
@@ -61,7 +61,7 @@ export class SharedStatements {
 
   async #removeAll(published: readonly Acknowledged[]): Promise<boolean[]> {
     const current = await this.#outbox.remove(published);
-    this.#vacuum.removed(published.reduce((sum, { positions }) => sum + positions.length, 0));
+    this.#vacuum.removed(published.reduce((sum, { events }) => sum + events.length, 0));
     return published.map(({ lease }) => current.has(lease.shard));
   }
 }

@@ -18,6 +18,7 @@ function eventOf(n: number, overrides: Partial<PendingEvent> = {}): PendingEvent
     shard: 0,
     position: BigInt(n),
     eventId: `01M85Q3TTE820EZ9PCVS${String(n).padStart(6, '0')}`,
+    uuid: 'unused',
     key: `acc-${n % 7}`,
     type: n % 3 === 0 ? 'payment.declined.v1' : 'payment.authorized.v1',
     payload: JSON.stringify({ n, description: 'x'.repeat(n % 90) }),

@@ -69,7 +69,7 @@ describe('shard leases', () => {
     await endLeases();
     const [current] = (await leases.claim('new', LONG_MS, SHARDS)).filter((lease) => lease.shard === shard);
 
-    expect(await outbox.remove([{ lease: old, positions: [first!.position] }])).toEqual(new Set());
+    expect(await outbox.remove([{ lease: old, events: [first!] }])).toEqual(new Set());
     expect(await outbox.deadLetter(old, first!, 'rejected')).toBe(false);
     expect(await outbox.read([{ shard, except: [] }], LIMITS)).toHaveLength(2);
 
@@ -81,6 +81,24 @@ describe('shard leases', () => {
     // A release that comes late does not take the shard from its new owner.
     await leases.release('old', [old]);
     expect((await leases.renew('new', LONG_MS)).owned).toContainEqual(current);
+  });
+
+  test('let nothing be removed or dead-lettered that has the position of another event', async () => {
+    const writer = new OutboxWriter(database);
+    await writer.write(['acc-1']);
+    const shard = shardOf('acc-1', SHARDS);
+    const lease = (await leases.claim('worker', LONG_MS, SHARDS)).find((each) => each.shard === shard)!;
+    const [sent] = await outbox.read([{ shard, except: [] }], LIMITS);
+    // As after a failover that lost this event: the next one is given its position.
+    await database.query('update outbox set id = gen_random_uuid()');
+
+    expect(await outbox.remove([{ lease, events: [sent!] }])).toEqual(new Set([shard]));
+    await outbox.deadLetter(lease, sent!, 'rejected');
+    expect(await database.query('select from outbox_dead_letters')).toEqual([]);
+    const [other] = await outbox.read([{ shard, except: [sent!.uuid] }], LIMITS);
+    expect(other!.position).toBe(sent!.position);
+    await outbox.remove([{ lease, events: [other!] }]);
+    expect(await database.query('select from outbox')).toEqual([]);
   });
 
   test('are shared evenly, whatever the number of workers', () => {

@@ -78,9 +78,9 @@ describe('the relay', () => {
     const late = await database.pool.connect();
     await late.query('begin');
     const write = `insert into outbox (shard, id, aggregatetype, aggregateid, type, payload, created_at)
-      values (${shard}, gen_random_uuid(), 'payment', $1, 'payment.authorized.v1', '{}', now()) returning position`;
+      values (${shard}, gen_random_uuid(), 'payment', $1, 'payment.authorized.v1', '{}', now()) returning position, id as uuid`;
     const lateRow = await late.query<{ position: bigint }>(write, ['acc-late']);
-    const [earlyRow] = await database.query<{ position: bigint }>(write, ['acc-other']);
+    const [earlyRow] = await database.query<{ position: bigint; uuid: string }>(write, ['acc-other']);
 
     const ahead = await outbox.read([{ shard, except: [] }], limits);
     expect(ahead.map(({ position }) => position)).toEqual([earlyRow!.position]);
@@ -88,7 +88,7 @@ describe('the relay', () => {
     late.release();
     const [laterRow] = await database.query<{ position: bigint }>(write, ['acc-late']);
 
-    const rest = await outbox.read([{ shard, except: [earlyRow!.position] }], limits);
+    const rest = await outbox.read([{ shard, except: [earlyRow!.uuid] }], limits);
     expect(rest.map(({ position }) => position)).toEqual([lateRow.rows[0]!.position, laterRow!.position]);
     await database.query('delete from outbox');
   });

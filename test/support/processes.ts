@@ -12,14 +12,14 @@ export interface Service {
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
-/** Starts src/api/main.ts on a free port. Its gRPC address is ready['address']. */
-export function startApi(env: Record<string, string>): Promise<Service> {
-  return startService('src/api/main.ts', 'api ready', { GRPC_PORT: '0', METRICS_PORT: '0', ...env });
+/** Starts src/api/main.ts, of another folder's code if given, on a free port. Its gRPC address is ready['address']. */
+export function startApi(env: Record<string, string>, folder?: string): Promise<Service> {
+  return startService('src/api/main.ts', 'api ready', { GRPC_PORT: '0', METRICS_PORT: '0', ...env }, folder);
 }
 
-/** Starts src/relay/main.ts. */
-export function startRelay(env: Record<string, string>): Promise<Service> {
-  return startService('src/relay/main.ts', 'relay ready', { METRICS_PORT: '0', ...env });
+/** Starts src/relay/main.ts, likewise. */
+export function startRelay(env: Record<string, string>, folder?: string): Promise<Service> {
+  return startService('src/relay/main.ts', 'relay ready', { METRICS_PORT: '0', ...env }, folder);
 }
 
 /** None outlives the tests, even those of a test that ended while they were starting. */
@@ -28,8 +28,14 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-async function startService(script: string, readyMessage: string, env: Record<string, string>): Promise<Service> {
+async function startService(
+  script: string,
+  readyMessage: string,
+  env: Record<string, string>,
+  cwd = process.cwd(),
+): Promise<Service> {
   const child = spawn(process.execPath, [script], {
+    cwd,
     env: { PATH: process.env['PATH'], NODE_NO_WARNINGS: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -30,9 +30,9 @@ export interface Addresses {
 const UNLIMITED = { RATE_LIMIT_CAPACITY: '1000000', RATE_LIMIT_REFILL_PER_SECOND: '1000000' };
 
 /** A system on a new database of the shared servers, which goes when it is closed; its processes run as the application role. */
-export async function createSystem(): Promise<System> {
+export async function createSystem({ kafkaBrokers = inject('kafkaBrokers') } = {}): Promise<System> {
   const database = await createDatabase();
-  const servers = { redisUrl: inject('redisUrl'), kafkaBrokers: inject('kafkaBrokers') };
+  const servers = { redisUrl: inject('redisUrl'), kafkaBrokers };
   return buildSystem({ databaseUrl: applicationAddress(database.url), ...servers }, database);
 }
 

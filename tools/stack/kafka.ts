@@ -23,6 +23,8 @@ export interface KafkaExtras {
   readonly properties?: Readonly<Record<string, string>>;
   /** Credentials it is formatted with: SCRAM-SHA-256=[name=…,password=…]. */
   readonly scramCredentials?: readonly string[];
+  /** Of the cluster that it joins; left out, it is a cluster of its own. */
+  readonly clusterId?: string;
 }
 
 /** How to provide Kafka otherwise. */
@@ -50,7 +52,7 @@ export async function startKafka(
   folder: string,
   [port, controllerPort]: readonly [number, number],
   jars: string,
-  { properties: more = {}, scramCredentials = [] }: KafkaExtras = {},
+  { properties: more = {}, scramCredentials = [], clusterId = newClusterId() }: KafkaExtras = {},
 ): Promise<Server> {
   // Kafka reads its data folder as a list.
   if (folder.includes(','))
@@ -64,8 +66,6 @@ export async function startKafka(
 
   const java = [...JVM, `-Dlog4j2.configurationFile=${logging}`, '-cp', join(jars, '*')];
   if (!existsSync(join(folder, 'data/meta.properties'))) {
-    // StorageTool takes an id that begins with a dash, as one in 64 would, for an option.
-    const clusterId = randomBytes(16).toString('base64url').replace(/^-/, '_');
     const format = [
       'kafka.tools.StorageTool',
       'format',
@@ -92,6 +92,11 @@ export async function startKafka(
     ping: () => describeCluster(port),
     startTimeoutMs: 90_000,
   });
+}
+
+export function newClusterId(): string {
+  // StorageTool takes an id that begins with a dash, as one in 64 would, for an option.
+  return randomBytes(16).toString('base64url').replace(/^-/, '_');
 }
 
 function serverProperties(data: string, port: number, controllerPort: number) {

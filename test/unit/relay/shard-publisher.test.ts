@@ -13,6 +13,7 @@ function event(position: number): PendingEvent {
     shard: LEASE.shard,
     position: BigInt(position),
     eventId: `event-${position}`,
+    uuid: `uuid-${position}`,
     key: `key-${position % 3}`,
     type: 'payment.authorized.v1',
     payload: '{}',
@@ -33,13 +34,13 @@ function slowlyRead(count: number, publish: (events: readonly PendingEvent[]) =>
       async read(_shard, except) {
         reads.underWay += 1;
         reads.most = Math.max(reads.most, reads.underWay);
-        const events = left.filter(({ position }) => !except.includes(position)).slice(0, PAGE);
+        const events = left.filter(({ uuid }) => !except.includes(uuid)).slice(0, PAGE);
         await sleep(30);
         reads.underWay -= 1;
         return { events, full: events.length === PAGE };
       },
-      async remove(_lease, positions) {
-        left = left.filter(({ position }) => !positions.includes(position));
+      async remove(_lease, removed) {
+        left = left.filter(({ uuid }) => !removed.some((each) => each.uuid === uuid));
         return true;
       },
     },

@@ -10,6 +10,7 @@ function event(eventId: string, headers: Record<string, string>): PendingEvent {
     shard: 3,
     position: 1n,
     eventId,
+    uuid: 'unused',
     key: 'acc-unseen',
     type: 't',
     payload: '{}',

@@ -34,7 +34,7 @@ const READ = `
     from (
       select shard, position, id, aggregateid, type, payload::text as payload, headers, created_at
       from (select * from outbox where outbox.shard = page.shard order by position limit (select $5::bigint)) lowest
-      where position <> all ($2::bigint[])
+      where id <> all ($2::uuid[])
       order by position
       limit $3
     ) left_over
@@ -53,6 +53,7 @@ async function read(pool: pg.Pool, pages: readonly ShardPage[], limits: PageLimi
     shard,
     position,
     eventId: uuidToUlid(id),
+    uuid: id,
     key,
     type,
     payload,
@@ -81,15 +82,16 @@ function textOnly(headers: Record<string, unknown>): Record<string, string> {
 }
 
 // Whoever claims a shard raises its epoch, so an epoch that is still current proves
-// that nobody else has published from it since.
+// that nobody else has published from it since. A position may have gone to another event
+// (see OutboxRow), hence the id.
 const REMOVE = `
   with published as materialized (
-    select done.shard, done.position
-    from unnest($1::smallint[], $2::bigint[], $3::bigint[]) as done (shard, epoch, position)
+    select done.shard, done.position, done.id
+    from unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::uuid[]) as done (shard, epoch, position, id)
     join outbox_shards using (shard, epoch)
   ), removed as (
     delete from outbox using published
-    where outbox.shard = published.shard and outbox.position = published.position
+    where outbox.shard = published.shard and outbox.position = published.position and outbox.id = published.id
   )
   select distinct shard from published`;
 
@@ -97,14 +99,16 @@ async function remove(pool: pg.Pool, published: readonly Acknowledged[]): Promis
   const shards: number[] = [];
   const epochs: bigint[] = [];
   const positions: bigint[] = [];
-  for (const { lease, positions: acknowledged } of published) {
-    for (const position of acknowledged) {
+  const ids: string[] = [];
+  for (const { lease, events } of published) {
+    for (const { position, uuid } of events) {
       shards.push(lease.shard);
       epochs.push(lease.epoch);
       positions.push(position);
+      ids.push(uuid);
     }
   }
-  const { rows } = await pool.query<{ shard: number }>(REMOVE, [shards, epochs, positions].map(plainArray));
+  const { rows } = await pool.query<{ shard: number }>(REMOVE, [shards, epochs, positions, ids].map(plainArray));
   return new Set(rows.map(({ shard }) => shard));
 }
 
@@ -114,7 +118,8 @@ const DEAD_LETTER = `
   with fence as materialized (
     select shard from outbox_shards where shard = $1 and epoch = $2 for share
   ), rejected as (
-    delete from outbox using fence where outbox.shard = fence.shard and outbox.position = $3 returning outbox.*
+    delete from outbox using fence
+    where outbox.shard = fence.shard and outbox.position = $3 and outbox.id = $5 returning outbox.*
   ), dead as (
     insert into outbox_dead_letters
       (shard, position, id, aggregatetype, aggregateid, type, payload, headers, created_at, reason)
@@ -123,7 +128,7 @@ const DEAD_LETTER = `
   select from fence`;
 
 async function deadLetter(pool: pg.Pool, lease: Lease, event: PendingEvent, reason: string): Promise<boolean> {
-  const { rowCount } = await pool.query(DEAD_LETTER, [lease.shard, lease.epoch, event.position, reason]);
+  const { rowCount } = await pool.query(DEAD_LETTER, [lease.shard, lease.epoch, event.position, reason, event.uuid]);
   return rowCount === 1;
 }
 
