@@ -6,7 +6,7 @@ import { createPool } from '../infra/postgres/pool.ts';
 import { argumentsFrom, run, settingsFrom, usageError } from './command.ts';
 
 const HELP = `Sends the events of past payments again, made from the ledger, with their original ce_id and the header
-replayed: true. The relay publishes them behind what is in the outbox already. Safe to stop and to run again:
+ce_replayed: true. The relay publishes them behind what is in the outbox already. Safe to stop and to run again:
 consumers drop by ce_id what they have seen.
 
 Usage:

@@ -14,6 +14,14 @@ export const url = (...schemes: string[]) =>
     abort: true,
   });
 
+/** As CloudEvents wants a source to be. */
+export const uriReference = z
+  .string()
+  .max(255)
+  .refine((text) => /^([\w\-.~:/?#[\]@!$&'()*+,;=]|%[\dA-Fa-f]{2})+$/.test(text) && URL.canParse(text, 'http://base'), {
+    error: 'must be a URI or a path, such as https://ledger.example/eu or /payment-ledger',
+  });
+
 export const addresses = z
   .string()
   .regex(/^[^\s,:@/]+:\d{1,5}(,[^\s,:@/]+:\d{1,5})*$/, 'must be host:port, comma-separated')

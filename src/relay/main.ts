@@ -83,7 +83,7 @@ const kafkaSettings = { ...kafkaAddress(config), clientId: `payment-ledger-relay
 const kafka = kafkaClient(kafkaSettings, log);
 const publisher = new KafkaPublisher(
   kafkaSettings,
-  { topic: config.KAFKA_TOPIC, ackTimeoutMs: 5_000, rebuildAfterMs: 10_000 },
+  { topic: config.KAFKA_TOPIC, source: config.CE_SOURCE, ackTimeoutMs: 5_000, rebuildAfterMs: 10_000 },
   log,
 );
 const signals = redisSignals(redisAddress(config), log);

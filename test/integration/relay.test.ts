@@ -54,6 +54,7 @@ describe('the relay', () => {
       ce_time: row!.created_at.toISOString(),
       'content-type': 'application/json',
       traceparent,
+      ce_subject: event!.eventId,
     });
     expect(received?.authorized?.payer?.version).toBe(1n);
   });
