@@ -73,7 +73,7 @@ export function testKafka(): Kafka {
   return kafkaClient(testKafkaSettings(), silent);
 }
 
-function testKafkaSettings(): KafkaSettings {
+export function testKafkaSettings(): KafkaSettings {
   return { brokers: inject('kafkaBrokers').split(','), clientId: 'test' };
 }
 

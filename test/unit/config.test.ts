@@ -57,6 +57,20 @@ describe('CE_SOURCE', () => {
   });
 });
 
+describe('KAFKA_RETENTION_MS', () => {
+  test.each([
+    ['604800000', 604_800_000],
+    ['7200000', 7_200_000],
+    ['-1', -1],
+  ])('may be %s', (text, ms) => {
+    expect(loadRelayConfig({ ...GOOD, KAFKA_RETENTION_MS: text }).KAFKA_RETENTION_MS).toBe(ms);
+  });
+
+  test.each(['0', '-2', '7199999', '1.5', '7d', '1e17'])('may not be %s', (text) => {
+    expect(rejection(() => loadRelayConfig({ ...GOOD, KAFKA_RETENTION_MS: text }))).toContain('  KAFKA_RETENTION_MS: ');
+  });
+});
+
 describe('the limit of EXTERNAL payers', () => {
   test('is none unless it is set, and cannot be set by half', () => {
     expect(externalLimit(loadApiConfig(GOOD))).toBeUndefined();
