@@ -5,7 +5,7 @@ import { checkDatabase, databaseUrl, databaseVariables } from './config/database
 import { loadVariables } from './config/environment.ts';
 import { checkKafka, kafkaVariables } from './config/kafka.ts';
 import { checkRedis, redisVariables } from './config/redis.ts';
-import { count, flag, port, positive } from './config/values.ts';
+import { count, flag, port, positive, retentionMs, uriReference } from './config/values.ts';
 
 export { ConfigError } from './config/environment.ts';
 export { kafkaAddress } from './config/kafka.ts';
@@ -68,6 +68,10 @@ const relayVariables = z.object({
   ...kafkaVariables,
   /** For the topic, where the relay has to create it. */
   KAFKA_REPLICATION_FACTOR: count(1, 10),
+  /** How long the topic keeps events, -1 for ever; not set leaves an existing topic as it is. Audits read back an hour. */
+  KAFKA_RETENTION_MS: retentionMs.optional(),
+  /** ce_source of the events, by which consumers tell this ledger from others. */
+  CE_SOURCE: uriReference.default('/payment-ledger'),
   /** How long a shard stays with a worker that stopped renewing. */
   RELAY_LEASE_MS: count(10_000, 600_000),
   /** The most events in one send. */

@@ -53,7 +53,7 @@ function makeBatches(): Message[][][] {
   return Array.from({ length: SHARDS }, (_, shard) =>
     Array.from({ length: BATCHES_EACH }, (_, batch) =>
       Array.from({ length: BATCH }, (_, n) => ({
-        ...cloudEvent(eventOf((shard + batch * SHARDS) * BATCH + n)),
+        ...cloudEvent(eventOf((shard + batch * SHARDS) * BATCH + n), '/payment-ledger'),
         partition: shard,
       })),
     ),

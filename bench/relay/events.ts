@@ -34,6 +34,7 @@ export function eventOf(n: number): PendingEvent {
     uuid: ulidToUUID(eventId),
     key,
     type: TYPE,
+    subject: eventId,
     payload: JSON.stringify(payload),
     headers: { traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' },
     createdAt,

@@ -14,6 +14,22 @@ export const url = (...schemes: string[]) =>
     abort: true,
   });
 
+/** At least two hours, or -1. */
+export const retentionMs = z.coerce
+  .number()
+  .int()
+  .refine((ms) => ms === -1 || (ms >= 7_200_000 && Number.isSafeInteger(ms)), {
+    error: 'must be a number of milliseconds, two hours (7200000) at least, or -1 for ever',
+  });
+
+/** As CloudEvents wants a source to be. */
+export const uriReference = z
+  .string()
+  .max(255)
+  .refine((text) => /^([\w\-.~:/?#[\]@!$&'()*+,;=]|%[\dA-Fa-f]{2})+$/.test(text) && URL.canParse(text, 'http://base'), {
+    error: 'must be a URI or a path, such as https://ledger.example/eu or /payment-ledger',
+  });
+
 export const addresses = z
   .string()
   .regex(/^[^\s,:@/]+:\d{1,5}(,[^\s,:@/]+:\d{1,5})*$/, 'must be host:port, comma-separated')

@@ -10,6 +10,7 @@ import { kafkaClient } from '../infra/kafka/client.ts';
 import { kafkaEventLog } from '../infra/kafka/event-log.ts';
 import { KafkaPublisher } from '../infra/kafka/publisher.ts';
 import { ensureTopic, TopicMismatchError } from '../infra/kafka/topic.ts';
+import { checkRetention, DEFAULT_RETENTION_MS } from '../infra/kafka/topic-retention.ts';
 import { createLog } from '../infra/log.ts';
 import { startMetricsServer } from '../infra/metrics/metrics-server.ts';
 import { poolGauges } from '../infra/metrics/pool-gauges.ts';
@@ -83,7 +84,7 @@ const kafkaSettings = { ...kafkaAddress(config), clientId: `payment-ledger-relay
 const kafka = kafkaClient(kafkaSettings, log);
 const publisher = new KafkaPublisher(
   kafkaSettings,
-  { topic: config.KAFKA_TOPIC, ackTimeoutMs: 5_000, rebuildAfterMs: 10_000 },
+  { topic: config.KAFKA_TOPIC, source: config.CE_SOURCE, ackTimeoutMs: 5_000, rebuildAfterMs: 10_000 },
   log,
 );
 const signals = redisSignals(redisAddress(config), log);
@@ -177,7 +178,9 @@ async function topicReady(database: pg.Pool): Promise<boolean> {
         topic: config.KAFKA_TOPIC,
         partitions: await countShards(database),
         replicationFactor: config.KAFKA_REPLICATION_FACTOR,
+        retentionMs: config.KAFKA_RETENTION_MS ?? DEFAULT_RETENTION_MS,
       });
+      await checkRetention(kafkaSettings, { topic: config.KAFKA_TOPIC, wantedMs: config.KAFKA_RETENTION_MS }, log);
       return true;
     } catch (error) {
       if (error instanceof TopicMismatchError) leave(error.message);

@@ -10,6 +10,8 @@ export interface PendingEvent {
   /** The Kafka key: the payer's account id. */
   readonly key: string;
   readonly type: string;
+  /** What it is about: the payment's id, or the account's in an event of no payment. */
+  readonly subject?: string | undefined;
   /** Protobuf-JSON text. */
   readonly payload: string;
   /** Further Kafka headers, such as traceparent. */

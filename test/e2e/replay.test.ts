@@ -11,7 +11,7 @@ describe('replaying events from the ledger', () => {
 
   beforeAll(async () => {
     system = await createSystem();
-    await system.startRelay();
+    await system.startRelay({ CE_SOURCE: 'https://ledger.example/eu' });
     const { client } = await system.startApi();
     await client.openFunded('acc-a', 1_000n);
     await client.openFunded('acc-b', 1_000n);
@@ -49,7 +49,9 @@ describe('replaying events from the ledger', () => {
     for (const original of originals) {
       const repeat = consumer.events.slice(10).find(({ eventId }) => eventId === original.eventId);
       const { traceparent: _, ...headers } = original.headers;
-      expect(repeat).toEqual({ ...original, offset: repeat!.offset, headers: { ...headers, replayed: 'true' } });
+      expect(headers).toMatchObject({ ce_source: 'https://ledger.example/eu', ce_subject: original.eventId });
+      const marks = { ce_replayed: 'true', replayed: 'true' };
+      expect(repeat).toEqual({ ...original, offset: repeat!.offset, headers: { ...headers, ...marks } });
     }
     expect(await run({ kind: 'TIME', from: new Date(0), to: since })).toBe(0);
   });

@@ -412,7 +412,7 @@ describe('a relay', () => {
        from unnest($1::uuid[]) as id`,
       [[sent, lost].map(ulidToUUID)],
     );
-    await ensureTopic(testKafka(), { topic: system.topic, partitions: SHARDS, replicationFactor: 1 });
+    await ensureTopic(testKafka(), { topic: system.topic, partitions: SHARDS, replicationFactor: 1, retentionMs: -1 });
     const producer = testKafka().producer({ allowAutoTopicCreation: false, retry: { retries: 10 } });
     await producer.connect();
     const partition = shardOf('acc-1', SHARDS);

@@ -156,7 +156,7 @@ test.each(WRONG)(
   'the publisher is refused with %s, and the log says why and no secret',
   async (_, wire, _topics, reason) => {
     const config = loadRelayConfig({ ...environment('none'), ...(await wire()) });
-    const settings = { topic: 'none', ackTimeoutMs: 1_000, rebuildAfterMs: 10_000 };
+    const settings = { topic: 'none', source: '/test', ackTimeoutMs: 1_000, rebuildAfterMs: 10_000 };
     const publisher = new KafkaPublisher({ ...kafkaAddress(config), clientId: 'test' }, settings, silent);
     try {
       const failure = await publisher.ping().catch((error: unknown) => error);

@@ -4,7 +4,7 @@ import kafkajs, { CompressionTypes, type Message } from 'kafkajs';
 import { describe, expect, test } from 'vitest';
 import { cloudEvent } from '../../src/infra/kafka/cloud-event.ts';
 import type { PendingEvent } from '../../src/relay/ports.ts';
-import { createTopic, testKafka, testPublisher } from '../support/relay.ts';
+import { createTopic, SOURCE, testKafka, testPublisher } from '../support/relay.ts';
 
 interface Codec {
   compress(encoded: { buffer: Buffer }): Promise<Buffer>;
@@ -20,6 +20,7 @@ function eventOf(n: number, overrides: Partial<PendingEvent> = {}): PendingEvent
     eventId: `01M85Q3TTE820EZ9PCVS${String(n).padStart(6, '0')}`,
     uuid: 'unused',
     key: `acc-${n % 7}`,
+    subject: n % 5 === 0 ? undefined : `01M85Q3TTE820EZ9PCVS${String(n).padStart(6, '0')}`,
     type: n % 3 === 0 ? 'payment.declined.v1' : 'payment.authorized.v1',
     payload: JSON.stringify({ n, description: 'x'.repeat(n % 90) }),
     headers: n % 2 === 0 ? {} : { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' },
@@ -106,7 +107,7 @@ describe('what the relay sends', () => {
     const compression = COMPRESSED.has(name) ? CompressionTypes.GZIP : CompressionTypes.None;
     const producer = testKafka().producer({ allowAutoTopicCreation: false });
     await producer.connect();
-    const messages: Message[] = events.map((event) => ({ ...cloudEvent(event), partition: 0 }));
+    const messages: Message[] = events.map((event) => ({ ...cloudEvent(event, SOURCE), partition: 0 }));
     await producer.send({ topic: theirs, messages, compression });
     await producer.disconnect();
 

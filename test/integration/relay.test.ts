@@ -54,6 +54,7 @@ describe('the relay', () => {
       ce_time: row!.created_at.toISOString(),
       'content-type': 'application/json',
       traceparent,
+      ce_subject: event!.eventId,
     });
     expect(received?.authorized?.payer?.version).toBe(1n);
   });
@@ -131,7 +132,7 @@ describe('the relay', () => {
 
   test('creates a topic that takes events at once', async () => {
     const topic = `payment.events.${crypto.randomUUID()}`;
-    await ensureTopic(testKafka(), { topic, partitions: SHARDS, replicationFactor: 1 });
+    await ensureTopic(testKafka(), { topic, partitions: SHARDS, replicationFactor: 1, retentionMs: -1 });
     const producer = testKafka().producer({ allowAutoTopicCreation: false, retry: { retries: 0 } });
     await producer.connect();
     const messages = Array.from({ length: SHARDS }, (_, partition) => ({ partition, value: 'first' }));
@@ -142,10 +143,10 @@ describe('the relay', () => {
   test('creates a missing topic with a partition for each shard and rejects one that has another number', async () => {
     const kafka = testKafka();
     const topic = `payment.events.${crypto.randomUUID()}`;
-    await ensureTopic(kafka, { topic, partitions: SHARDS, replicationFactor: 1 });
-    await ensureTopic(kafka, { topic, partitions: SHARDS, replicationFactor: 1 });
+    await ensureTopic(kafka, { topic, partitions: SHARDS, replicationFactor: 1, retentionMs: -1 });
+    await ensureTopic(kafka, { topic, partitions: SHARDS, replicationFactor: 1, retentionMs: -1 });
     const other = await createTopic({}, 3);
-    const rejected = ensureTopic(kafka, { topic: other, partitions: SHARDS, replicationFactor: 1 });
+    const rejected = ensureTopic(kafka, { topic: other, partitions: SHARDS, replicationFactor: 1, retentionMs: -1 });
     await expect(rejected).rejects.toThrow(TopicMismatchError);
     await expect(rejected).rejects.toThrow(/has 3 partitions but the outbox has 16 shards.*set KAFKA_TOPIC/);
   });

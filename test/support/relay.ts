@@ -18,6 +18,8 @@ import { consumeEvents, type ReceivedEvent } from '../../tools/events.ts';
 import type { TestDatabase } from './database.ts';
 
 export const SHARDS = 16;
+/** The ce_source of test publishers. */
+export const SOURCE = '/payment-ledger';
 
 export const silent: Logger = {
   debug: () => undefined,
@@ -63,14 +65,15 @@ export function createRelay(
 }
 
 export function testPublisher(topic: string): KafkaPublisher {
-  return new KafkaPublisher(testKafkaSettings(), { topic, ackTimeoutMs: 5_000, rebuildAfterMs: 10_000 }, silent);
+  const settings = { topic, source: SOURCE, ackTimeoutMs: 5_000, rebuildAfterMs: 10_000 };
+  return new KafkaPublisher(testKafkaSettings(), settings, silent);
 }
 
 export function testKafka(): Kafka {
   return kafkaClient(testKafkaSettings(), silent);
 }
 
-function testKafkaSettings(): KafkaSettings {
+export function testKafkaSettings(): KafkaSettings {
   return { brokers: inject('kafkaBrokers').split(','), clientId: 'test' };
 }
 

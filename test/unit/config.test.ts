@@ -47,6 +47,30 @@ test.each(['1e9', '0', '-1', '1.5', 'for ever'])('IDEMPOTENCY_KEY_RETENTION_DAYS
   expect(message).toContain('  IDEMPOTENCY_KEY_RETENTION_DAYS: ');
 });
 
+describe('CE_SOURCE', () => {
+  test.each(['/payment-ledger', 'https://ledger.example/eu', 'urn:ledger:eu', '/a%20b'])('may be %s', (source) => {
+    expect(loadRelayConfig({ ...GOOD, CE_SOURCE: source }).CE_SOURCE).toBe(source);
+  });
+
+  test.each([' ', '/two words', '/50%', 'http://[', '/счёт', `/${'x'.repeat(255)}`])('may not be "%s"', (source) => {
+    expect(rejection(() => loadRelayConfig({ ...GOOD, CE_SOURCE: source }))).toContain('  CE_SOURCE: ');
+  });
+});
+
+describe('KAFKA_RETENTION_MS', () => {
+  test.each([
+    ['604800000', 604_800_000],
+    ['7200000', 7_200_000],
+    ['-1', -1],
+  ])('may be %s', (text, ms) => {
+    expect(loadRelayConfig({ ...GOOD, KAFKA_RETENTION_MS: text }).KAFKA_RETENTION_MS).toBe(ms);
+  });
+
+  test.each(['0', '-2', '7199999', '1.5', '7d', '1e17'])('may not be %s', (text) => {
+    expect(rejection(() => loadRelayConfig({ ...GOOD, KAFKA_RETENTION_MS: text }))).toContain('  KAFKA_RETENTION_MS: ');
+  });
+});
+
 describe('the limit of EXTERNAL payers', () => {
   test('is none unless it is set, and cannot be set by half', () => {
     expect(externalLimit(loadApiConfig(GOOD))).toBeUndefined();

@@ -36,7 +36,7 @@ export function differences(received: readonly ReceivedEvent[], events: readonly
 }
 
 function expectedRecord(event: PendingEvent) {
-  const { key, value, headers } = cloudEvent({ ...event, headers: {} });
+  const { key, value, headers } = cloudEvent({ ...event, headers: {} }, '/payment-ledger');
   return { key: String(key), value: String(value), headers };
 }
 

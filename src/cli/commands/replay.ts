@@ -10,7 +10,7 @@ import { parseId, parseTime, settingsFor } from '../settings.ts';
 import { withPool } from '../with-pool.ts';
 
 const ABOUT = `Sends the events of past payments again, made from the ledger, with their original ce_id and the header
-replayed: true. The relay publishes them behind what is in the outbox already. Safe to stop and to run again:
+ce_replayed: true. The relay publishes them behind what is in the outbox already. Safe to stop and to run again:
 consumers drop by ce_id what they have seen.`;
 
 interface Options {

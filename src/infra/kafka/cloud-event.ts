@@ -7,17 +7,15 @@ export interface KafkaRecord {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** Names this service as the origin of its events; ce_source and ce_id together are unique. */
-export const CE_SOURCE = '/payment-ledger';
-
 /**
  * The event as a Kafka record: CloudEvents 1.0 in binary mode,
  * https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md.
+ * The source names this ledger among others.
  *
  * The record's own timestamp is left to be the time of sending: with the event's it
  * could be past the topic's retention before anyone has read it.
  */
-export function cloudEvent(event: PendingEvent): KafkaRecord {
+export function cloudEvent(event: PendingEvent, source: string): KafkaRecord {
   return {
     key: event.key,
     value: event.payload,
@@ -26,9 +24,10 @@ export function cloudEvent(event: PendingEvent): KafkaRecord {
       ce_specversion: '1.0',
       ce_id: event.eventId,
       ce_type: event.type,
-      ce_source: CE_SOURCE,
+      ce_source: source,
       ce_time: event.createdAt.toISOString(),
       'content-type': 'application/json',
+      ...(event.subject !== undefined && { ce_subject: event.subject }),
     },
   };
 }

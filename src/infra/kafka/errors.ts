@@ -19,6 +19,11 @@ export function toPublishError(error: unknown): unknown {
   return new EventRejectedError(`${rejection['apiId']}: ${rejection.message}`, { cause: error });
 }
 
+/** The name of the first answer of a broker within an error of @platformatic/kafka; undefined where none answered. */
+export function answerName(error: unknown): string | undefined {
+  return answersIn(error)[0]?.['apiId'];
+}
+
 /** The broker's answers within an error of @platformatic/kafka, which nests them by request and partition. */
 function answersIn(error: unknown): ProtocolError[] {
   if (error instanceof ProtocolError) return [error];

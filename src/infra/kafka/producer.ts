@@ -10,10 +10,21 @@ const REQUESTS_IN_FLIGHT = 1_024;
 
 /** A producer that makes one request of each send and tries nothing twice. It connects when it is used. */
 export function createProducer(
-  { brokers, clientId, tls, sasl }: KafkaSettings,
+  settings: KafkaSettings,
   { ackTimeoutMs }: { readonly ackTimeoutMs: number },
 ): BytesProducer {
   return new Producer({
+    ...connectionOptions(settings),
+    timeout: ackTimeoutMs,
+    repeatOnStaleMetadata: false,
+    autocreateTopics: false,
+    maxInflights: REQUESTS_IN_FLIGHT,
+  });
+}
+
+/** How a client of @platformatic/kafka reaches the brokers. It tries nothing twice. */
+export function connectionOptions({ brokers, clientId, tls, sasl }: KafkaSettings) {
+  return {
     clientId,
     bootstrapBrokers: [...brokers],
     ...(tls !== undefined && {
@@ -31,12 +42,8 @@ export function createProducer(
     connectTimeout: 3_000,
     // A broker answers within the time for its replicas; this is for one that says nothing at all.
     requestTimeout: 10_000,
-    timeout: ackTimeoutMs,
     retries: 0,
-    repeatOnStaleMetadata: false,
-    autocreateTopics: false,
-    maxInflights: REQUESTS_IN_FLIGHT,
-  });
+  };
 }
 
 function hostOf(broker: string): string {

@@ -3,12 +3,14 @@ import type { Outage } from '../../app/outage.ts';
 import { type EventPublisher, EventRejectedError, type Logger, type PendingEvent } from '../../relay/ports.ts';
 import { kafkaOutage } from '../outages.ts';
 import type { KafkaSettings } from './client.ts';
-import { CE_SOURCE, cloudEvent } from './cloud-event.ts';
+import { cloudEvent, type KafkaRecord } from './cloud-event.ts';
 import { toPublishError } from './errors.ts';
 import { type Bytes, type BytesProducer, createProducer } from './producer.ts';
 
 export interface PublisherSettings {
   readonly topic: string;
+  /** ce_source. */
+  readonly source: string;
   /** How long a broker may wait for its replicas before it answers. */
   readonly ackTimeoutMs: number;
   /** Sends that failed for this long without one success mean that the producer itself is broken. */
@@ -49,7 +51,7 @@ export class KafkaPublisher implements EventPublisher {
   }
 
   async publish(shard: number, events: readonly PendingEvent[]): Promise<void> {
-    const { topic } = this.#settings;
+    const { topic, source } = this.#settings;
     const producer = this.#current();
     try {
       // The client takes a partition that the topic does not have modulo their number.
@@ -58,7 +60,7 @@ export class KafkaPublisher implements EventPublisher {
       if (shard >= partitions)
         throw new Error(`Topic ${topic} has ${partitions} partitions and none for shard ${shard}`);
       const compression = sizeOf(events) < COMPRESS_FROM_BYTES ? 'none' : 'gzip';
-      const messages = events.map((event) => message(topic, shard, event));
+      const messages = events.map((event) => message(topic, shard, cloudEvent(event, source)));
       const { offsets = [] } = await producer.send({ messages, acks: -1, compression });
       if (!offsets.some((written) => written.topic === topic && written.partition === shard)) {
         throw new Error(
@@ -120,8 +122,11 @@ function sizeOf(events: readonly PendingEvent[]): number {
   return events.reduce((sum, { payload }) => sum + payload.length, 0);
 }
 
-function message(topic: string, partition: number, event: PendingEvent): MessageToProduce<Bytes, Bytes, Bytes, Bytes> {
-  const { key, value, headers } = cloudEvent(event);
+function message(
+  topic: string,
+  partition: number,
+  { key, value, headers }: KafkaRecord,
+): MessageToProduce<Bytes, Bytes, Bytes, Bytes> {
   const encoded = new Map<Bytes, Bytes>();
   for (const name of Object.keys(headers)) encoded.set(bytesOf(name), bytesOf(headers[name]!));
   return { topic, partition, key: Buffer.from(key), value: Buffer.from(value), headers: encoded };
@@ -130,8 +135,8 @@ function message(topic: string, partition: number, event: PendingEvent): Message
 /** Names and values that most events have in common. Encoding them each time takes the relay 50 MB more. */
 const COMMON = new Map(
   [
-    ...['ce_specversion', 'ce_id', 'ce_type', 'ce_source', 'ce_time', 'content-type', 'traceparent', 'tracestate'],
-    ...['1.0', 'payment.authorized.v1', 'payment.declined.v1', CE_SOURCE, 'application/json'],
+    ...['ce_specversion', 'ce_id', 'ce_type', 'ce_source', 'ce_time', 'content-type', 'ce_subject', 'traceparent'],
+    ...['tracestate', '1.0', 'payment.authorized.v1', 'payment.declined.v1', '/payment-ledger', 'application/json'],
   ].map((text) => [text, Buffer.from(text)]),
 );
 

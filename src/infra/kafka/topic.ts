@@ -12,6 +12,8 @@ export interface TopicSettings {
   /** One for each shard of the outbox. */
   readonly partitions: number;
   readonly replicationFactor: number;
+  /** How long the topic keeps events where it is created here; -1 is for ever. */
+  readonly retentionMs: number;
 }
 
 /** The topic and the outbox disagree; only an operator can say which of them is right. */
@@ -26,14 +28,14 @@ export class TopicMismatchError extends Error {
  */
 export async function ensureTopic(
   kafka: Kafka,
-  { topic, partitions, replicationFactor }: TopicSettings,
+  { topic, partitions, replicationFactor, retentionMs }: TopicSettings,
 ): Promise<void> {
   await withAdmin(kafka, async (admin) => {
     const exists = (await admin.listTopics()).includes(topic);
     // Another worker may create it at the same moment, which is not an error. Where
     // it exists already, the right to create topics is not needed.
     if (!exists) {
-      const topics = [newTopic({ topic, partitions, replicationFactor })];
+      const topics = [newTopic({ topic, partitions, replicationFactor, retentionMs })];
       // kafkajs takes a broker that has not heard of the new topic yet for a failure.
       await admin.createTopics({ topics, waitForLeaders: false });
       await untilLeadersAnswer(admin, topic);
@@ -61,9 +63,14 @@ export async function untilLeadersAnswer(admin: Admin, topic: string): Promise<v
   }
 }
 
-function newTopic({ topic, partitions, replicationFactor }: TopicSettings): ITopicConfig {
-  // A write that only one of three replicas has can be lost with that replica.
-  const configEntries = replicationFactor < 3 ? [] : [{ name: 'min.insync.replicas', value: '2' }];
+function newTopic({ topic, partitions, replicationFactor, retentionMs }: TopicSettings): ITopicConfig {
+  const configEntries = [
+    // Compaction would leave one event of each payer.
+    { name: 'cleanup.policy', value: 'delete' },
+    { name: 'retention.ms', value: String(retentionMs) },
+    // A write that only one of three replicas has can be lost with that replica.
+    ...(replicationFactor < 3 ? [] : [{ name: 'min.insync.replicas', value: '2' }]),
+  ];
   return { topic, numPartitions: partitions, replicationFactor, configEntries };
 }
 

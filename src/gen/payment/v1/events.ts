@@ -12,7 +12,11 @@ export const protobufPackage = "payment.v1";
 
 export const protobufFileName = "payment/v1/events.proto";
 
-/** ce_type payment.authorized.v1: the money has moved. */
+/**
+ * ce_type payment.authorized.v1: the money has moved. Always has payment_id,
+ * payer_account_id, payee_account_id, amount_cents, currency, authorized_at,
+ * payer and payee.
+ */
 export interface PaymentAuthorized {
   paymentId: string;
   payerAccountId: string;
@@ -37,7 +41,7 @@ export interface PaymentAuthorized_MetadataEntry {
   value: string;
 }
 
-/** An account's balance after one of its ledger entries. */
+/** An account's balance after one of its ledger entries. Always has version. */
 export interface AccountState {
   balanceCents: bigint;
   /**
@@ -49,7 +53,8 @@ export interface AccountState {
 
 /**
  * ce_type payment.declined.v1: the payment was decided against and stored; no
- * money has moved.
+ * money has moved. Always has payment_id, payer_account_id, payee_account_id,
+ * amount_cents, currency, declined_at and error.
  */
 export interface PaymentDeclined {
   paymentId: string;

@@ -25,14 +25,15 @@ export function postgresOutbox(pool: pg.Pool): Outbox {
 // hides from it how many rows are taken: without statistics of a new backlog it expects
 // few rows in a shard, and would sort the whole shard just as well.
 const READ = `
-  select e.shard, e.position, e.id, e.aggregateid, e.type, e.payload, e.headers,
+  select e.shard, e.position, e.id, e.aggregateid, e.type, e.subject, e.payload, e.headers,
          extract(epoch from e.created_at)::float8 * 1000 as created_at_ms,
          exists (select from outbox_dead_letters d where d.shard = e.shard and d.aggregateid = e.aggregateid) as blocked
   from unnest($1::smallint[]) as page (shard)
   cross join lateral (
     select *, sum(octet_length(payload)) over (order by position) - octet_length(payload) as bytes_before
     from (
-      select shard, position, id, aggregateid, type, payload::text as payload, headers, created_at
+      select shard, position, id, aggregateid, type, payload::text as payload, headers, created_at,
+             coalesce(payload ->> 'paymentId', payload ->> 'accountId') as subject
       from (select * from outbox where outbox.shard = page.shard order by position limit (select $5::bigint)) lowest
       where id <> all ($2::uuid[])
       order by position
@@ -41,7 +42,7 @@ const READ = `
   ) e
   where e.bytes_before < $4`;
 
-type Row = [number, bigint, string, string, string, string, Record<string, unknown>, number, boolean];
+type Row = [number, bigint, string, string, string, string | null, string, Record<string, unknown>, number, boolean];
 
 async function read(pool: pg.Pool, pages: readonly ShardPage[], limits: PageLimits): Promise<PendingEvent[]> {
   const shards = pages.map(({ shard }) => shard);
@@ -49,13 +50,14 @@ async function read(pool: pg.Pool, pages: readonly ShardPage[], limits: PageLimi
   const mostLeftOut = Math.max(0, ...pages.map((page) => page.except.length));
   const values = [shards, except, limits.maxEvents, limits.maxBytes, limits.maxEvents + mostLeftOut];
   const { rows } = await pool.query<Row>({ text: READ, values, rowMode: 'array' });
-  const events = rows.map(([shard, position, id, key, type, payload, headers, createdAtMs, blocked]) => ({
+  const events = rows.map(([shard, position, id, key, type, subject, payload, headers, createdAtMs, blocked]) => ({
     shard,
     position,
     eventId: uuidToUlid(id),
     uuid: id,
     key,
     type,
+    subject: subject ?? undefined,
     payload,
     headers: textOnly(headers),
     createdAt: new Date(createdAtMs),

@@ -86,10 +86,11 @@ function toRecorded(row: Row): RecordedPayment {
   }
 }
 
-// A replayed event gets a position of its own, behind what waits already.
+// A replayed event gets a position of its own, behind what is pending already. The mark
+// without ce_ is for consumers of before: it goes in 0.3.0.
 const APPEND = `
   insert into outbox (shard, id, aggregatetype, aggregateid, type, payload, headers, created_at)
-  select shard, id, 'payment', key, type, payload, '{"replayed": "true"}', created_at
+  select shard, id, 'payment', key, type, payload, '{"ce_replayed": "true", "replayed": "true"}', created_at
   from unnest($1::smallint[], $2::uuid[], $3::text[], $4::text[], $5::jsonb[], $6::timestamptz[]) with ordinality
     as event (shard, id, key, type, payload, created_at, n)
   order by n`;

@@ -1,0 +1,95 @@
+import { readFile } from 'node:fs/promises';
+import { Ajv, type ValidateFunction } from 'ajv';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { replay } from '../../src/app/replay.ts';
+import { postgresPaymentHistory, postgresReplayOutbox } from '../../src/infra/postgres/outbox/replay.ts';
+import { consumeEvents, type ReceivedEvent } from '../../tools/events.ts';
+import { createSystem, type System } from '../support/system.ts';
+
+const FOLDER = 'docs/events';
+
+/** Of AsyncAPI, what is looked at here. */
+interface AsyncApi {
+  readonly components: {
+    readonly messages: Readonly<
+      Record<string, { readonly headers: object; readonly payload: { readonly schema: { readonly $ref: string } } }>
+    >;
+  };
+}
+
+describe('what is on Kafka', () => {
+  let system: System;
+  let events: readonly ReceivedEvent[];
+  let value: (type: string) => ValidateFunction;
+  let headers: (type: string) => ValidateFunction;
+
+  beforeAll(async () => {
+    const document: AsyncApi = JSON.parse(await readFile(`${FOLDER}/asyncapi.json`, 'utf8'));
+    const ajv = new Ajv({
+      allErrors: true,
+      formats: { 'date-time': /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/, 'uri-reference': /^\S+$/ },
+    });
+    // So that what its references name is found in it.
+    ajv.addVocabulary(Object.keys(document));
+    ajv.addSchema(document, 'asyncapi.json');
+    for (const { payload } of Object.values(document.components.messages)) {
+      const name = payload.schema.$ref.replace('./', '');
+      ajv.addSchema(JSON.parse(await readFile(`${FOLDER}/${name}`, 'utf8')), name);
+    }
+    const compiled = (pointer: string) => ajv.compile({ $ref: pointer });
+    value = (type) => compiled(`${type}.schema.json`);
+    headers = (type) => compiled(`asyncapi.json#/components/messages/${type}/headers`);
+
+    system = await createSystem();
+    await system.startRelay();
+    const { client } = await system.startApi();
+    for (const account of ['acc-a', 'acc-b']) await client.openFunded(account, 1_000n);
+    await client.open('acc-eur', { currency: 'EUR' });
+    const pay = { payerAccountId: 'acc-a', payeeAccountId: 'acc-b', amountCents: 1_000n };
+    // To a balance of zero, which is left out.
+    await client.authorize({ ...pay, description: 'all', reference: 'order 1', metadata: { channel: 'web' } });
+    await client.authorize({ ...pay, metadata: { why: 'no funds' } });
+    await client.authorize({ ...pay, payerAccountId: 'nobody' });
+    await client.authorize({ ...pay, payerAccountId: 'acc-b', payeeAccountId: 'acc-eur' });
+    const past = { kind: 'TIME', from: new Date(0), to: new Date(Date.now() + 60_000) } as const;
+    const pool = system.database.application;
+    await replay(postgresPaymentHistory(pool), postgresReplayOutbox(pool), past, () => undefined);
+    const consumer = await consumeEvents(inject('kafkaBrokers'), system.topic);
+    await consumer.until((received) => received.length === 12);
+    await consumer.close();
+    events = consumer.events;
+  });
+  afterAll(() => system?.close());
+
+  test('is what the schemas say, headers and values', () => {
+    const problems = events.flatMap((event) =>
+      [[value(event.type), JSON.parse(event.value)] as const, [headers(event.type), event.headers] as const].flatMap(
+        ([validate, data]) => (validate(data) ? [] : [{ event, errors: validate.errors }]),
+      ),
+    );
+    expect(problems).toEqual([]);
+    expect(new Set(events.map(({ type }) => type))).toEqual(new Set(['payment.authorized.v1', 'payment.declined.v1']));
+    expect(events.filter((event) => event.headers['ce_replayed'] === 'true')).toHaveLength(6);
+  });
+
+  test('would be found out if it were anything else', () => {
+    const authorized = events.find(({ type }) => type === 'payment.authorized.v1')!;
+    const sent = JSON.parse(authorized.value);
+    const validate = value(authorized.type);
+    for (const wrong of [
+      { ...sent, amountCents: 100 },
+      { ...sent, payer: undefined },
+      { ...sent, payer: { ...sent.payer, version: undefined } },
+      { ...sent, payee: { ...sent.payee, balanceCents: '1.5' } },
+      { ...sent, authorizedAt: 'yesterday' },
+      { ...sent, metadata: { count: 1 } },
+    ]) {
+      expect(validate(JSON.parse(JSON.stringify(wrong)))).toBe(false);
+    }
+    // Consumers must expect fields that are added.
+    expect(validate({ ...sent, added: 1 })).toBe(true);
+    expect(headers(authorized.type)({ ...authorized.headers, ce_type: 'payment.declined.v1' })).toBe(false);
+    const { ce_id: _, ...withoutId } = authorized.headers;
+    expect(headers(authorized.type)(withoutId)).toBe(false);
+  });
+});
