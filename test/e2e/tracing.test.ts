@@ -53,6 +53,8 @@ function pay(
     amountCents: 1n,
     currency: 'RUB',
     description: '',
+    reference: '',
+    metadata: {},
     ...overrides,
   };
   return new Promise((resolve, reject) => {
