@@ -36,6 +36,9 @@ const balance: Balance = {
   overdraftLimitCents: 0n,
   availableCents: 1_000_000n,
   pendingCents: 0n,
+  debitsFrozen: false,
+  creditsFrozen: false,
+  closed: false,
   version: 1n,
 };
 const account: Account = {

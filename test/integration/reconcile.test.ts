@@ -114,6 +114,13 @@ describe('reconciling the books', () => {
     select shard, position, id, aggregatetype, aggregateid, type, payload || '${change}', headers, created_at ${columns}
     from outbox where aggregateid = 'alice'`;
 
+  /** Changes that are not applied to the balance. */
+  const changed = (accountId: string, changes: string) => `
+    insert into account_changes (change_id, account_id, revision, kind, overdraft_limit_cents, debits_frozen,
+      credits_frozen, reason, caller, created_at)
+    select gen_random_uuid(), '${accountId}', revision, kind::account_change_kind, "limit", frozen, false, '', '', now()
+    from (values ${changes}) as change (revision, kind, "limit", frozen)`;
+
   test.each([
     [
       'a balance changed',
@@ -148,7 +155,39 @@ describe('reconciling the books', () => {
     [
       'a balance of another currency',
       "update account_balances set currency = 'EUR' where account_id = 'bob'",
-      /another currency or overdraft limit.* bob/,
+      /another currency, overdraft limit or state.* bob/,
+    ],
+    [
+      'a balance that is frozen although its account is not',
+      "update account_balances set flags = 1 where account_id = 'bob'",
+      /another currency, overdraft limit or state.* bob/,
+    ],
+    [
+      'a balance with another limit than the last change',
+      changed('bob', "(2, 'UPDATED', 7, false)"),
+      /another currency, overdraft limit or state.* bob/,
+    ],
+    [
+      'a balance that is not frozen although its account is',
+      changed('bob', "(2, 'FROZEN', 0, true)"),
+      /another currency, overdraft limit or state.* bob/,
+    ],
+    [
+      'money on a closed account',
+      `alter table account_balances drop constraint closed_holds_nothing;
+       update account_balances set flags = 4 where account_id = 'bob'; ${changed('bob', "(2, 'CLOSED', 0, false)")}`,
+      /money on closed account bob/,
+    ],
+    [
+      'a change that follows the closing',
+      changed('bob', "(2, 'CLOSED', 0, false), (3, 'UPDATED', 0, false)"),
+      /have a gap, or one follows the closing: bob/,
+    ],
+    ['a lost change', changed('bob', "(3, 'UPDATED', 0, false)"), /have a gap, or one follows the closing: bob/],
+    [
+      'a lost change between two',
+      changed('bob', "(2, 'UPDATED', 0, false), (4, 'UPDATED', 0, false)"),
+      /have a gap, or one follows the closing: bob/,
     ],
     [
       'entries of no account',

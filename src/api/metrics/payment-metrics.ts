@@ -13,6 +13,8 @@ const DECLINE_CODES: readonly DeclineCode[] = [
   'INVALID_AMOUNT',
   'SAME_ACCOUNT',
   'CURRENCY_MISMATCH',
+  'ACCOUNT_FROZEN',
+  'ACCOUNT_CLOSED',
 ];
 
 /**

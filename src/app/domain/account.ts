@@ -20,4 +20,7 @@ export interface Balance {
   readonly pendingCents: bigint;
   /** The version of the account's last ledger entry; 0 before the first. */
   readonly version: bigint;
+  readonly debitsFrozen: boolean;
+  readonly creditsFrozen: boolean;
+  readonly closed: boolean;
 }

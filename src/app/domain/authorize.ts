@@ -54,6 +54,12 @@ export function authorize(request: PaymentRequest, payer: Balance | undefined, p
     }
   }
 
+  for (const { accountId, closed } of [payer, payee]) {
+    if (closed) return decline('ACCOUNT_CLOSED', `Account ${accountId} is closed.`);
+  }
+  if (payer.debitsFrozen) return decline('ACCOUNT_FROZEN', `Debits of account ${payer.accountId} are frozen.`);
+  if (payee.creditsFrozen) return decline('ACCOUNT_FROZEN', `Credits of account ${payee.accountId} are frozen.`);
+
   const payerAfterCents = payer.availableCents - request.amountCents;
   if (payer.overdraftLimitCents !== null && payerAfterCents < -payer.overdraftLimitCents) {
     return decline('INSUFFICIENT_FUNDS', 'The available funds are below the amount.');

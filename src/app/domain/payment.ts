@@ -5,7 +5,9 @@ export type DeclineCode =
   | 'INVALID_AMOUNT'
   | 'SAME_ACCOUNT'
   | 'CURRENCY_MISMATCH'
-  | 'RATE_LIMITED';
+  | 'RATE_LIMITED'
+  | 'ACCOUNT_FROZEN'
+  | 'ACCOUNT_CLOSED';
 
 export interface Decline {
   readonly code: DeclineCode;

@@ -19,6 +19,7 @@ export const DEFAULT_ROLES: RoleNames = {
  */
 export const APPLICATION_GRANTS: Readonly<Record<string, string>> = {
   accounts: 'select, insert',
+  account_changes: 'select, insert',
   account_balances: 'select, insert (account_id), update (available_cents, pending_cents, version, last_entry_at)',
   payments: 'select, insert',
   ledger_entries: 'select, insert',

@@ -28,6 +28,7 @@ export interface AccountBalancesTable {
   pending_cents: Generated<bigint>;
   version: Generated<bigint>;
   last_entry_at: Date | null;
+  flags: Generated<number>;
 }
 
 export interface PaymentsTable {

@@ -19,6 +19,9 @@ function balance(accountId: string, overrides: Partial<Balance> = {}): Balance {
     availableCents: 100n,
     pendingCents: 0n,
     version: 7n,
+    debitsFrozen: false,
+    creditsFrozen: false,
+    closed: false,
     ...overrides,
   };
 }
@@ -69,6 +72,25 @@ describe('authorize', () => {
     ['payee', payer, balance('acc-002', { currency: 'USD' })],
   ])('declines when the %s is in another currency', (_side, one, other) => {
     expect(authorize(request, one, other).decline?.code).toBe('CURRENCY_MISMATCH');
+  });
+
+  test.each([
+    ['the payer is closed', 'ACCOUNT_CLOSED', { closed: true }, {}],
+    ['the payee is closed', 'ACCOUNT_CLOSED', {}, { closed: true }],
+    ["the payer's debits are frozen", 'ACCOUNT_FROZEN', { debitsFrozen: true }, {}],
+    ["the payee's credits are frozen", 'ACCOUNT_FROZEN', {}, { creditsFrozen: true }],
+    ['the payer is closed and frozen', 'ACCOUNT_CLOSED', { closed: true, debitsFrozen: true }, {}],
+  ])('declines when %s', (_case, code, ofPayer, ofPayee) => {
+    expect(authorize(request, balance('acc-001', ofPayer), balance('acc-002', ofPayee)).decline?.code).toBe(code);
+  });
+
+  test('frozen credits of the payer and frozen debits of the payee are no obstacle', () => {
+    const decision = authorize(
+      request,
+      balance('acc-001', { creditsFrozen: true }),
+      balance('acc-002', { debitsFrozen: true }),
+    );
+    expect(decision.decline).toBeUndefined();
   });
 
   test('declines one cent beyond the funds', () => {

@@ -140,6 +140,10 @@ export const PaymentErrorCode = {
    * of an earlier call with the same key: tokens are counted before keys are read.
    */
   PAYMENT_ERROR_CODE_RATE_LIMITED: 6,
+  /** PAYMENT_ERROR_CODE_ACCOUNT_FROZEN - The payer's debits or the payee's credits are frozen. */
+  PAYMENT_ERROR_CODE_ACCOUNT_FROZEN: 11,
+  /** PAYMENT_ERROR_CODE_ACCOUNT_CLOSED - The payer or the payee is closed, for good. */
+  PAYMENT_ERROR_CODE_ACCOUNT_CLOSED: 12,
 } as const;
 
 export type PaymentErrorCode = typeof PaymentErrorCode[keyof typeof PaymentErrorCode];
@@ -152,6 +156,8 @@ export namespace PaymentErrorCode {
   export type PAYMENT_ERROR_CODE_SAME_ACCOUNT = typeof PaymentErrorCode.PAYMENT_ERROR_CODE_SAME_ACCOUNT;
   export type PAYMENT_ERROR_CODE_CURRENCY_MISMATCH = typeof PaymentErrorCode.PAYMENT_ERROR_CODE_CURRENCY_MISMATCH;
   export type PAYMENT_ERROR_CODE_RATE_LIMITED = typeof PaymentErrorCode.PAYMENT_ERROR_CODE_RATE_LIMITED;
+  export type PAYMENT_ERROR_CODE_ACCOUNT_FROZEN = typeof PaymentErrorCode.PAYMENT_ERROR_CODE_ACCOUNT_FROZEN;
+  export type PAYMENT_ERROR_CODE_ACCOUNT_CLOSED = typeof PaymentErrorCode.PAYMENT_ERROR_CODE_ACCOUNT_CLOSED;
 }
 
 export function paymentErrorCodeFromJSON(object: any): PaymentErrorCode {
@@ -177,6 +183,12 @@ export function paymentErrorCodeFromJSON(object: any): PaymentErrorCode {
     case 6:
     case "PAYMENT_ERROR_CODE_RATE_LIMITED":
       return PaymentErrorCode.PAYMENT_ERROR_CODE_RATE_LIMITED;
+    case 11:
+    case "PAYMENT_ERROR_CODE_ACCOUNT_FROZEN":
+      return PaymentErrorCode.PAYMENT_ERROR_CODE_ACCOUNT_FROZEN;
+    case 12:
+    case "PAYMENT_ERROR_CODE_ACCOUNT_CLOSED":
+      return PaymentErrorCode.PAYMENT_ERROR_CODE_ACCOUNT_CLOSED;
     default:
       throw new globalThis.Error("Unrecognized enum value " + object + " for enum PaymentErrorCode");
   }
@@ -198,6 +210,10 @@ export function paymentErrorCodeToJSON(object: PaymentErrorCode): string {
       return "PAYMENT_ERROR_CODE_CURRENCY_MISMATCH";
     case PaymentErrorCode.PAYMENT_ERROR_CODE_RATE_LIMITED:
       return "PAYMENT_ERROR_CODE_RATE_LIMITED";
+    case PaymentErrorCode.PAYMENT_ERROR_CODE_ACCOUNT_FROZEN:
+      return "PAYMENT_ERROR_CODE_ACCOUNT_FROZEN";
+    case PaymentErrorCode.PAYMENT_ERROR_CODE_ACCOUNT_CLOSED:
+      return "PAYMENT_ERROR_CODE_ACCOUNT_CLOSED";
     default:
       throw new globalThis.Error("Unrecognized enum value " + object + " for enum PaymentErrorCode");
   }

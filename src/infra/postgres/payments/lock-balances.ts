@@ -4,7 +4,12 @@ import { textArray } from '../array.ts';
 import { type Connection, prepared, preparedRows, type Transaction } from '../statement.ts';
 import type { BalanceRow } from '../tables.ts';
 
-const COLUMNS = 'account_id, currency, overdraft_limit_cents, available_cents, pending_cents, version';
+const COLUMNS = 'account_id, currency, overdraft_limit_cents, available_cents, pending_cents, version, flags';
+
+/** The bits of account_balances.flags. */
+const DEBITS_FROZEN = 1;
+const CREDITS_FROZEN = 2;
+const CLOSED = 4;
 
 type LockedRow = [
   /** Which of the accounts asked for, counted from 1. */
@@ -14,6 +19,7 @@ type LockedRow = [
   availableCents: bigint,
   pendingCents: bigint,
   version: bigint,
+  flags: number,
   /** Milliseconds since 1970. */
   nowMs: number,
 ];
@@ -26,7 +32,7 @@ const lock = preparedRows<LockedRow>(
   //
   // Where a lock was waited for, Postgres computes the row anew from what it then finds:
   // the time is never before the account's last entry.
-  `select arrival::int, currency, overdraft_limit_cents, available_cents, pending_cents, version,
+  `select arrival::int, currency, overdraft_limit_cents, available_cents, pending_cents, version, flags,
      date_part('epoch', greatest(clock_timestamp(), last_entry_at)) * 1000
    from unnest($1::text[]) with ordinality as wanted (account_id, arrival)
    join account_balances balance using (account_id)
@@ -47,7 +53,7 @@ export async function lockBalances(transaction: Transaction, accountIds: readonl
   const rows = await lock(transaction, [textArray(accountIds)]);
   let latestMs = Number.NEGATIVE_INFINITY;
   const balances = rows.map(
-    ([arrival, currency, overdraftLimitCents, availableCents, pendingCents, version, nowMs]) => {
+    ([arrival, currency, overdraftLimitCents, availableCents, pendingCents, version, flags, nowMs]) => {
       latestMs = Math.max(latestMs, nowMs);
       return {
         accountId: accountIds[arrival - 1]!,
@@ -56,6 +62,9 @@ export async function lockBalances(transaction: Transaction, accountIds: readonl
         availableCents,
         pendingCents,
         version,
+        debitsFrozen: (flags & DEBITS_FROZEN) !== 0,
+        creditsFrozen: (flags & CREDITS_FROZEN) !== 0,
+        closed: (flags & CLOSED) !== 0,
       };
     },
   );
@@ -83,5 +92,8 @@ function toBalance(row: BalanceRow): Balance {
     availableCents: row.available_cents,
     pendingCents: row.pending_cents,
     version: row.version,
+    debitsFrozen: (row.flags & DEBITS_FROZEN) !== 0,
+    creditsFrozen: (row.flags & CREDITS_FROZEN) !== 0,
+    closed: (row.flags & CLOSED) !== 0,
   };
 }
