@@ -9,6 +9,7 @@ import { growthSuite } from './suites/growth.ts';
 import { profileSuite } from './suites/profile.ts';
 import { readSuite } from './suites/read.ts';
 import { relaySuite } from './suites/relay.ts';
+import { securedSuite } from './suites/secured.ts';
 import { soakSuite } from './suites/soak.ts';
 import type { Suite } from './suites/suite.ts';
 
@@ -19,6 +20,7 @@ const SUITES: Readonly<Record<BenchName, Suite>> = {
   soak: soakSuite,
   relay: relaySuite,
   abuse: abuseSuite,
+  secured: securedSuite,
   profile: profileSuite,
 };
 

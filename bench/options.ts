@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import type { Client } from './load/job.ts';
 
-export const BENCHES = ['authorize', 'read', 'growth', 'soak', 'relay', 'abuse', 'profile'] as const;
+export const BENCHES = ['authorize', 'read', 'growth', 'soak', 'relay', 'abuse', 'secured', 'profile'] as const;
 export type BenchName = (typeof BENCHES)[number];
 
 export const HELP = `npm run bench -- [NAME...] [OPTION...]: measures Payment Ledger on this machine.
@@ -13,6 +13,7 @@ Names; all of them without one:
   soak        a fixed rate for minutes: latency, memory and table sizes as time goes by
   relay       events per second beside a bare kafkajs producer; backlog, latency, table size
   abuse       payments while an account, a key, health, reflection, openings or reads are abused
+  secured     payments over mutual TLS with tokens and traces, beside payments without
   profile     where the time of a payment goes, in the API and in Postgres
 
 Options:

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { SERVICE_NODE_ARGS } from '../tools/service-node-args.ts';
 import { GuardedProcess } from '../tools/stack/guarded-process.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -44,7 +45,7 @@ export async function startService({ name, script, nodeArgs = [], folder, env }:
   const child = new GuardedProcess({
     name,
     command: process.execPath,
-    args: [...nodeArgs, join(ROOT, script)],
+    args: [...SERVICE_NODE_ARGS, ...nodeArgs, join(ROOT, script)],
     env: { ...UNSET, NODE_NO_WARNINGS: '1', GRPC_PORT: '0', METRICS_PORT: '0', ...KEPT_CONNECTIONS, ...env },
     logFile,
     stopSignal: 'SIGTERM',

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { migrate } from '../src/cli/migrate.ts';
 import { rejectForeignAccounts } from './foreign-accounts.ts';
 import { apiMetricsPort, rejectTakenPorts } from './process-ports.ts';
+import { SERVICE_NODE_ARGS } from './service-node-args.ts';
 import { GuardedProcess } from './stack/guarded-process.ts';
 import { applicationAddress, createApplicationLogin } from './stack/postgres.ts';
 import { type Stack, startStack } from './stack/stack.ts';
@@ -67,7 +68,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const child = new GuardedProcess({
       name,
       command: process.execPath,
-      args: [join(ROOT, script)],
+      args: [...SERVICE_NODE_ARGS, join(ROOT, script)],
       env: { ...settings, ...extra },
       logFile,
       stopSignal: 'SIGTERM',

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { BenchDatabase } from '../database.ts';
 import { NOWHERE } from '../environment.ts';
 import { openAccounts, problemsOf } from '../fill.ts';
@@ -6,7 +5,6 @@ import type { Pattern } from '../load/job.ts';
 import { bestClients, findPgbench, PGBENCH_MISSING, Tpcb, type TpcbSample } from '../pgbench.ts';
 import { residentBytes } from '../process-stats.ts';
 import type { Findings } from '../report.ts';
-import { type Secured, secured } from '../secured.ts';
 import type { ServiceProcess } from '../service-process.ts';
 import { ratioOf, rounded, spreadOf } from '../statistics.ts';
 import { type CallSample, type CallTurn, type Contestant, callTurn, takeTurns } from '../turns.ts';
@@ -24,14 +22,13 @@ export const authorizeSuite: Suite = { kafka: false, run };
 
 async function run(bench: Bench): Promise<Findings> {
   const { environment, options, onProgress, signal } = bench;
-  const guard = await secured(join(environment.folder, 'secured'));
-  const { servers, databases } = await startServers(bench, guard);
+  const { servers, databases } = await startServers(bench);
   const tpcb = await prepareTpcb(bench);
   const contestants: Contestant<CallSample | TpcbSample>[] = [
-    ...callTurns(servers, guard).map((turn) => callTurn(environment, options, turn)),
+    ...callTurns(servers).map((turn) => callTurn(environment, options, turn)),
     ...(tpcb === undefined ? [] : tpcbTurns(tpcb.tpcb, tpcb.clients, signal)),
   ];
-  const samples = await takeTurns(contestants, options, onProgress, signal).finally(guard.close);
+  const samples = await takeTurns(contestants, options, onProgress, signal);
 
   onProgress('reconciling the books');
   for (const database of databases) {
@@ -66,12 +63,10 @@ interface Servers {
   readonly single: ServiceProcess;
   /** The same with its rate limiter in its own memory, as it is given no Redis. */
   readonly localLimiter: ServiceProcess;
-  /** The same with mutual TLS, tokens and traces. */
-  readonly secured: ServiceProcess;
   readonly noop: ServiceProcess;
 }
 
-async function startServers({ environment, onProgress }: Bench, guard: Secured) {
+async function startServers({ environment, onProgress }: Bench) {
   onProgress(`opening ${ACCOUNTS} accounts`);
   const template = await environment.database('template');
   await openAccounts(template, ACCOUNTS);
@@ -80,15 +75,13 @@ async function startServers({ environment, onProgress }: Bench, guard: Secured) 
   const service = await environment.database('service', { template });
   const single = await environment.database('single', { template });
   const local = await environment.database('local', { template });
-  const guarded = await environment.database('secured', { template });
   const servers: Servers = {
     service: await environment.api('service', service),
     single: await environment.api('single', single, { GROUP_COMMIT_MAX_BATCH: '1' }),
     localLimiter: await environment.api('local-limiter', local, { REDIS_URL: `redis://${NOWHERE}` }),
-    secured: await environment.api('secured', guarded, guard.env),
     noop: await environment.noop(),
   };
-  return { servers, databases: [service, single, local, guarded] };
+  return { servers, databases: [service, single, local] };
 }
 
 async function prepareTpcb({ environment, options, onProgress, signal }: Bench) {
@@ -114,7 +107,7 @@ function tpcbTurns(tpcb: Tpcb, clients: number, signal: AbortSignal): Contestant
 const UNIFORM = 'uniform';
 const nameOf = (server: string, callers: number, pattern: string = UNIFORM) => `${server}, ${pattern}, ${callers}`;
 
-function callTurns({ service, single, localLimiter, secured, noop }: Servers, guard: Secured): CallTurn[] {
+function callTurns({ service, single, localLimiter, noop }: Servers): CallTurn[] {
   const turn = (name: string, server: ServiceProcess, callers: number, pattern: Pattern = UNIFORM): CallTurn => ({
     name: nameOf(name, callers, pattern),
     server,
@@ -132,7 +125,6 @@ function callTurns({ service, single, localLimiter, secured, noop }: Servers, gu
     turn('service', service, 256, 'hot'),
     turn('group size 1', single, 256, 'hot'),
     turn('limiter without Redis', localLimiter, 256),
-    { ...turn('mutual TLS, JWT, traces', secured, 256), credentials: guard.credentials },
     { ...turn('service, grpc-js client', service, 256), client: 'grpc-js' },
     { ...turn('no-op, grpc-js client', noop, 256), client: 'grpc-js' },
   ];
@@ -158,7 +150,6 @@ function ratios(samples: Samples): Record<string, number | null> {
     zipf_vs_uniform: ratio(nameOf('service', 256, 'zipf'), uniform),
     single_latency_vs_tpcb: ratio(nameOf('service', 1), 'TPC-B, 1', 'p50Ms'),
     vs_group_size_1: ratio(uniform, nameOf('group size 1', 256)),
-    secured_vs_plain: ratio(nameOf('mutual TLS, JWT, traces', 256), uniform),
     with_limiter_vs_without_redis: ratio(uniform, nameOf('limiter without Redis', 256)),
   };
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { SERVICE_NODE_ARGS } from '../../tools/service-node-args.ts';
 
 export interface Service {
   readonly child: ChildProcess;
@@ -34,7 +35,7 @@ async function startService(
   env: Record<string, string>,
   cwd = process.cwd(),
 ): Promise<Service> {
-  const child = spawn(process.execPath, [script], {
+  const child = spawn(process.execPath, [...SERVICE_NODE_ARGS, script], {
     cwd,
     env: { PATH: process.env['PATH'], NODE_NO_WARNINGS: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
