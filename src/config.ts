@@ -63,6 +63,9 @@ const checkedApiVariables = apiVariables.refine(wholeExternalLimit, {
   error: 'goes with RATE_LIMIT_EXTERNAL_CAPACITY: set both or neither',
 });
 
+/** ce_source of the events, by which consumers tell this ledger from others. */
+const sourceVariables = { CE_SOURCE: uriReference.default('/payment-ledger') };
+
 const relayVariables = z.object({
   ...shared,
   ...kafkaVariables,
@@ -70,8 +73,7 @@ const relayVariables = z.object({
   KAFKA_REPLICATION_FACTOR: count(1, 10),
   /** How long the topic keeps events, -1 for ever; not set leaves an existing topic as it is. Audits read back an hour. */
   KAFKA_RETENTION_MS: retentionMs.optional(),
-  /** ce_source of the events, by which consumers tell this ledger from others. */
-  CE_SOURCE: uriReference.default('/payment-ledger'),
+  ...sourceVariables,
   /** How long a shard stays with a worker that stopped renewing. */
   RELAY_LEASE_MS: count(10_000, 600_000),
   /** The most events in one send. */
@@ -95,7 +97,10 @@ const relayVariables = z.object({
 const commandVariables = z.object(databaseVariables);
 
 /** For commands that look at events too. */
-const eventsVariables = z.object({ ...databaseVariables, ...kafkaVariables });
+const eventsVariables = z.object({ ...databaseVariables, ...kafkaVariables, ...sourceVariables });
+
+/** For commands that need the topic alone. */
+const topicVariables = z.object(kafkaVariables);
 
 const migrateVariables = z.object({
   ...databaseVariables,
@@ -132,6 +137,10 @@ export function loadCommandConfig(env: NodeJS.ProcessEnv) {
 export function loadEventsConfig(env: NodeJS.ProcessEnv) {
   const variables = loadVariables(eventsVariables.superRefine(checkDatabase).superRefine(checkKafka), env);
   return Object.freeze({ ...variables, DATABASE_URL: databaseUrl(variables) });
+}
+
+export function loadTopicConfig(env: NodeJS.ProcessEnv) {
+  return Object.freeze(loadVariables(topicVariables.superRefine(checkKafka), env));
 }
 
 export function loadMigrateConfig(env: NodeJS.ProcessEnv) {

@@ -1,6 +1,7 @@
 import { AssertionError, partialDeepStrictEqual } from 'node:assert/strict';
 import { type ServiceError, status } from '@grpc/grpc-js';
 import { RANGE_SIZE, reconcile } from '../src/app/reconciliation/books.ts';
+import { channelOf } from '../src/cli/api.ts';
 import { AccountType, OpenAccountRequest, OpenAccountResponse } from '../src/gen/payment/v1/account.ts';
 import {
   AuthorizePaymentRequest,
@@ -14,6 +15,7 @@ import {
 } from '../src/gen/payment/v1/payment.ts';
 import { createPool } from '../src/infra/postgres/pool.ts';
 import { postgresBooks } from '../src/infra/postgres/reconciliation/books.ts';
+import { type Caller, callerFrom } from './caller.ts';
 import { LedgerClient } from './client.ts';
 import { consumeEvents, type EventConsumer } from './events.ts';
 import { untilInterrupted } from './interrupt.ts';
@@ -22,7 +24,9 @@ import { DEMO_FOLDER, type System, startSystem } from './system.ts';
 
 const HELP = `npm run demo: starts the whole system on fresh data, calls it through a real client, shows
 each request, each answer and the events a real consumer received, and reconciles the
-books. Ends with 0 if all of it was as the contract says, with 1 otherwise.`;
+books. Ends with 0 if all of it was as the contract says, with 1 otherwise. Where AUTH_* or
+TLS_* set the API up to ask for more, the client takes LEDGER_TOKEN_FILE, LEDGER_CA_FILE,
+LEDGER_CERT_FILE and LEDGER_KEY_FILE.`;
 
 /** Small enough for the demo to empty a bucket. */
 const BUCKET_TOKENS = 5;
@@ -169,9 +173,9 @@ async function reconcileBooks(databaseUrl: string): Promise<void> {
   }
 }
 
-async function run(system: System): Promise<void> {
+async function run(system: System, caller: Caller): Promise<void> {
   const topic = process.env['KAFKA_TOPIC'] || 'payment.events.v1';
-  const client = new LedgerClient(system.apiAddress);
+  const client = new LedgerClient(system.apiAddress, channelOf(caller), caller.token);
   const consumer = await consumeEvents(system.stack.kafka.address, topic, { fromNow: true });
   try {
     const payments = await callEverything(client, Date.now().toString(36));
@@ -184,6 +188,7 @@ async function run(system: System): Promise<void> {
 }
 
 async function main(signal: AbortSignal, finish: (error: Error | null) => void): Promise<() => Promise<void>> {
+  const caller = callerFrom(process.env);
   await removeData(DEMO_FOLDER);
   const env = {
     ...process.env,
@@ -204,7 +209,7 @@ async function main(signal: AbortSignal, finish: (error: Error | null) => void):
     await removeData(DEMO_FOLDER);
   };
   if (!signal.aborted) {
-    run(system).then(() => {
+    run(system, caller).then(() => {
       console.log(differences === 0 ? '\nAll of it as the contract says.' : `\n${differences} answers differ.`);
       finish(differences === 0 ? null : new Error('The demo found differences from the contract.'));
     }, finish);

@@ -1,4 +1,6 @@
+import { channelOf } from '../src/cli/api.ts';
 import { AccountType } from '../src/gen/payment/v1/account.ts';
+import { callerFrom } from './caller.ts';
 import { LedgerClient } from './client.ts';
 import { consumeEvents, type ReceivedEvent } from './events.ts';
 import { START_ACCOUNTS } from './foreign-accounts.ts';
@@ -9,7 +11,9 @@ const HELP = `npm start: runs the whole of Payment Ledger on this machine until 
 
 Postgres, Redis and Kafka are started on loopback unless DATABASE_URL, REDIS_URL or
 KAFKA_BROKERS name one to use. Every variable of .env.example is passed on to the API
-and the relay. Data stays in .local/data; npm run reset clears it.`;
+and the relay; where they set the API up to ask for more, the client that opens the
+demo accounts takes LEDGER_TOKEN_FILE, LEDGER_CA_FILE, LEDGER_CERT_FILE and
+LEDGER_KEY_FILE. Data stays in .local/data; npm run reset clears it.`;
 
 const CURRENCY = 'RUB';
 const FUNDING_CENTS = 100_000_000n;
@@ -42,8 +46,9 @@ function printEvent({ type, partition, offset, key, eventId, authorized, decline
 
 async function main(signal: AbortSignal, finish: (error: Error) => void): Promise<() => Promise<void>> {
   const onProgress = (message: string) => console.log(`· ${message}`);
+  const caller = callerFrom(process.env);
   const system = await startSystem({ dataDir: DATA_FOLDER, env: process.env, onProgress, signal, onFailure: finish });
-  const client = new LedgerClient(system.apiAddress);
+  const client = new LedgerClient(system.apiAddress, channelOf(caller), caller.token);
   const stops = [() => system.stop(), async () => client.close()];
   const stop = async () => {
     for (const each of stops.toReversed()) await each();

@@ -25,12 +25,16 @@ export interface PaymentHistory {
   page(range: ReplayRange, after: string | undefined, limit: number): Promise<RecordedPayment[]>;
 }
 
+/** Where a replay puts events. */
 export interface ReplayOutbox {
   /** How many events are in the outbox. */
   pending(): Promise<number>;
   /** Adds events in their order, marked as replayed, in one transaction. */
   append(events: readonly PaymentEvent[]): Promise<void>;
 }
+
+/** Headers of an event that is sent again. The one without ce_ is for consumers of before: it goes in 0.3.0. */
+export const REPLAYED = { ce_replayed: 'true', replayed: 'true' };
 
 const PAGE = 500;
 /** With more pending events than this, those of new payments would be late because of a replay. */
@@ -49,14 +53,22 @@ export async function replay(
   onProgress: (replayed: number) => void,
 ): Promise<number> {
   let replayed = 0;
+  for await (const events of recordedEvents(history, range)) {
+    while ((await outbox.pending()) > MOST_PENDING) await new Promise((resume) => setTimeout(resume, WAIT_MS));
+    await outbox.append(events);
+    replayed += events.length;
+    onProgress(replayed);
+  }
+  return replayed;
+}
+
+/** The events of past payments, made from the ledger with the ids they had, some at a time. */
+export async function* recordedEvents(history: PaymentHistory, range: ReplayRange): AsyncGenerator<PaymentEvent[]> {
   let cursor: string | undefined;
   for (;;) {
-    while ((await outbox.pending()) > MOST_PENDING) await new Promise((resume) => setTimeout(resume, WAIT_MS));
     const page = await history.page(range, cursor, PAGE);
-    if (page.length > 0) await outbox.append(page.map(toEvent));
-    replayed += page.length;
-    onProgress(replayed);
-    if (page.length < PAGE) return replayed;
+    if (page.length > 0) yield page.map(toEvent);
+    if (page.length < PAGE) return;
     cursor = page.at(-1)?.cursor;
   }
 }

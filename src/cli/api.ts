@@ -11,7 +11,7 @@ type Unary<Request, Response> = (
 ) => unknown;
 
 /** In clear, or encrypted and with the API's certificate and name verified. */
-export function channelOf({ tls }: CallerConfig) {
+export function channelOf({ tls }: Pick<CallerConfig, 'tls'>) {
   if (tls === undefined) return credentials.createInsecure();
   return credentials.createSsl(bytes(tls.ca), bytes(tls.key), bytes(tls.cert));
 }

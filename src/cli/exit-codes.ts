@@ -5,7 +5,7 @@ export const ExitCode = {
   FAILED: 1,
   /** Arguments or settings. */
   USAGE: 2,
-  /** There is no such account, payment, entry or dead letter. */
+  /** There is no such account, payment, entry, dead letter or topic. */
   NOT_FOUND: 3,
   /** The payment was declined: no money has moved. */
   DECLINED: 4,

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { addAccounts } from './commands/accounts.ts';
 import { addBalance } from './commands/balance.ts';
 import { addDeadLetters } from './commands/dead-letters.ts';
+import { addEvents } from './commands/events.ts';
 import { addId } from './commands/id.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addOutbox } from './commands/outbox.ts';
@@ -20,7 +21,7 @@ the API and the relay (.env.example).`;
 
 const GROUPS = {
   'Commands for callers:': [addAccounts, addPay, addPayment, addBalance, addStatement],
-  'Commands for operators:': [addMigrate, addVerify, addOutbox, addDeadLetters, addReplay],
+  'Commands for operators:': [addMigrate, addVerify, addOutbox, addDeadLetters, addReplay, addEvents],
   'Other commands:': [addId],
 };
 

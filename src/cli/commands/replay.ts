@@ -1,23 +1,26 @@
 import type { Command } from 'commander';
-import type pg from 'pg';
-import { type ReplayRange, replay } from '../../app/replay.ts';
-import { loadCommandConfig } from '../../config.ts';
-import { postgresPaymentHistory, postgresReplayOutbox } from '../../infra/postgres/outbox/replay.ts';
-import { findAccounts } from '../../infra/postgres/payments/find-accounts.ts';
-import { CommandError, ExitCode } from '../exit-codes.ts';
-import { DATABASE, withUsage } from '../help.ts';
+import type { ReplayRange } from '../../app/replay.ts';
+import { loadCommandConfig, loadEventsConfig } from '../../config.ts';
+import { ExitCode } from '../exit-codes.ts';
+import { DATABASE, KAFKA_VARIABLES, withUsage } from '../help.ts';
+import { replayToOutbox, replayToTopic } from '../replay.ts';
 import { parseId, parseTime, settingsFor } from '../settings.ts';
 import { withPool } from '../with-pool.ts';
 
 const ABOUT = `Sends the events of past payments again, made from the ledger, with their original ce_id and the header
 ce_replayed: true. The relay publishes them behind what is in the outbox already. Safe to stop and to run again:
-consumers drop by ce_id what they have seen.`;
+consumers drop by ce_id what they have seen.
+
+With --to-topic they are sent to another topic, which must exist, past the outbox: for one consumer that starts over,
+unnoticed by the others. Each key is in order by payment id there, and its partition is that of Kafka's own
+partitioner, however many there are.`;
 
 interface Options {
   readonly from?: Date;
   readonly to?: Date;
   readonly account?: string;
   readonly payment?: string;
+  readonly toTopic?: string;
 }
 
 export function addReplay(program: Command, end: (exitCode: ExitCode) => void): void {
@@ -26,24 +29,43 @@ export function addReplay(program: Command, end: (exitCode: ExitCode) => void): 
     .option('--from <time>', 'payments that came in at this time or later, as RFC 3339', parseTime)
     .option('--to <time>', 'with --from: and before this time', parseTime)
     .option('--account <account-id>', "payments that moved the account's money, in the order they did")
-    .option('--payment <payment-id>', 'one payment', parseId);
+    .option('--payment <payment-id>', 'one payment', parseId)
+    .option('--to-topic <topic>', 'send them to this topic instead of the one that all consumers read');
   withUsage(command, {
     examples: [
       'ledger replay --from 2026-11-01T00:00:00Z --to 2026-11-02T00:00:00Z',
       'ledger replay --account acc-001',
       'ledger replay --payment 01M85Q3TTE820EZ9PCVSPH2JRN',
+      'ledger replay --from 2026-11-01T00:00:00Z --to 2026-11-02T00:00:00Z --to-topic payment.events.rebuild',
     ],
-    environment: { DATABASE_URL: `${DATABASE}, as the application's role` },
+    environment: {
+      DATABASE_URL: `${DATABASE}, as the application's role`,
+      KAFKA_BROKERS: `with --to-topic: ${KAFKA_VARIABLES.KAFKA_BROKERS}`,
+      CE_SOURCE: 'with --to-topic, as the relay has it; /payment-ledger if it is not set',
+    },
     exitCodes: {
-      0: 'the events are in the outbox',
+      0: 'the events are in the outbox, or on the other topic',
       1: 'the command failed',
-      3: 'there is no such account or payment',
+      3: 'there is no such account, payment or topic',
     },
   }).action(async (options: Options) => {
     const range = rangeOf(command, options);
-    const config = settingsFor(command, loadCommandConfig);
-    const count = await withPool(config.DATABASE_URL, 'replay', (pool) => toOutbox(pool, range));
-    console.log(`${count} events are in the outbox to be sent again`);
+    const { toTopic } = options;
+    if (toTopic === undefined) {
+      const config = settingsFor(command, loadCommandConfig);
+      const count = await withPool(config.DATABASE_URL, 'replay', (pool) => replayToOutbox(pool, range));
+      console.log(`${count} events are in the outbox to be sent again`);
+    } else {
+      const config = settingsFor(command, loadEventsConfig);
+      if (toTopic === config.KAFKA_TOPIC) {
+        const message = `error: ${toTopic} is the topic that all consumers read: leave --to-topic out`;
+        command.error(message, { exitCode: ExitCode.USAGE });
+      }
+      const count = await withPool(config.DATABASE_URL, 'replay', (pool) =>
+        replayToTopic(pool, range, config, toTopic),
+      );
+      console.log(`${count} events are on topic ${toTopic}`);
+    }
     end(ExitCode.DONE);
   });
 }
@@ -58,17 +80,4 @@ function rangeOf(command: Command, { from, to, account, payment }: Options): Rep
   if (payment !== undefined) return { kind: 'PAYMENT', paymentId: payment };
   if (from === undefined || to === undefined) return misuse('--from and --to go together');
   return from < to ? { kind: 'TIME', from, to } : misuse('--from must be before --to');
-}
-
-async function toOutbox(pool: pg.Pool, range: ReplayRange): Promise<number> {
-  if (range.kind === 'ACCOUNT' && !(await findAccounts(pool, [range.accountId])).has(range.accountId)) {
-    throw new CommandError(`There is no account ${range.accountId}.`, ExitCode.NOT_FOUND);
-  }
-  const count = await replay(postgresPaymentHistory(pool), postgresReplayOutbox(pool), range, (replayed) => {
-    if (replayed % 10_000 === 0 && replayed > 0) console.error(`${replayed} events so far`);
-  });
-  if (range.kind === 'PAYMENT' && count === 0) {
-    throw new CommandError(`There is no payment ${range.paymentId}.`, ExitCode.NOT_FOUND);
-  }
-  return count;
 }

@@ -1,7 +1,13 @@
 import type pg from 'pg';
 import type { LedgerEntry } from '../../../app/domain/ledger.ts';
 import { shardOf } from '../../../app/domain/shard.ts';
-import type { PaymentHistory, RecordedPayment, ReplayOutbox, ReplayRange } from '../../../app/replay.ts';
+import {
+  type PaymentHistory,
+  REPLAYED,
+  type RecordedPayment,
+  type ReplayOutbox,
+  type ReplayRange,
+} from '../../../app/replay.ts';
 import { lowestUlid, ulidToUuid } from '../../../app/ulid.ts';
 import { PAYMENT_COLUMNS, toPayment } from '../payments/find-payments.ts';
 import type { PaymentRow } from '../tables.ts';
@@ -86,11 +92,10 @@ function toRecorded(row: Row): RecordedPayment {
   }
 }
 
-// A replayed event gets a position of its own, behind what is pending already. The mark
-// without ce_ is for consumers of before: it goes in 0.3.0.
+// A replayed event gets a position of its own, behind what is pending already.
 const APPEND = `
   insert into outbox (shard, id, aggregatetype, aggregateid, type, payload, headers, created_at)
-  select shard, id, 'payment', key, type, payload, '{"ce_replayed": "true", "replayed": "true"}', created_at
+  select shard, id, 'payment', key, type, payload, $7::jsonb, created_at
   from unnest($1::smallint[], $2::uuid[], $3::text[], $4::text[], $5::jsonb[], $6::timestamptz[]) with ordinality
     as event (shard, id, key, type, payload, created_at, n)
   order by n`;
@@ -111,6 +116,7 @@ export function postgresReplayOutbox(pool: pg.Pool): ReplayOutbox {
         events.map(({ type }) => type),
         events.map(({ payload }) => JSON.stringify(payload)),
         events.map(({ createdAt }) => createdAt),
+        JSON.stringify(REPLAYED),
       ]);
     },
   };

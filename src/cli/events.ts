@@ -1,0 +1,88 @@
+import { PaymentAuthorized, PaymentDeclined } from '../gen/payment/v1/events.ts';
+import { paymentErrorCodeToJSON } from '../gen/payment/v1/payment.ts';
+import type { TopicRecord } from '../infra/kafka/topic-tail.ts';
+import { printable, shortName } from './output.ts';
+
+/** A record of the topic, as far as it is an event. */
+export interface TopicEvent {
+  readonly partition: number;
+  readonly offset: bigint;
+  readonly sentAt: string;
+  readonly key: string;
+  /** Empty if the record has no ce_id; so are type, source and time. */
+  readonly id: string;
+  readonly type: string;
+  readonly source: string;
+  readonly time: string;
+  readonly replayed: boolean;
+  /** The value as JSON; null if it is none. */
+  readonly data: Readonly<Record<string, unknown>> | null;
+}
+
+export interface EventFilter {
+  readonly account?: string;
+  readonly payment?: string;
+  /** authorized or declined. */
+  readonly type?: string;
+}
+
+export function decode({ partition, offset, sentAt, key, headers, value }: TopicRecord): TopicEvent {
+  return {
+    partition,
+    offset,
+    sentAt: sentAt.toISOString(),
+    key,
+    id: headers['ce_id'] ?? '',
+    type: headers['ce_type'] ?? '',
+    source: headers['ce_source'] ?? '',
+    time: headers['ce_time'] ?? '',
+    replayed: headers['ce_replayed'] === 'true' || headers['replayed'] === 'true',
+    data: objectOf(value),
+  };
+}
+
+function objectOf(value: string): TopicEvent['data'] {
+  try {
+    const data: unknown = JSON.parse(value);
+    return typeof data === 'object' && data !== null ? { ...data } : null;
+  } catch {
+    // Whatever is no JSON was not sent by the relay, and is shown as such.
+    return null;
+  }
+}
+
+/** Whether the event is one of those that were asked for. */
+export function matches({ type, id, data }: TopicEvent, filter: EventFilter): boolean {
+  if (filter.payment !== undefined && id !== filter.payment) return false;
+  if (filter.type !== undefined && type !== `payment.${filter.type}.v1`) return false;
+  if (filter.account === undefined) return true;
+  return [data?.['payerAccountId'], data?.['payeeAccountId']].includes(filter.account);
+}
+
+/** A line for people. */
+export function eventLine(event: TopicEvent): string {
+  const { time, type, id, partition, offset, replayed } = event;
+  const where = `(partition ${partition}, offset ${offset}${replayed ? ', replayed' : ''})`;
+  return printable(`${time || event.sentAt}  ${type || 'no event'}  ${id || '-'}  ${contentOf(event)}  ${where}`);
+}
+
+function contentOf({ type, data, key }: TopicEvent): string {
+  if (data === null) return `key ${key}, whose value is no JSON object`;
+  switch (type) {
+    case 'payment.authorized.v1': {
+      const event = PaymentAuthorized.fromJSON(data);
+      const { payer, payee } = event;
+      return (
+        `${event.payerAccountId} -> ${event.payeeAccountId} ${event.amountCents} ${event.currency}` +
+        `  balances ${payer?.balanceCents} at ${payer?.version}, ${payee?.balanceCents} at ${payee?.version}`
+      );
+    }
+    case 'payment.declined.v1': {
+      const event = PaymentDeclined.fromJSON(data);
+      const code = event.error === undefined ? '' : shortName(paymentErrorCodeToJSON(event.error.code));
+      return `${event.payerAccountId} -> ${event.payeeAccountId} ${event.amountCents} ${event.currency}  ${code}`;
+    }
+    default:
+      return JSON.stringify(data);
+  }
+}
