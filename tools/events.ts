@@ -45,7 +45,14 @@ export async function consumeEvents(
   // disconnect() waits for the fetch in flight, so that one should not wait long for events.
   const consumer = kafka.consumer({ groupId: randomUUID(), maxWaitTimeInMs: 200 });
   const events: ReceivedEvent[] = [];
-  const ends = fromNow ? await endOffsets(kafka, topic) : [];
+  /** Where to go on, for each partition that does not begin at its beginning. */
+  const next = new Map<number, string>();
+  // Where the topic ends as we are called: what comes while the group still forms is not missed.
+  for (const { partition, offset } of fromNow ? await endOffsets(kafka, topic) : []) next.set(partition, offset);
+  // On a busy machine the first attempt to join may fail, and kafkajs begins again in the background.
+  consumer.on(consumer.events.GROUP_JOIN, () => {
+    for (const [partition, offset] of next) consumer.seek({ topic, partition, offset });
+  });
   await consumer.connect();
   await consumer.subscribe({ topic, fromBeginning: true });
   await consumer.run({
@@ -68,11 +75,10 @@ export async function consumeEvents(
         ...(type === 'payment.declined.v1' && { declined: PaymentDeclined.fromJSON(json) }),
       };
       events.push(event);
+      if (next.has(partition)) next.set(partition, String(event.offset + 1n));
       onEvent(event);
     },
   });
-  // Where the topic ended when we were called: what comes while the group still forms is not missed.
-  for (const { partition, offset } of ends) consumer.seek({ topic, partition, offset });
   return {
     events,
     async until(condition, timeoutMs = 60_000) {

@@ -3,7 +3,7 @@ import { copyFileSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { promisify, stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cacheFolder, which } from '../../tools/stack/cache.ts';
 import { auditBooks } from '../support/books.ts';
@@ -70,7 +70,8 @@ async function run(command: string, args: string[], cwd: string, env: Record<str
 
 /** The lines that every caller prints, and what the books say of them. */
 async function expectAllHandled(output: string): Promise<void> {
-  const lines = output.trim().split('\n');
+  // Maven ends with a code that resets the colours of terminals.
+  const lines = stripVTControlCharacters(output).trim().split('\n');
   const ulid = '[0-7][0-9A-HJKMNP-TV-Z]{25}';
   expect(lines).toEqual([
     expect.stringMatching(`^paid: ${ulid}$`),
@@ -184,5 +185,21 @@ describe.skipIf(which('python3') === undefined)('a Python caller (skipped where 
       await expectAllHandled(await run(python, args, folder));
     },
     RUN_WITHIN_MS,
+  );
+});
+
+describe.skipIf(which('mvn') === undefined)('a Java caller (skipped where there is no mvn)', () => {
+  const folder = join(ROOT, 'examples/java');
+  const maven = (...args: string[]) =>
+    run('mvn', ['--batch-mode', '--quiet', `-Dmaven.repo.local=${join(CACHE, 'java-caller')}`, ...args], folder);
+  beforeAll(() => maven('compile'), PREPARED_WITHIN_MS);
+
+  test(
+    'pays, and handles a decline, duplicates, a time-out and a rate limit',
+    async () => {
+      const args = [...flags, '--short-deadline', String(SHORT_DEADLINE_MS)];
+      await expectAllHandled(await maven('compile', 'exec:java', `-Dexec.args=${args.join(' ')}`));
+    },
+    PREPARED_WITHIN_MS,
   );
 });
