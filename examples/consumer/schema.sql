@@ -1,6 +1,6 @@
 -- What the example consumer keeps in a database of its own. It may be run again.
 
--- For ever, as a replay may bring an event of any age: about 100 bytes each.
+-- For ever, as a replay may bring an event of any age: about 120 bytes each, its index included.
 create table if not exists seen_events (
   event_id text        primary key,
   seen_at  timestamptz not null default now()
