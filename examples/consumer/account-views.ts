@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { type AccountState, PaymentAuthorized } from '../../src/gen/payment/v1/events.ts';
+import { AccountState } from '../../src/gen/payment/v1/events.ts';
 
 export interface CloudEvent {
   /** ce_id */
@@ -10,50 +10,61 @@ export interface CloudEvent {
   readonly value: string;
 }
 
+/** An account as an event left it. */
+interface ChangedAccount {
+  readonly accountId: string;
+  readonly currency: string;
+  readonly state: AccountState;
+}
+
 /**
  * Takes an event into the account views. The event's id and what it changes are
  * written in one transaction: a repeat finds the id there and changes nothing.
- * Returns whether it was new.
+ * Returns whether it was new. Throws for an event that cannot be read: leaving it
+ * out would leave balances wrong.
  */
 export async function handleEvent(client: pg.ClientBase, event: CloudEvent): Promise<boolean> {
   await client.query('begin');
   try {
+    // Another consumer that has the same event under way is waited for here.
     const { rowCount } = await client.query('insert into seen_events (event_id) values ($1) on conflict do nothing', [
       event.id,
     ]);
-    // Types that are not known here, such as payment.declined.v1, move no money.
-    if (rowCount === 1 && event.type === 'payment.authorized.v1') {
-      await applyPayment(client, PaymentAuthorized.fromJSON(JSON.parse(event.value)));
+    if (rowCount === 1) {
+      for (const changed of changedAccounts(event)) await applyState(client, changed);
     }
     await client.query('commit');
     return rowCount === 1;
   } catch (error) {
-    await client.query('rollback');
+    // On a broken connection this fails as well; Postgres has then rolled back by itself.
+    await client.query('rollback').catch(() => undefined);
     throw error;
   }
 }
 
-async function applyPayment(client: pg.ClientBase, payment: PaymentAuthorized): Promise<void> {
-  const { payerAccountId, payeeAccountId, payer, payee, currency } = payment;
-  if (payer === undefined || payee === undefined)
-    throw new Error(`Payment ${payment.paymentId} lacks an account's state`);
-  const sides: [string, AccountState][] = [
-    [payerAccountId, payer],
-    [payeeAccountId, payee],
-  ];
-  // In the order of their ids, so that two consumers never wait for each other.
-  for (const [accountId, state] of sides.sort(([one], [other]) => (one < other ? -1 : 1))) {
-    await applyState(client, accountId, currency, state);
-  }
+/**
+ * The accounts whose state an event tells, in the order of their ids, so that two
+ * consumers never wait for each other. Every event that adds to an account's ledger
+ * has it in payer or payee; types that are not known here may, and the others have none.
+ */
+function changedAccounts({ id, type, value }: CloudEvent): ChangedAccount[] {
+  if (!type.startsWith('payment.')) return [];
+  const event = JSON.parse(value);
+  if (type === 'payment.authorized.v1' && !(event.payer && event.payee))
+    throw new Error(`Event ${id} lacks an account's state`);
+  return (['payer', 'payee'] as const)
+    .filter((side) => event[side] !== undefined)
+    .map((side) => ({
+      accountId: String(event[`${side}AccountId`]),
+      currency: String(event.currency),
+      state: AccountState.fromJSON(event[side]),
+    }))
+    .sort((one, other) => (one.accountId < other.accountId ? -1 : 1));
 }
 
 /** Keeps the state with the higher version, and remembers versions that were jumped over until they come. */
-async function applyState(
-  client: pg.ClientBase,
-  accountId: string,
-  currency: string,
-  { version, balanceCents }: AccountState,
-): Promise<void> {
+async function applyState(client: pg.ClientBase, { accountId, currency, state }: ChangedAccount): Promise<void> {
+  const { version, balanceCents } = state;
   const first = await client.query(
     `insert into account_views (account_id, currency, balance_cents, version) values ($1, $2, $3, $4)
      on conflict do nothing`,

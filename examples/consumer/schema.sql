@@ -1,11 +1,12 @@
--- What the example consumer keeps in a database of its own.
+-- What the example consumer keeps in a database of its own. It may be run again.
 
-create table seen_events (
+-- For ever, as a replay may bring an event of any age: about 120 bytes each, its index included.
+create table if not exists seen_events (
   event_id text        primary key,
   seen_at  timestamptz not null default now()
 );
 
-create table account_views (
+create table if not exists account_views (
   account_id    text   primary key,
   currency      text   not null,
   balance_cents bigint not null,
@@ -14,7 +15,7 @@ create table account_views (
 
 -- Versions that have not come although a later one has. They are on their way in
 -- another partition; one that stays is an event that an operator discarded.
-create table missing_versions (
+create table if not exists missing_versions (
   account_id    text        not null,
   version       bigint      not null,
   missing_since timestamptz not null default now(),
