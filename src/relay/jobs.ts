@@ -80,6 +80,9 @@ function reconciliation(
   };
 }
 
+/** Lines of one audit about events that the books do not have. */
+const LOGGED = 100;
+
 function auditEvents({ audit, log }: JobServices, everyMs: number): Job {
   return {
     name: 'audit-events',
@@ -90,7 +93,10 @@ function auditEvents({ audit, log }: JobServices, everyMs: number): Job {
         log.error({ rejected: counts.rejected }, 'audits went beyond the present and are repeated: a clock is wrong');
       for (const paymentId of missingIds)
         log.error({ paymentId }, 'the payment has no event, neither on Kafka nor pending');
-      for (const problem of orphaned) log.error({ problem }, 'Kafka has an event that the books do not');
+      for (const problem of orphaned.slice(0, LOGGED))
+        log.error({ problem }, 'Kafka has an event that the books do not');
+      if (orphaned.length > LOGGED)
+        log.error({ more: orphaned.length - LOGGED }, 'Kafka has more such events: event_audits names all');
       if (counts.unverifiable > 0)
         log.warn({ ...counts }, 'events are unverifiable: the topic no longer retains what was sent in their time');
       return { ...counts, orphaned: orphaned.length };

@@ -211,6 +211,23 @@ describe('an audit of events', () => {
     expect(await sampleAudits(database.application)).toMatchObject({ orphaned: 4 });
   });
 
+  test('names every record without a payment, however many a failover has left', async () => {
+    await pay(KEYS);
+    await send();
+    const lost = Array.from({ length: 150 }, () => ulid());
+    const producer = testKafka().producer({ allowAutoTopicCreation: false });
+    await producer.connect();
+    const records = lost.map((ce_id) => ({ partition: 3, value: '{}', headers: { ce_id } }));
+    // The topic takes small batches only.
+    while (records.length > 0) await producer.send({ topic, messages: records.splice(0, 10) });
+    await producer.disconnect();
+    await pay(KEYS);
+    await send();
+    const { orphaned } = await audit();
+    const named = orphaned.map((sentence) => /"(\w+)"/.exec(sentence)![1]);
+    expect(named.sort()).toEqual(lost.sort());
+  });
+
   test('reports records that are not what their payment calls for, and misses the event', async () => {
     const [wrong] = await pay(['acc-1', 'acc-2']);
     await lose(wrong!);

@@ -2,9 +2,13 @@ import { isUlid, timeOfUlid } from '../ulid.ts';
 import type { AuditedPayment, AuditedPayments, SentEvent } from './ports.ts';
 import { CLOCK_SLACK_MS } from './retention.ts';
 
-/** So many ids are looked up or named at once. */
+/** So many ids are looked up at once. */
 const UNMATCHED_AT_A_TIME = 5_000;
-const ORPHANED_NAMED = 100;
+/**
+ * Of a page. Somebody has to undo each of them after a failover or a restore that lost
+ * payments, so this is no sample: it only keeps memory bounded.
+ */
+const ORPHANED_NAMED = 50_000;
 
 /** Records that belong to none of the payments at hand, until it is known whether they belong to any. */
 export class UnmatchedRecords {
