@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { addAccounts } from './commands/accounts.ts';
 import { addBalance } from './commands/balance.ts';
+import { addCompletion } from './commands/completion.ts';
 import { addDeadLetters } from './commands/dead-letters.ts';
 import { addEvents } from './commands/events.ts';
 import { addId } from './commands/id.ts';
@@ -22,7 +23,7 @@ the API and the relay (.env.example).`;
 const GROUPS = {
   'Commands for callers:': [addAccounts, addPay, addPayment, addBalance, addStatement],
   'Commands for operators:': [addMigrate, addVerify, addOutbox, addDeadLetters, addReplay, addEvents],
-  'Other commands:': [addId],
+  'Other commands:': [addId, addCompletion],
 };
 
 /** All commands. Each reports how it ends; a usage error is told on stderr and thrown as a CommanderError. */

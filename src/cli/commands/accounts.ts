@@ -19,7 +19,7 @@ const TYPES = { customer: AccountType.ACCOUNT_TYPE_CUSTOMER, external: AccountTy
 interface Options {
   readonly currency?: string;
   readonly type?: keyof typeof TYPES;
-  readonly overdraftLimitCents: bigint;
+  readonly overdraftLimitCents?: bigint;
   readonly limit: number;
   readonly all?: boolean;
   readonly json?: boolean;
@@ -48,14 +48,18 @@ function addOpen(group: Command, end: (exitCode: ExitCode) => void): void {
         .choices(Object.keys(TYPES))
         .default('customer'),
     )
-    .option('--overdraft-limit-cents <cents>', 'how far below zero it may go, in minor units', parseInt64, 0n)
+    .option(
+      '--overdraft-limit-cents <cents>',
+      'how far below zero it may go, in minor units; 0 if left out',
+      parseInt64,
+    )
     .option('--json', 'for programs');
   withApiUsage(
     command,
     ['ledger accounts open acc-001 --currency RUB', 'ledger accounts open world --currency RUB --type external'],
     { 7: 'there is an account of that id with other terms' },
   ).action(async (accountId: string, options: Options) => {
-    const { currency = '', type = 'customer', overdraftLimitCents } = options;
+    const { currency = '', type = 'customer', overdraftLimitCents = 0n } = options;
     const request = OpenAccountRequest.fromPartial({ accountId, currency, type: TYPES[type], overdraftLimitCents });
     const { account } = await withApi(command, (api) => api.call(api.accounts, api.accounts.openAccount, request));
     show(account!, options);
