@@ -9,5 +9,5 @@ grant select on outbox to outbox_reader;
 -- Rows are deleted when they are on the topic; that is no event.
 create publication payment_outbox for table outbox with (publish = 'insert');
 
--- From here on every event waits for Connect, and the WAL it is in.
+-- From here on every event, and the WAL it is in, is kept for Connect.
 select pg_create_logical_replication_slot('payment_outbox', 'pgoutput');

@@ -44,7 +44,7 @@ var errUnknown = errors.New("whether the payment was made is not known; repeat i
 // that of the first attempt. An error other than errUnknown says that nothing was stored.
 func Pay(ctx context.Context, client pb.PaymentServiceClient, request *pb.AuthorizePaymentRequest, firstDeadline time.Duration) (Outcome, Happened, error) {
 	var happened Happened
-	// Once an attempt may have paid, only an answer about the payment itself settles it.
+	// Once an attempt may have paid, only an answer about the payment itself tells whether it has.
 	open := false
 	limit := firstDeadline
 	var last error

@@ -54,7 +54,7 @@ def pay(stub, request, first_deadline_s=DEADLINE_S):
     nothing was stored.
     """
     timed_out = rate_limited = 0
-    # Once an attempt may have paid, only an answer about the payment itself settles it.
+    # Once an attempt may have paid, only an answer about the payment itself tells whether it has.
     may_have_paid = False
     deadline_s = first_deadline_s
     last = None

@@ -126,7 +126,7 @@ function isAuthenticated({ AUTH_JWKS_URL, AUTH_JWKS_FILE, AUTH_CALLERS_FILE }: A
 function isSafeUrl(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const { protocol, hostname, username, password } = new URL(text);
-  // A password would be in the log, and fetch refuses it.
+  // A password would be in the log, and fetch rejects it.
   if (username !== '' || password !== '') return false;
   return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname));
 }

@@ -99,7 +99,7 @@ describe('a relay whose servers stop', () => {
       await expect.poll(pending, { timeout: 60_000, interval: 20 }).toBe(0);
       const recoveredMs = Math.round(performance.now() - backAtMs);
       console.info(
-        `${OUTAGE_MS / 1_000} s without Kafka: ${backlog} events waited, all sent ${recoveredMs} ms after it was back`,
+        `${OUTAGE_MS / 1_000} s without Kafka: ${backlog} events were pending, all sent ${recoveredMs} ms after it was back`,
       );
       writing = false;
       await traffic;

@@ -166,10 +166,10 @@ describe('Kafka', () => {
     await pause(300);
     await stack.kafka.kill();
     await pause(2_000);
-    const [{ count: waiting }] = (await system.database.query<{ count: bigint }>('select count(*) from outbox')) as [
+    const [{ count: pending }] = (await system.database.query<{ count: bigint }>('select count(*) from outbox')) as [
       { count: bigint },
     ];
-    expect(waiting).toBeGreaterThan(0n);
+    expect(pending).toBeGreaterThan(0n);
     await stack.kafka.start();
     const outcome = await traffic.stop();
     expect(outcome.failures).toEqual([]);

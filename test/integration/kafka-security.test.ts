@@ -125,7 +125,7 @@ const WRONG: [string, () => Promise<Record<string, string>>, string, RegExp][] =
     'no client certificate',
     async () => ({ ...(await clientCertificate()), KAFKA_SSL_CERT_FILE: '', KAFKA_SSL_KEY_FILE: '' }),
     'alert bad certificate',
-    // With TLS 1.3 the broker refuses after the handshake, and the client may see no more than the end.
+    // With TLS 1.3 the broker rejects us after the handshake, and the client may see no more than the end.
     /alert bad certificate|Connection closed/,
   ],
   [
@@ -153,7 +153,7 @@ test.each(WRONG)('the relay says what is wrong with %s, and no secret', async (_
 
 // The relay sends with another client than it looks at topics with.
 test.each(WRONG)(
-  'the publisher is refused with %s, and the log says why and no secret',
+  'the publisher is rejected with %s, and the log says why and no secret',
   async (_, wire, _topics, reason) => {
     const config = loadRelayConfig({ ...environment('none'), ...(await wire()) });
     const settings = { topic: 'none', source: '/test', ackTimeoutMs: 1_000, rebuildAfterMs: 10_000 };

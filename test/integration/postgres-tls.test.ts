@@ -51,7 +51,7 @@ const path = (name: string) => join(folder, name);
 async function serveWith({ cert, key }: Certificate): Promise<void> {
   await writeFile(path('server.pem'), cert);
   await writeFile(path('server.key'), key);
-  // Postgres refuses a key that others may read.
+  // Postgres rejects a key that others may read.
   await chmod(path('server.key'), 0o600);
   const uid = serverUser();
   if (uid !== undefined) await chown(path('server.key'), uid, 0);
@@ -107,7 +107,7 @@ test('an address is a name, if the certificate says so', async () => {
   await serveWith(trusted);
 });
 
-test('a certificate that has expired or is not valid yet is refused', async () => {
+test('a certificate that has expired or is not valid yet is rejected', async () => {
   const dnsNames = ['localhost'];
   await serveWith(authority.issue({ dnsNames, notAfter: new Date(Date.now() - 60_000) }));
   await expect(connectTo(address())).rejects.toThrow('certificate has expired');
@@ -116,7 +116,7 @@ test('a certificate that has expired or is not valid yet is refused', async () =
   await serveWith(trusted);
 });
 
-test('a server without TLS is refused', async () => {
+test('a server without TLS is rejected', async () => {
   const url = new URL(inject('databaseUrl'));
   url.searchParams.set('sslmode', 'verify-full');
   await expect(connectTo(url)).rejects.toThrow('The server does not support SSL connections');

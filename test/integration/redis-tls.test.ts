@@ -115,7 +115,7 @@ test('the server is verified by its authority and its name, and asks for the use
   expect(wrong).toContain('WRONGPASS');
 });
 
-test('a server without TLS is refused', async () => {
+test('a server without TLS is rejected', async () => {
   const plain = new URL(server.address).port;
   expect(await attempt({ REDIS_URL: `rediss://ledger@localhost:${plain}` })).not.toBe('ready');
 });

@@ -15,7 +15,7 @@ import { unpackedPackages } from '../support/debian-package.ts';
 import { readTopic, testKafka } from '../support/relay.ts';
 import { type ApiProcess, createSystem, type System } from '../support/system.ts';
 
-// Consumers that are not written in TypeScript, where their tools are to be had.
+// Consumers that are not written in TypeScript, where their tools are available.
 
 const ACCOUNTS = ['acc-001', 'acc-002', 'acc-003', 'acc-004'];
 const TIMEOUT_MS = 180_000;

@@ -57,7 +57,7 @@ export interface LedgerEntry {
   readonly version: bigint;
   readonly type: 'DEBIT' | 'CREDIT' | (string & {});
   readonly amountCents: bigint;
-  /** What the account held after it. */
+  /** The account's balance after it. */
   readonly postedAfterCents: bigint;
   readonly paymentId: string;
   readonly counterpartyAccountId: string;

@@ -9,7 +9,7 @@ export interface TlsSettings {
   readonly keyFile: string;
   /** PEM: the authorities whose client certificates are trusted; none is asked for if undefined. */
   readonly clientCaFile: string | undefined;
-  /** Whether a connection without a trusted client certificate is refused at once. */
+  /** Whether a connection without a trusted client certificate is rejected at once. */
   readonly requireClientCertificate: boolean;
 }
 
@@ -42,7 +42,7 @@ export async function serverCredentials(
   );
 }
 
-/** Throws what is wrong with the files: grpc-js drops every connection if it is given what OpenSSL refuses. */
+/** Throws what is wrong with the files: grpc-js drops every connection if it is given what OpenSSL rejects. */
 function checked([certificate, privateKey, clientCa]: readonly Buffer[]): Certificates {
   const [own] = certificatesIn(certificate!);
   if (Date.parse(own!.validTo) < Date.now()) throw new Error(`the certificate expired on ${own!.validTo}`);

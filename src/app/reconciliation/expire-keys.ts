@@ -6,7 +6,7 @@ export interface IdempotencyKeys {
   expire(retentionDays: number, limit: number): Promise<number>;
 }
 
-/** Few enough that the locks of one transaction are held for milliseconds. */
+/** Few enough that the locks of one transaction last for milliseconds. */
 const KEYS_AT_A_TIME = 5_000;
 
 /**

@@ -22,7 +22,7 @@ beforeAll(async () => {
 
 afterAll(() => system.close());
 
-test('beyond loopback is refused unless calls are both encrypted and authenticated, and what is missing is named', async () => {
+test('beyond loopback is rejected unless calls are both encrypted and authenticated, and what is missing is named', async () => {
   await expect(system.startApi(EVERYWHERE)).rejects.toThrow(
     /GRPC_HOST: 0\.0\.0\.0 .*not encrypted \(set TLS_CERT_FILE.* and not authenticated \(set AUTH_JWKS_URL.*ALLOW_INSECURE_LISTEN=1/,
   );

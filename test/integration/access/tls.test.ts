@@ -12,7 +12,7 @@ const DAY_MS = 86_400_000;
 const ARRIVED = 'NOT_FOUND';
 
 const authority = createAuthority();
-const stranger = createAuthority();
+const otherAuthority = createAuthority();
 
 let system: System;
 
@@ -37,9 +37,9 @@ describe('TLS', () => {
     api = await system.startApi(serverEnv(filesOf()));
   });
 
-  test('callers who trust the authority are answered; the others refuse to talk', async () => {
+  test('callers who trust the authority are answered; the others reject the server', async () => {
     expect(await balanceStatus(api.address, tlsChannel(authority.cert))).toBe(ARRIVED);
-    expect(await balanceStatus(api.address, tlsChannel(stranger.cert))).toBe('UNAVAILABLE');
+    expect(await balanceStatus(api.address, tlsChannel(otherAuthority.cert))).toBe('UNAVAILABLE');
   });
 
   test('a call in clear to the encrypted port fails, and the port goes on', async () => {
@@ -53,7 +53,7 @@ describe('TLS', () => {
     expect(await balanceStatus(plain.address)).toBe(ARRIVED);
   });
 
-  test('a server certificate of another name is refused by callers', async () => {
+  test('a server certificate of another name is rejected by callers', async () => {
     const elsewhere = filesOf(authority.issue({ dnsNames: ['ledger.example'] }));
     const other = await system.startApi(serverEnv(elsewhere));
     expect(await balanceStatus(other.address, tlsChannel(authority.cert))).toBe('UNAVAILABLE');
@@ -64,7 +64,7 @@ describe('mutual TLS', () => {
   const callers = JSON.stringify([{ caller: 'caller.example', scopes: ['payments.read'] }]);
   const client = () => authority.issue({ dnsNames: ['caller.example'] });
 
-  test('a trusted certificate is let in; none, a strange and an expired one are not', async () => {
+  test('a trusted certificate is let in; none, a foreign and an expired one are not', async () => {
     const path = filesOf();
     writeFileSync(path('callers.json'), callers);
     const api = await system.startApi({
@@ -78,8 +78,8 @@ describe('mutual TLS', () => {
       notAfter: new Date(Date.now() - 1_000),
     });
     const notYet = authority.issue({ dnsNames: ['caller.example'], notBefore: new Date(Date.now() + DAY_MS / 2) });
-    const strange = stranger.issue({ dnsNames: ['caller.example'] });
-    const untrusted = { none: undefined, strange, expired, notYet };
+    const foreign = otherAuthority.issue({ dnsNames: ['caller.example'] });
+    const untrusted = { none: undefined, foreign, expired, notYet };
     for (const [name, certificate] of Object.entries(untrusted)) {
       expect([name, await balanceStatus(api.address, tlsChannel(authority.cert, certificate))]).toEqual([
         name,
@@ -96,12 +96,12 @@ describe('reload', () => {
     const api = await system.startApi(serverEnv(path));
     expect(await balanceStatus(api.address, tlsChannel(authority.cert))).toBe(ARRIVED);
 
-    const renewed = stranger.issue(HERE);
+    const renewed = otherAuthority.issue(HERE);
     writeFileSync(path('tls.crt'), renewed.cert);
     writeFileSync(path('tls.key'), renewed.key);
 
     await expect
-      .poll(() => balanceStatus(api.address, tlsChannel(stranger.cert)), { timeout: 20_000, interval: 200 })
+      .poll(() => balanceStatus(api.address, tlsChannel(otherAuthority.cert)), { timeout: 20_000, interval: 200 })
       .toBe(ARRIVED);
     expect(await balanceStatus(api.address, tlsChannel(authority.cert))).toBe('UNAVAILABLE');
   });
@@ -115,13 +115,13 @@ describe('reload', () => {
       TLS_CLIENT_CA_FILE: path('ca.crt'),
       AUTH_CALLERS_FILE: path('callers.json'),
     });
-    const [before, after] = [authority, stranger].map((issuer) =>
+    const [before, after] = [authority, otherAuthority].map((issuer) =>
       tlsChannel(authority.cert, issuer.issue({ dnsNames: ['caller.example'] })),
     );
     expect(await balanceStatus(api.address, before)).toBe(ARRIVED);
     expect(await balanceStatus(api.address, after)).toBe('UNAVAILABLE');
 
-    writeFileSync(path('ca.crt'), stranger.cert);
+    writeFileSync(path('ca.crt'), otherAuthority.cert);
     await expect.poll(() => balanceStatus(api.address, after), { timeout: 20_000, interval: 200 }).toBe(ARRIVED);
     expect(await balanceStatus(api.address, before)).toBe('UNAVAILABLE');
   });

@@ -251,7 +251,7 @@ describe('keys that change', () => {
       issuer.close();
     });
 
-    test('a new key is fetched when a token names it, and strangers cannot have it fetched at will', async () => {
+    test('a new key is fetched when a token names it, and unknown callers cannot have it fetched at will', async () => {
       const [first, second, third] = await Promise.all(['key-1', 'key-2', 'key-3'].map((kid) => signingKey(kid)));
       answer = jwks(first!);
       const api = await system.startApi({ ...VARIABLES, AUTH_JWKS_URL: url });
@@ -287,7 +287,7 @@ describe('keys that change', () => {
 });
 
 describe('at the start', () => {
-  test('a file with a private key is refused', async () => {
+  test('a file with a private key is rejected', async () => {
     const key = await signingKey('key-1');
     const path = filesIn({ jwks: JSON.stringify({ keys: [{ ...key.jwk, d: 'AAAA' }] }) });
     await expect(system.startApi({ ...VARIABLES, AUTH_JWKS_FILE: path('jwks') })).rejects.toThrow(

@@ -61,13 +61,13 @@ describe('a variable from a file', () => {
     expect(loadEventsConfig(env).KAFKA_BROKERS).toEqual(['a:1', 'b:2']);
   });
 
-  test('is refused if the variable is set as well, by both names', () => {
+  test('is rejected if the variable is set as well, by both names', () => {
     const message = problem(() => loadApiConfig({ ...API, REDIS_URL_FILE: file('both', API.REDIS_URL) }));
     expect(message).toContain('REDIS_URL and REDIS_URL_FILE are both set');
     expect(loadApiConfig({ ...API, REDIS_URL_FILE: '' }).REDIS_URL).toBe(API.REDIS_URL);
   });
 
-  test('that cannot be read or is empty is refused, and its name is not told: it may be the secret', () => {
+  test('that cannot be read or is empty is rejected, and its name is not told: it may be the secret', () => {
     const missing = problem(() => loadApiConfig({ ...API, DATABASE_PASSWORD_FILE: 'planted' }));
     expect(missing).toContain('DATABASE_PASSWORD_FILE names a file that cannot be read: ENOENT');
     expect(missing).not.toContain('planted');
@@ -110,7 +110,7 @@ describe('a password apart from its URL', () => {
     expect([options.username, options.password, options.host]).toEqual(['', PASSWORD, 'redis.example']);
   });
 
-  test('is refused if the URL has one already, or no place for one', () => {
+  test('is rejected if the URL has one already, or no place for one', () => {
     const both = { ...API, DATABASE_URL: 'postgres://ledger:planted@db.example/ledger', DATABASE_PASSWORD: 'planted' };
     const message = problem(() => loadApiConfig(both));
     expect(message).toContain('DATABASE_PASSWORD: DATABASE_URL has a password already');
@@ -144,13 +144,13 @@ describe('TLS to Postgres', () => {
     ['sslmode=disable&sslrootcert=/planted', 'sslrootcert: only with sslmode=verify-full'],
     ['sslmode=verify-full&sslcert=/planted', 'sslcert and sslkey go together'],
     ['sslmode=verify-full&sslrootcert=/planted', 'sslrootcert names a file that cannot be used: ENOENT'],
-  ])('%s is refused', (parameters, reason) => {
+  ])('%s is rejected', (parameters, reason) => {
     const message = problem(() => load(parameters));
     expect(message).toContain(`DATABASE_URL: ${reason}`);
     expect(message).not.toContain('planted');
   });
 
-  test('a file that holds no certificate is refused', () => {
+  test('a file that holds no certificate is rejected', () => {
     const message = problem(() => load(`sslmode=verify-full&sslrootcert=${file('no.pem', 'planted')}`));
     expect(message).toContain('sslrootcert names a file that cannot be used: ERR_OSSL_PEM_NO_START_LINE');
     expect(message).not.toContain('planted');
@@ -203,7 +203,7 @@ describe('the wire to Kafka', () => {
       { KAFKA_SASL_MECHANISM: 'PLAIN', KAFKA_SASL_USERNAME: 'relay', KAFKA_SASL_PASSWORD: 'planted' },
       'KAFKA_SASL_MECHANISM: PLAIN without KAFKA_SSL=1 would show the password',
     ],
-  ])('that contradicts itself is refused: %j', (variables, reason) => {
+  ])('that contradicts itself is rejected: %j', (variables, reason) => {
     const message = problem(() => load(variables));
     expect(message).toContain(reason);
     expect(message).not.toContain('planted');
@@ -249,7 +249,7 @@ describe('the wire to Redis', () => {
     ],
     [{ REDIS_CLUSTER_NODES: 'planted@a' }, 'REDIS_CLUSTER_NODES: must be host:port, comma-separated'],
     [{ REDIS_SENTINEL_PASSWORD: 'planted' }, 'REDIS_SENTINEL_PASSWORD: is of no use without REDIS_SENTINELS'],
-  ])('that contradicts itself is refused: %j', (variables, reason) => {
+  ])('that contradicts itself is rejected: %j', (variables, reason) => {
     const message = problem(() => load(variables));
     expect(message).toContain(reason);
     expect(message).not.toContain('planted');

@@ -48,7 +48,7 @@ describe('the spans of a send', () => {
     expect(JSON.stringify(tracer.spans)).not.toContain('acc-unseen');
   });
 
-  test('a send that fails ends them as failed, and the event still waits', async () => {
+  test('a send that fails ends them as failed, and the event is still pending', async () => {
     const tracer = recordingTracer();
     const failing = publisher(() => Promise.reject(new TypeError('no broker')));
     await expect(tracedPublisher(failing, tracer, 'topic').publish(3, events)).rejects.toThrow('no broker');

@@ -46,7 +46,7 @@ function pemKey([block, label]: RegExpMatchArray): JSONWebKeySet['keys'][number]
 
 /** Keys that were withdrawn are given up, and new ones known, after this time at the latest. */
 const REFRESH_MS = 300_000;
-/** A token that names an unknown key makes us look for new keys, but strangers must not make us do so often. */
+/** A token that names an unknown key makes us look for new keys, but unknown callers must not make us do so often. */
 const COOL_DOWN_MS = 30_000;
 /** The same while there are no keys at all. */
 const FIRST_KEYS_COOL_DOWN_MS = 1_000;

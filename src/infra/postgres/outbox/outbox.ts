@@ -142,14 +142,14 @@ const BLOCK = `
   ), letters as materialized (
     select shard, aggregateid from outbox_dead_letters join fence using (shard)
     where aggregateid = any ($4::text[]) for share of outbox_dead_letters
-  ), waiting as (
+  ), later as (
     delete from outbox using letters
     where outbox.shard = letters.shard and outbox.position = any ($3::bigint[])
       and outbox.aggregateid = letters.aggregateid
     returning outbox.*
   )
   insert into outbox_blocked (shard, position, id, aggregatetype, aggregateid, type, payload, headers, created_at)
-  select shard, position, id, aggregatetype, aggregateid, type, payload, headers, created_at from waiting`;
+  select shard, position, id, aggregatetype, aggregateid, type, payload, headers, created_at from later`;
 
 async function block(pool: pg.Pool, lease: Lease, events: readonly PendingEvent[]): Promise<void> {
   const positions = events.map(({ position }) => position);
