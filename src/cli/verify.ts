@@ -72,9 +72,10 @@ export function eventsReport(events: VerifiedEvents): string {
     lines.push(`${unverifiable} are from a time that the topic no longer retains: unverifiable`);
   }
   lines.push(...missing.slice(0, NAMED).map((paymentId) => `WRONG: payment ${paymentId} has no event`));
-  if (missing.length > NAMED) lines.push(`WRONG: and so have ${missing.length - NAMED} more payments`);
+  if (missing.length > NAMED)
+    lines.push(`WRONG: and so have ${missing.length - NAMED} more payments; --json names all`);
   lines.push(...orphaned.slice(0, NAMED).map((problem) => `WRONG: ${problem}`));
-  if (orphaned.length > NAMED) lines.push(`WRONG: and so do ${orphaned.length - NAMED} more records`);
+  if (orphaned.length > NAMED) lines.push(`WRONG: and so do ${orphaned.length - NAMED} more records; --json names all`);
   lines.push(events.agree ? 'every payment has its event' : 'the events do not agree with the books');
   return lines.join('\n');
 }

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { type ChannelCredentials, credentials, type ServiceError, status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AccountServiceClient, AccountType } from '../../src/gen/payment/v1/account.ts';
@@ -11,19 +11,12 @@ import { freePorts } from '../../tools/stack/free-port.ts';
 import { auditBooks } from '../support/books.ts';
 import { filesIn, tlsChannel } from '../support/callers.ts';
 import { createAuthority } from '../support/certificates.ts';
+import { retryingCalls } from '../support/retrying-calls.ts';
 import { type ApiProcess, createSystem, type System } from '../support/system.ts';
 
 const { PAYMENT_STATUS_AUTHORIZED: AUTHORIZED, PAYMENT_STATUS_DUPLICATE: DUPLICATE } = PaymentStatus;
 const ACCOUNTS = ['a', 'b', 'c', 'd'];
 const CALLERS_OF_A_CLIENT = 8;
-
-/** What any client of gRPC can be given, without its deadline: this machine may be busy. */
-const RECOMMENDED = JSON.parse(readFileSync(new URL('../../examples/service-config.json', import.meta.url), 'utf8'));
-for (const method of RECOMMENDED.methodConfig) delete method.timeout;
-
-function serviceConfig(balancing: string): string {
-  return JSON.stringify({ ...RECOMMENDED, loadBalancingConfig: [{ [balancing]: {} }] });
-}
 
 function mutualTls() {
   const authority = createAuthority();
@@ -72,11 +65,8 @@ describe.each<[string, { channel: ChannelCredentials; env: Record<string, string
   });
   afterAll(() => system?.close());
 
-  function newClient(balancing: string) {
-    const stub = new PaymentServiceClient(target(), channel, {
-      'grpc.service_config': serviceConfig(balancing),
-      'grpc.use_local_subchannel_pool': 1,
-    });
+  function newClient(balancing: 'round_robin' | 'pick_first') {
+    const stub = new PaymentServiceClient(target(), channel, retryingCalls(balancing));
     /** Replicas that have answered. */
     const peers = new Set<string>();
     return {
@@ -118,7 +108,7 @@ describe.each<[string, { channel: ChannelCredentials; env: Record<string, string
 
   test('no payment fails and none is made twice', async () => {
     // A pick_first client stays with one replica for as long as it is there.
-    const clients = ['round_robin', 'round_robin', 'pick_first', 'pick_first'].map(newClient);
+    const clients = (['round_robin', 'round_robin', 'pick_first', 'pick_first'] as const).map(newClient);
     const paymentIds: string[] = [];
     const failures: string[] = [];
     let running = true;

@@ -142,7 +142,7 @@ describe.skipIf(typeof postgres === 'string')('a ledger restored to an earlier t
     expect(verified.code, verified.output).toBe(1);
     expect(verified.orphaned).toEqual(lost.map(({ paymentId }) => paymentId).sort());
     expect(verified.missing).toEqual([]);
-    expect(verified.output).toContain('the books balance');
+    expect(verified.booksBalance).toBe(true);
   });
 
   test('pays a key of a lost payment again, under another id, and answers DUPLICATE to a key it has', async () => {

@@ -14,6 +14,7 @@ import { createEmptyDatabase, execute } from '../support/empty-database.ts';
 import { shown } from '../support/metrics.ts';
 import { disorder } from '../support/order.ts';
 import { type Service, startApi, startRelay } from '../support/processes.ts';
+import { retryingCalls } from '../support/retrying-calls.ts';
 import { failureKinds, startTraffic, type Traffic, until } from '../support/traffic.ts';
 import { verifyEvents } from '../support/verify.ts';
 
@@ -23,22 +24,6 @@ if (typeof earlier === 'string') console.warn(`SKIPPED: two versions side by sid
 const ACCOUNTS = ['a', 'b', 'c', 'd'];
 const DATABASE = `upgrade_${process.pid}`;
 const TODAY = process.cwd();
-
-const SERVICE_CONFIG = JSON.stringify({
-  loadBalancingConfig: [{ round_robin: {} }],
-  methodConfig: [
-    {
-      name: [{ service: 'payment.v1.PaymentService' }],
-      retryPolicy: {
-        maxAttempts: 5,
-        initialBackoff: '0.1s',
-        maxBackoff: '2s',
-        backoffMultiplier: 2,
-        retryableStatusCodes: ['UNAVAILABLE'],
-      },
-    },
-  ],
-});
 
 describe.skipIf(typeof earlier === 'string')('an upgrade under load', () => {
   let earlierFolder: string;
@@ -75,11 +60,7 @@ describe.skipIf(typeof earlier === 'string')('an upgrade under load', () => {
     workers = await Promise.all([0, 1].map(() => startRelay(env, earlierFolder)));
     const target = `ipv4:${ports.map((port) => `127.0.0.1:${port}`).join(',')}`;
     clients = [0, 1].map(
-      () =>
-        new LedgerClient(target, credentials.createInsecure(), undefined, {
-          'grpc.service_config': SERVICE_CONFIG,
-          'grpc.use_local_subchannel_pool': 1,
-        }),
+      () => new LedgerClient(target, credentials.createInsecure(), undefined, retryingCalls('round_robin')),
     );
     for (const account of ACCOUNTS) await clients[0]!.openFunded(account, 1_000_000n);
   }, 300_000);
