@@ -9,9 +9,9 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { replay } from '../../src/app/replay.ts';
 import { withAdmin } from '../../src/infra/kafka/client.ts';
 import { postgresPaymentHistory, postgresReplayOutbox } from '../../src/infra/postgres/outbox/replay.ts';
+import { unpackedPackages } from '../../tools/debian-package.ts';
 import { cacheFolder, which } from '../../tools/stack/cache.ts';
 import { type ConsumerProcess, startConsumer } from '../support/consumer-process.ts';
-import { unpackedPackages } from '../support/debian-package.ts';
 import { readTopic, testKafka } from '../support/relay.ts';
 import { type ApiProcess, createSystem, type System } from '../support/system.ts';
 

@@ -2,12 +2,12 @@ import { chmod, cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
+import { unpackedPackages } from '../../tools/debian-package.ts';
 import { which } from '../../tools/stack/cache.ts';
 import { freePorts } from '../../tools/stack/free-port.ts';
 import { GuardedProcess } from '../../tools/stack/guarded-process.ts';
 import { startServer } from '../../tools/stack/server.ts';
 import { serverUser } from '../../tools/stack/server-user.ts';
-import { unpackedPackages } from './debian-package.ts';
 
 export interface PgBouncer {
   /** The database through it. */

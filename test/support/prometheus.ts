@@ -3,11 +3,11 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { unpackedPackages } from '../../tools/debian-package.ts';
 import { which } from '../../tools/stack/cache.ts';
 import { freePorts } from '../../tools/stack/free-port.ts';
 import { GuardedProcess } from '../../tools/stack/guarded-process.ts';
 import { startServer } from '../../tools/stack/server.ts';
-import { unpackedPackages } from './debian-package.ts';
 
 const RULES = join(import.meta.dirname, '../../deploy/prometheus');
 

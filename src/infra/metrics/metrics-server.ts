@@ -21,8 +21,8 @@ export interface MetricsServer {
 }
 
 /**
- * Serves GET /metrics for Prometheus, and /healthz and /readyz (200 or 503) for
- * orchestrators that do not speak gRPC. Rejects if the port is taken.
+ * Serves GET and HEAD of /metrics for Prometheus, and of /healthz and /readyz (200 or 503)
+ * for orchestrators that do not speak gRPC. Rejects if the port is taken.
  */
 export async function startMetricsServer(options: MetricsServerOptions): Promise<MetricsServer> {
   const server = createServer((request, response) => {
@@ -50,7 +50,8 @@ export async function startMetricsServer(options: MetricsServerOptions): Promise
 
 async function answer(request: IncomingMessage, response: ServerResponse, options: MetricsServerOptions) {
   const [pathname] = (request.url ?? '/').split('?', 1);
-  if (request.method !== 'GET') respond(response, 405, 'only GET');
+  // Node leaves the body out of what answers HEAD.
+  if (request.method !== 'GET' && request.method !== 'HEAD') respond(response, 405, 'only GET and HEAD');
   else if (pathname === '/healthz') report(response, options.healthy());
   else if (pathname === '/readyz') report(response, options.ready());
   else if (pathname === '/metrics') await respondMetrics(response, options.registry);

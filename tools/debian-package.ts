@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { cached, cacheFolder, which } from '../../tools/stack/cache.ts';
+import { cached, cacheFolder, which } from './stack/cache.ts';
 
 const run = promisify(execFile);
 
