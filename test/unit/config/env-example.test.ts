@@ -30,8 +30,8 @@ function sections(): Readonly<Record<string, readonly Line[]>> {
     const [, hash, name, value] = /^(#?)([A-Z][A-Z0-9_]*)=(.*)$/.exec(line) ?? [];
     if (name === undefined || value === undefined) continue;
     const plain = name.replace(/_FILE$/, '');
-    found[heading] ??= [];
-    found[heading].push({
+    const lines = (found[heading] ??= []);
+    lines.push({
       name: known.has(name) || !known.has(plain) ? name : plain,
       value,
       commentedOut: hash === '#',
