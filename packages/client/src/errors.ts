@@ -5,6 +5,8 @@ export type DeclineCode =
   | 'INVALID_AMOUNT'
   | 'SAME_ACCOUNT'
   | 'CURRENCY_MISMATCH'
+  | 'ACCOUNT_FROZEN'
+  | 'ACCOUNT_CLOSED'
   | (string & {});
 
 /** What every error of this client is. */
