@@ -5,6 +5,7 @@ import { LedgerClient } from './client.ts';
 import { consumeEvents, type ReceivedEvent } from './events.ts';
 import { START_ACCOUNTS } from './foreign-accounts.ts';
 import { untilInterrupted } from './interrupt.ts';
+import { startOptions, startSeeded } from './seed/start-seeded.ts';
 import { DATA_FOLDER, startSystem } from './system.ts';
 
 const HELP = `npm start: runs the whole of Payment Ledger on this machine until Ctrl-C.
@@ -13,7 +14,11 @@ Postgres, Redis and Kafka are started on loopback unless DATABASE_URL, REDIS_URL
 KAFKA_BROKERS name one to use. Every variable of .env.example is passed on to the API
 and the relay; where they set the API up to ask for more, the client that opens the
 demo accounts takes LEDGER_TOKEN_FILE, LEDGER_CA_FILE, LEDGER_CERT_FILE and
-LEDGER_KEY_FILE. Data stays in .local/data; npm run reset clears it.`;
+LEDGER_KEY_FILE. Data stays in .local/data; npm run reset clears it.
+
+npm start -- --seed FILE: for tests of callers, on books that hold what the JSON file says and
+nothing else (docs/testing-against-it.md). Once GET /readyz on port 50052, or --control-port,
+answers 200 they are there; POST /reset makes them anew. Not with servers of others.`;
 
 const CURRENCY = 'RUB';
 const FUNDING_CENTS = 100_000_000n;
@@ -81,5 +86,10 @@ Events as they arrive on Kafka:
   }
 }
 
+async function begin(signal: AbortSignal, finish: (error: Error) => void): Promise<() => Promise<void>> {
+  const { seed, controlPort } = startOptions(process.argv.slice(2));
+  return seed === undefined ? main(signal, finish) : startSeeded({ seed, controlPort }, signal, finish);
+}
+
 if (process.argv.includes('--help')) console.log(HELP);
-else await untilInterrupted(main);
+else await untilInterrupted(begin);

@@ -17,6 +17,9 @@ export const DATA_FOLDER = join(ROOT, '.local/data');
 /** Where `npm run demo` has its data while it runs. */
 export const DEMO_FOLDER = join(ROOT, '.local/demo');
 
+/** Where `npm start -- --seed` has its data; each start begins with nothing. */
+export const SEEDED_FOLDER = join(ROOT, '.local/seeded');
+
 export interface System {
   readonly stack: Stack;
   /** host:port of the gRPC API. */
