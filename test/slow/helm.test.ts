@@ -69,6 +69,7 @@ describe.skipIf(typeof tools === 'string')('the Helm chart', () => {
         const [{ mountPath }] = container.volumeMounts;
         const paths = volumes[0].projected.sources.map(({ secret }: Manifest) => secret.items[0].path);
         expect(paths.map((path: string) => `${mountPath}/${path}`)).toContain(value);
+        expect(paths.includes('postgres-ca.crt')).toBe(size === 'large');
       }
     });
 
