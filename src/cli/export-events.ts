@@ -1,7 +1,5 @@
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import type { Writable } from 'node:stream';
-import { finished } from 'node:stream/promises';
+import { open } from 'node:fs/promises';
 import type pg from 'pg';
 import type { PaymentEvent } from '../app/domain/event.ts';
 import { recordedEvents } from '../app/replay.ts';
@@ -37,8 +35,7 @@ export async function exportEvents(config: Config, { since = new Date(0), output
     const partitions = await topicEnds(config);
     const takenAt = new Date();
     const total = await estimatePaymentsSince(pool, since);
-    const target = output === undefined ? process.stdout : createWriteStream(output, { flags: 'wx' });
-    if (output !== undefined) await once(target, 'open');
+    const target = output === undefined ? STDOUT : await newFile(output);
     await write(target, [{ snapshot: { topic: config.KAFKA_TOPIC, takenAt, since, partitions } }]);
     const show = showProgress('events written:', total);
     const range = { kind: 'TIME', from: since, to: new Date(takenAt.getTime() + CLOCK_SLACK_MS) } as const;
@@ -52,7 +49,7 @@ export async function exportEvents(config: Config, { since = new Date(0), output
       show(count);
     }
     await write(target, [{ end: { events: count } }]);
-    if (output !== undefined) await finished(target.end());
+    await target.close();
     return count;
   });
 }
@@ -74,9 +71,33 @@ function topicEnds(config: Config): Promise<{ partition: number; offset: string 
   });
 }
 
-async function write(target: Writable, lines: readonly object[]): Promise<void> {
-  const text = lines.map((line) => `${json(line)}\n`).join('');
-  if (!target.write(text)) await once(target, 'drain');
+interface Target {
+  write(text: string): Promise<void>;
+  /** Resolves when all is stored. */
+  close(): Promise<void>;
+}
+
+const STDOUT: Target = {
+  async write(text) {
+    if (!process.stdout.write(text)) await once(process.stdout, 'drain');
+  },
+  close: async () => undefined,
+};
+
+/** Throws if there is a file of that name. */
+async function newFile(path: string): Promise<Target> {
+  const file = await open(path, 'wx');
+  return {
+    write: (text) => file.appendFile(text),
+    async close() {
+      await file.sync();
+      await file.close();
+    },
+  };
+}
+
+async function write(target: Target, lines: readonly object[]): Promise<void> {
+  await target.write(lines.map((line) => `${json(line)}\n`).join(''));
 }
 
 /** CloudEvents 1.0 in JSON, with the extension that says what to partition by. */

@@ -231,7 +231,7 @@ describe('operators', { timeout: LIMIT_MS }, () => {
   test('replay one payment, and hear of accounts and payments that there are not', async () => {
     const made = JSON.parse((await pay('3', '--json')).stdout);
     const replayed = await operate('replay', '--payment', made.paymentId);
-    expect(replayed).toMatchObject({ code: 0, stdout: '1 events are in the outbox to be sent again\n' });
+    expect(replayed).toMatchObject({ code: 0, stdout: '1 event is in the outbox to be sent again\n' });
     for (const args of [
       ['--payment', NO_ID],
       ['--account', 'acc-none'],

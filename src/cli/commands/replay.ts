@@ -54,7 +54,7 @@ export function addReplay(program: Command, end: (exitCode: ExitCode) => void): 
     if (toTopic === undefined) {
       const config = settingsFor(command, loadCommandConfig);
       const count = await withPool(config.DATABASE_URL, 'replay', (pool) => replayToOutbox(pool, range));
-      console.log(`${count} events are in the outbox to be sent again`);
+      console.log(`${eventsAre(count)} in the outbox to be sent again`);
     } else {
       const config = settingsFor(command, loadEventsConfig);
       if (toTopic === config.KAFKA_TOPIC) {
@@ -64,10 +64,14 @@ export function addReplay(program: Command, end: (exitCode: ExitCode) => void): 
       const count = await withPool(config.DATABASE_URL, 'replay', (pool) =>
         replayToTopic(pool, range, config, toTopic),
       );
-      console.log(`${count} events are on topic ${toTopic}`);
+      console.log(`${eventsAre(count)} on topic ${toTopic}`);
     }
     end(ExitCode.DONE);
   });
+}
+
+function eventsAre(count: number): string {
+  return count === 1 ? '1 event is' : `${count} events are`;
 }
 
 function rangeOf(command: Command, { from, to, account, payment }: Options): ReplayRange {
