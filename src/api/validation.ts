@@ -72,7 +72,7 @@ export function text(field: string, value: string, min: number, max: number): Fi
   return undefined;
 }
 
-function metadata(field: string, notes: Metadata): FieldViolation | undefined {
+export function metadata(field: string, notes: Metadata): FieldViolation | undefined {
   let count = 0;
   for (const key in notes) {
     count += 1;
@@ -81,6 +81,10 @@ function metadata(field: string, notes: Metadata): FieldViolation | undefined {
     if (bad !== undefined) return { field, description: `has ${bad.field} that ${bad.description}` };
   }
   return undefined;
+}
+
+export function notNegative(field: string, value: bigint): FieldViolation | undefined {
+  return value < 0n ? { field, description: 'must not be negative' } : undefined;
 }
 
 function codePoints(text: string): number {
@@ -102,9 +106,8 @@ function accountType(field: string, value: AccountType): FieldViolation | undefi
 }
 
 function overdraft(field: string, cents: bigint, type: AccountType): FieldViolation | undefined {
-  if (cents < 0n) return { field, description: 'must not be negative' };
   if (type === AccountType.ACCOUNT_TYPE_EXTERNAL && cents !== 0n) {
     return { field, description: 'must be 0 for an EXTERNAL account, which has no limit' };
   }
-  return undefined;
+  return notNegative(field, cents);
 }

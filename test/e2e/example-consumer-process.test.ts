@@ -3,7 +3,8 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { replay } from '../../src/app/replay.ts';
 import { withAdmin } from '../../src/infra/kafka/client.ts';
-import { postgresPaymentHistory, postgresReplayOutbox } from '../../src/infra/postgres/outbox/replay.ts';
+import { postgresHistory } from '../../src/infra/postgres/outbox/account-history.ts';
+import { postgresReplayOutbox } from '../../src/infra/postgres/outbox/replay.ts';
 import { type ConsumerProcess, startConsumer } from '../support/consumer-process.ts';
 import { testKafka } from '../support/relay.ts';
 import { type ApiProcess, createSystem, type System } from '../support/system.ts';
@@ -103,7 +104,7 @@ describe('the example consumer as a process', () => {
     await start();
     const past = { kind: 'TIME', from: new Date(0), to: new Date(Date.now() + 60_000) } as const;
     const pool = system.database.application;
-    expect(await replay(postgresPaymentHistory(pool), postgresReplayOutbox(pool), past, () => undefined)).toBe(256);
+    expect(await replay(postgresHistory(pool), postgresReplayOutbox(pool), past, () => undefined)).toBe(256);
     await untilCaughtUp(512);
     expect(await seen()).toBe(256);
     await expectTruth();
