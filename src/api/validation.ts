@@ -7,6 +7,7 @@ import type {
   GetPaymentRequest,
 } from '../gen/payment/v1/payment.ts';
 import { CURRENCIES } from './currencies.ts';
+import { PROTOTYPE_KEY } from './wire.ts';
 
 // Every check of a request by itself. What needs the books is decided in app/domain.
 // Each function throws one ServiceError INVALID_REQUEST that names every bad field.
@@ -77,6 +78,7 @@ export function metadata(field: string, notes: Metadata): FieldViolation | undef
   for (const key in notes) {
     count += 1;
     if (count > 20) return { field, description: 'must have at most 20 keys' };
+    if (key === PROTOTYPE_KEY) return { field, description: 'must not have the key __proto__' };
     const bad = text('a key', key, 1, 40) ?? text('a value', notes[key]!, 0, 500);
     if (bad !== undefined) return { field, description: `has ${bad.field} that ${bad.description}` };
   }

@@ -513,8 +513,9 @@ test('the log has a line for each change that names the account, and metrics cou
   await client.freeze(account, { reason: 'not for the log' });
   await client.freeze(account);
   await rejection(client.closeAccount(account));
-  const lines = api.log.filter((line) => line.includes(account)).map((line) => JSON.parse(line));
-  const of = (method: string) => lines.filter((line) => String(line.method).endsWith(method));
+  const lines = () => api.log.filter((line) => line.includes(account)).map((line) => JSON.parse(line));
+  const of = (method: string) => lines().filter((line) => String(line.method).endsWith(method));
+  await expect.poll(() => of('CloseAccount').length).toBe(1);
   expect(of('FreezeAccount')).toMatchObject([{ code: 'OK' }, { code: 'OK' }]);
   expect(of('CloseAccount')).toMatchObject([{ code: 'FAILED_PRECONDITION', reason: 'ACCOUNT_NOT_EMPTY' }]);
   expect(api.log.join()).not.toContain('not for the log');

@@ -119,7 +119,9 @@ describe.skipIf(which('python3') === undefined)('the Python consumer (skipped wh
     await Promise.all([pay(200), first.stop('SIGKILL')]);
     const second = start();
     await pay(50);
-    const [{ count }] = (await system.database.query('select count(*) from payments')) as [{ count: bigint }];
+    const [{ count }] = (await system.database.query(
+      'select (select count(*) from payments) + (select count(*) from account_changes) as count',
+    )) as [{ count: bigint }];
     expect(await replayAll()).toBe(Number(count));
     const records = 2 * Number(count);
     await untilCaughtUp(records);
