@@ -45,6 +45,9 @@ describe('accounts', { timeout: LIMIT_MS }, () => {
       type: 'CUSTOMER',
       overdraftLimitCents: '500',
       openedAt: expect.stringMatching(/Z$/),
+      state: 'ACTIVE',
+      debitsFrozen: false,
+      creditsFrozen: false,
     };
     const open = ['accounts', 'open', 'acc-new', '--currency', 'RUB', '--overdraft-limit-cents', '500'];
     expect(JSON.parse((await call(...open, '--json')).stdout)).toEqual(opened);
