@@ -47,6 +47,12 @@ const account: Account = {
   type: 'CUSTOMER',
   overdraftLimitCents: 0n,
   openedAt: at,
+  debitsFrozen: false,
+  creditsFrozen: false,
+  closed: false,
+  metadata: undefined,
+  revision: 1n,
+  changedAt: at,
 };
 
 const health = new Health({ services: SERVICES, probe: async () => undefined, log });
@@ -58,7 +64,11 @@ const server = createServer({
     findPayment: async () => payment,
     findPaymentByKey: async () => payment,
   },
-  accounts: { balance: async () => balance, find: async () => account, open: async () => account },
+  accounts: { balance: async () => balance, find: async () => account },
+  accountChanges: {
+    open: async () => ({ account, changed: false }),
+    change: async () => ({ account, changed: false }),
+  },
   reads: {
     payments: async () => ({ items: [], next: undefined }),
     accounts: async () => ({ items: [], next: undefined }),

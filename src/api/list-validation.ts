@@ -8,7 +8,7 @@ import {
 } from '../gen/payment/v1/account.ts';
 import { AccountRole, type ListPaymentsRequest, PaymentStatus } from '../gen/payment/v1/payment.ts';
 import { isTime } from './time.ts';
-import { accountId, currency, rejectIf, text } from './validation.ts';
+import { accountId, currency, notNegative, rejectIf, text } from './validation.ts';
 
 // As validation.ts, for lists and points in time. Filters that are empty were not given.
 
@@ -90,10 +90,6 @@ function time(field: string, value: string): FieldViolation | undefined {
 
 function size(requested: number): FieldViolation | undefined {
   return requested < 0 ? { field: 'page_size', description: 'must not be negative' } : undefined;
-}
-
-function notNegative(field: string, value: bigint): FieldViolation | undefined {
-  return value < 0n ? { field, description: 'must not be negative' } : undefined;
 }
 
 /** Whatever number was sent arrives here, known to the enum or not. */

@@ -1,9 +1,12 @@
 import { Server, type ServerOptions } from '@grpc/grpc-js';
+import type { AccountChanges } from '../app/account-changes.ts';
 import type { Accounts, Payments } from '../app/payment-service.ts';
 import type { Reads } from '../app/reads.ts';
 import { AccountServiceService } from '../gen/payment/v1/account.ts';
 import { PaymentServiceService } from '../gen/payment/v1/payment.ts';
 import { authorizePayment } from './handlers/authorize-payment.ts';
+import { closeAccount } from './handlers/close-account.ts';
+import { freezeAccount } from './handlers/freeze-account.ts';
 import { getAccount } from './handlers/get-account.ts';
 import { getAccountBalance } from './handlers/get-account-balance.ts';
 import { getBalanceSnapshot } from './handlers/get-balance-snapshot.ts';
@@ -12,6 +15,8 @@ import { listAccountEntries } from './handlers/list-account-entries.ts';
 import { listAccounts } from './handlers/list-accounts.ts';
 import { listPayments } from './handlers/list-payments.ts';
 import { openAccount } from './handlers/open-account.ts';
+import { unfreezeAccount } from './handlers/unfreeze-account.ts';
+import { updateAccount } from './handlers/update-account.ts';
 import type { Health } from './health.ts';
 import type { CallMetrics } from './metrics/call-metrics.ts';
 import type { Reflection } from './reflection.ts';
@@ -39,7 +44,8 @@ export interface ConnectionLimits {
 
 export interface Services extends Instruments {
   readonly payments: Pick<Payments, 'authorize' | 'findPayment' | 'findPaymentByKey'>;
-  readonly accounts: Pick<Accounts, 'open' | 'find' | 'balance'>;
+  readonly accounts: Pick<Accounts, 'find' | 'balance'>;
+  readonly accountChanges: Pick<AccountChanges, 'open' | 'change'>;
   readonly reads: Pick<Reads, 'payments' | 'accounts' | 'entries' | 'snapshot'>;
   readonly health: Health;
   /** Left out, nobody can ask which services there are. */
@@ -51,6 +57,7 @@ export interface Services extends Instruments {
 export function createServer({
   payments,
   accounts,
+  accountChanges,
   reads,
   health,
   reflection,
@@ -75,7 +82,11 @@ export function createServer({
     counted,
     AccountServiceService,
     {
-      openAccount: openAccount(accounts),
+      openAccount: openAccount(accountChanges),
+      updateAccount: updateAccount(accountChanges),
+      freezeAccount: freezeAccount(accountChanges),
+      unfreezeAccount: unfreezeAccount(accountChanges),
+      closeAccount: closeAccount(accountChanges),
       getAccount: getAccount(accounts),
       listAccounts: listAccounts(reads),
       listAccountEntries: listAccountEntries(reads),

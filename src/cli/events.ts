@@ -1,4 +1,5 @@
-import { PaymentAuthorized, PaymentDeclined } from '../gen/payment/v1/events.ts';
+import { account_StateToJSON } from '../gen/payment/v1/account.ts';
+import { AccountChanged, PaymentAuthorized, PaymentDeclined } from '../gen/payment/v1/events.ts';
 import { paymentErrorCodeToJSON } from '../gen/payment/v1/payment.ts';
 import type { TopicRecord } from '../infra/kafka/topic-tail.ts';
 import { printable, shortName } from './output.ts';
@@ -54,9 +55,9 @@ function objectOf(value: string): TopicEvent['data'] {
 /** Whether the event is one of those that were asked for. */
 export function matches({ type, id, data }: TopicEvent, filter: EventFilter): boolean {
   if (filter.payment !== undefined && id !== filter.payment) return false;
-  if (filter.type !== undefined && type !== `payment.${filter.type}.v1`) return false;
+  if (filter.type !== undefined && type.split('.')[1] !== filter.type) return false;
   if (filter.account === undefined) return true;
-  return [data?.['payerAccountId'], data?.['payeeAccountId']].includes(filter.account);
+  return ['payerAccountId', 'payeeAccountId', 'accountId'].some((field) => data?.[field] === filter.account);
 }
 
 /** A line for people. */
@@ -64,6 +65,11 @@ export function eventLine(event: TopicEvent): string {
   const { time, type, id, partition, offset, replayed } = event;
   const where = `(partition ${partition}, offset ${offset}${replayed ? ', replayed' : ''})`;
   return printable(`${time || event.sentAt}  ${type || 'no event'}  ${id || '-'}  ${contentOf(event)}  ${where}`);
+}
+
+function accountLine({ accountId, revision, state, overdraftLimitCents, currency, reason }: AccountChanged): string {
+  const why = reason === '' ? '' : `  ${reason}`;
+  return `${accountId} at ${revision}: ${shortName(account_StateToJSON(state))}, overdraft limit ${overdraftLimitCents} ${currency}${why}`;
 }
 
 function contentOf({ type, data, key }: TopicEvent): string {
@@ -83,6 +89,6 @@ function contentOf({ type, data, key }: TopicEvent): string {
       return `${event.payerAccountId} -> ${event.payeeAccountId} ${event.amountCents} ${event.currency}  ${code}`;
     }
     default:
-      return JSON.stringify(data);
+      return type.startsWith('account.') ? accountLine(AccountChanged.fromJSON(data)) : JSON.stringify(data);
   }
 }

@@ -165,7 +165,7 @@ describe.skipIf(missing !== undefined)('the trial of docs/operations.md, from an
     for (const block of all.slice(restore)) printed += await operator.type(block);
     // Those of the commands are paid beside the traffic.
     expect(printed).toMatch(/the books balance/);
-    expect(printed).toMatch(/every payment has its event/);
+    expect(printed).toMatch(/every payment and account change has its event/);
     const [, examined] = /(\d+) payments examined/.exec(printed) ?? [];
     expect(Number(examined)).toBe(traffic.paid.length + 4);
     console.log(

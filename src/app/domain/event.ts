@@ -15,7 +15,7 @@ export interface PaymentEvent {
   readonly payload: JsonObject;
 }
 
-export type JsonObject = { readonly [key: string]: string | number | JsonObject | undefined };
+export type JsonObject = { readonly [key: string]: string | number | boolean | JsonObject | undefined };
 
 /** The event of an authorized payment, with both accounts as its entries left them. */
 export function paymentAuthorized(payment: Payment, debit: LedgerEntry, credit: LedgerEntry): PaymentEvent {

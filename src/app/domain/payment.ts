@@ -56,7 +56,7 @@ export function differingFields(one: PaymentRequest, other: PaymentRequest): Ide
 }
 
 /** Metadata has no order. */
-function isSameMetadata(one: Metadata = {}, other: Metadata = {}): boolean {
+export function isSameMetadata(one: Metadata = {}, other: Metadata = {}): boolean {
   const keys = Object.keys(one);
   return keys.length === Object.keys(other).length && keys.every((key) => one[key] === other[key]);
 }

@@ -27,9 +27,19 @@ interface Options {
 export function addTail(group: Command, end: (exitCode: ExitCode) => void): void {
   const command = group.command('tail').summary('show events as they come').description(ABOUT);
   command
-    .option('--account <account-id>', 'only events of payments from or to this account')
+    .option('--account <account-id>', 'only events of this account, and of payments from or to it')
     .option('--payment <payment-id>', 'only the events of this payment', parseId)
-    .addOption(new Option('--type <type>', 'only these').choices(['authorized', 'declined']))
+    .addOption(
+      new Option('--type <type>', 'only these').choices([
+        'authorized',
+        'declined',
+        'opened',
+        'updated',
+        'frozen',
+        'unfrozen',
+        'closed',
+      ]),
+    )
     .option('--from <time>', 'from what was sent at this time on, as RFC 3339, and not only from now on', parseTime)
     .addOption(new Option('--from-beginning', 'from the first that the topic retains on').conflicts('from'))
     .option('--until-end', 'end where the topic ends now')

@@ -52,7 +52,8 @@ beforeEach(async () => {
   const unused = () => Promise.reject(new Error('not played here'));
   server = createServer({
     payments: { authorize: () => authorize(), findPayment: unused, findPaymentByKey: unused },
-    accounts: { open: unused, find: unused, balance: unused },
+    accounts: { find: unused, balance: unused },
+    accountChanges: { open: unused, change: unused },
     reads: { payments: unused, accounts: unused, entries: unused, snapshot: unused },
     health: new Health({ services: SERVICES, probe: async () => undefined, log }),
     reflection: new Reflection(),

@@ -12,7 +12,7 @@ export function postgresListings(pool: pg.Pool): Listings {
   const database = kyselyOn(pool);
   return {
     payments: (filter, cursor, size) => reading(() => listPayments(pool, database, filter, cursor, size)),
-    accounts: (filter, after, size) => reading(() => listAccounts(database, filter, after, size)),
+    accounts: (filter, after, size) => reading(() => listAccounts(pool, database, filter, after, size)),
     entries: (range, from, size) => reading(() => listEntries(pool, database, range, from, size)),
     snapshot: (accountId, point) => reading(() => findSnapshot(pool, accountId, point)),
   };
