@@ -2,13 +2,12 @@ import '../heap.ts';
 import type pg from 'pg';
 import { AccountTypes } from '../app/account-types.ts';
 import { admissions } from '../app/admission.ts';
-import { paymentTransaction } from '../app/authorize-payments.ts';
+import { paymentTransaction } from '../app/decide-payments.ts';
 import { GroupCommit } from '../app/group-commit.ts';
 import { LimitByAccountType } from '../app/limit-by-account-type.ts';
-import { Accounts, Payments } from '../app/payment-service.ts';
+import { Accounts } from '../app/payment-service.ts';
 import { Reads } from '../app/reads.ts';
 import { tracedTransaction } from '../app/traced-transaction.ts';
-import { monotonicUlids } from '../app/ulid.ts';
 import { accessSettings, callerLimit, listensUnprotected, tlsSettings } from '../config/access.ts';
 import { connectionLimits } from '../config/connections.ts';
 import { orExit } from '../config/or-exit.ts';
@@ -18,7 +17,7 @@ import { createLog } from '../infra/log.ts';
 import { startMetricsServer } from '../infra/metrics/metrics-server.ts';
 import { poolGauges } from '../infra/metrics/pool-gauges.ts';
 import { processRegistry } from '../infra/metrics/process-registry.ts';
-import { databaseOutage, limiterOutage } from '../infra/outages.ts';
+import { databaseOutage, expiryOutage, limiterOutage } from '../infra/outages.ts';
 import { apiPools } from '../infra/postgres/api-pools.ts';
 import { shardCount } from '../infra/postgres/outbox/shard-count.ts';
 import { postgresLedger } from '../infra/postgres/payments/ledger.ts';
@@ -40,7 +39,7 @@ import { Health } from './health.ts';
 import { listen } from './listen.ts';
 import { CallMetrics } from './metrics/call-metrics.ts';
 import { LedgerMetrics } from './metrics/ledger-metrics.ts';
-import { PaymentMetrics } from './metrics/payment-metrics.ts';
+import { paymentServices } from './payment-services.ts';
 import { Reflection } from './reflection.ts';
 import { createServer, SERVICES } from './server.ts';
 import { stopServing } from './shutdown.ts';
@@ -105,8 +104,15 @@ const limiter = new LimitByAccountType(
 const callerBucket = callerLimit(config);
 const callerLimiter = callerBucket && new RedisTokenBuckets(redis, callerBucket, decisions, onOwnBuckets, 'caller');
 const access = await openAccess(accessSettings(config), callerLimiter, registry, watch).catch(leaveIfUnreadable);
-// Monotonic, so that ids made within one millisecond are in order too.
-const payments = new Payments(groupCommit, limiter, ledger, admission.reads, monotonicUlids());
+const paymentsAndHolds = {
+  groupCommit,
+  limiter,
+  ledger,
+  reads: admission.reads,
+  registry,
+  expiryOutage: expiryOutage(log),
+};
+const { payments, laterActions, sweeper } = paymentServices(paymentsAndHolds);
 const accounts = new Accounts(ledger, admission);
 const reads = new Reads(postgresListings(pools.reads), admission.lists);
 ledgerMetrics.watch(groupCommit, admission);
@@ -127,7 +133,7 @@ const metrics = new CallMetrics(registry);
 const limits = connectionLimits(config);
 const callLog = new CallLog(log, outage);
 const tracer = tracing?.tracer;
-const services = { payments: new PaymentMetrics(registry).counted(payments), accounts, reads };
+const services = { payments, laterActions, accounts, reads };
 const server = createServer({ ...services, health, reflection, limits, metrics, callLog, access, tracer });
 const metricsServer = await startMetricsServer({
   host: config.METRICS_HOST,
@@ -140,6 +146,7 @@ const metricsServer = await startMetricsServer({
 const { GRPC_HOST: host, GRPC_PORT: port } = config;
 const listener = await listen(server, { host, port, credentials, maxConnections: limits.maxConnections, log });
 await health.start();
+sweeper.start();
 
 onStopSignal(process, log, () => void stop());
 log.info({ address: listener.address, metricsAddress: metricsServer.address }, 'api ready');
@@ -177,7 +184,7 @@ async function stop(): Promise<void> {
   const stopBy = performance.now() + config.SHUTDOWN_DRAIN_MS + config.SHUTDOWN_GRACE_MS;
   const times = { drainMs: config.SHUTDOWN_DRAIN_MS, graceMs: config.SHUTDOWN_GRACE_MS };
   const inTime = await stopServing(server, { listener, health, reflection }, times);
-  const committed = groupCommit.close();
+  const committed = Promise.all([sweeper.stop(), groupCommit.close()]);
   if (!inTime) {
     log.warn('calls took longer than SHUTDOWN_GRACE_MS and will be cut off');
     groupCommit.abandonQueue();

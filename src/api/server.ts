@@ -1,17 +1,22 @@
 import { Server, type ServerOptions } from '@grpc/grpc-js';
+import type { LaterActions } from '../app/later-actions.ts';
 import type { Accounts, Payments } from '../app/payment-service.ts';
 import type { Reads } from '../app/reads.ts';
 import { AccountServiceService } from '../gen/payment/v1/account.ts';
 import { PaymentServiceService } from '../gen/payment/v1/payment.ts';
 import { authorizePayment } from './handlers/authorize-payment.ts';
+import { capturePayment } from './handlers/capture-payment.ts';
 import { getAccount } from './handlers/get-account.ts';
 import { getAccountBalance } from './handlers/get-account-balance.ts';
 import { getBalanceSnapshot } from './handlers/get-balance-snapshot.ts';
 import { getPayment } from './handlers/get-payment.ts';
+import { holdPayment } from './handlers/hold-payment.ts';
 import { listAccountEntries } from './handlers/list-account-entries.ts';
 import { listAccounts } from './handlers/list-accounts.ts';
+import { listPaymentActions } from './handlers/list-payment-actions.ts';
 import { listPayments } from './handlers/list-payments.ts';
 import { openAccount } from './handlers/open-account.ts';
+import { voidPayment } from './handlers/void-payment.ts';
 import type { Health } from './health.ts';
 import type { CallMetrics } from './metrics/call-metrics.ts';
 import type { Reflection } from './reflection.ts';
@@ -38,9 +43,10 @@ export interface ConnectionLimits {
 }
 
 export interface Services extends Instruments {
-  readonly payments: Pick<Payments, 'authorize' | 'findPayment' | 'findPaymentByKey'>;
+  readonly payments: Pick<Payments, 'authorize' | 'hold' | 'findPayment' | 'findPaymentByKey'>;
+  readonly laterActions: Pick<LaterActions, 'capture' | 'void'>;
   readonly accounts: Pick<Accounts, 'open' | 'find' | 'balance'>;
-  readonly reads: Pick<Reads, 'payments' | 'accounts' | 'entries' | 'snapshot'>;
+  readonly reads: Pick<Reads, 'payments' | 'actions' | 'accounts' | 'entries' | 'snapshot'>;
   readonly health: Health;
   /** Left out, nobody can ask which services there are. */
   readonly reflection?: Reflection | undefined;
@@ -50,6 +56,7 @@ export interface Services extends Instruments {
 
 export function createServer({
   payments,
+  laterActions,
   accounts,
   reads,
   health,
@@ -65,7 +72,11 @@ export function createServer({
     PaymentServiceService,
     {
       authorizePayment: authorizePayment(payments),
+      holdPayment: holdPayment(payments),
+      capturePayment: capturePayment(laterActions),
+      voidPayment: voidPayment(laterActions),
       getPayment: getPayment(payments),
+      listPaymentActions: listPaymentActions(payments, reads),
       listPayments: listPayments(reads),
       getAccountBalance: getAccountBalance(accounts),
     },

@@ -1,28 +1,28 @@
-import { type PaymentEvent, paymentAuthorized, paymentDeclined } from './domain/event.ts';
+import { actionDeclined, actionTaken, type PaymentEvent } from './domain/event.ts';
 import type { LedgerEntry } from './domain/ledger.ts';
-import type { Payment } from './domain/payment.ts';
+import type { Action } from './domain/payment.ts';
 
 /** What to send again. */
 export type ReplayRange =
-  /** Payments whose calls came in between the two, to excluded. */
+  /** Actions whose calls came in between the two, to excluded. */
   | { readonly kind: 'TIME'; readonly from: Date; readonly to: Date }
-  /** Payments that moved the account's money, either way. Declined ones did not. */
+  /** Actions that the account has a ledger entry of. */
   | { readonly kind: 'ACCOUNT'; readonly accountId: string }
-  /** One payment, authorized or declined. */
+  /** All actions of one payment. */
   | { readonly kind: 'PAYMENT'; readonly paymentId: string };
 
-export interface RecordedPayment {
-  readonly payment: Payment;
-  /** Both if the payment was authorized. */
-  readonly debit?: LedgerEntry | undefined;
-  readonly credit?: LedgerEntry | undefined;
+export interface RecordedAction {
+  readonly action: Action;
+  /** Of its two accounts; the payer's at least, unless it was declined. */
+  readonly payer?: LedgerEntry | undefined;
+  readonly payee?: LedgerEntry | undefined;
   /** Where the next page begins. */
   readonly cursor: string;
 }
 
 export interface PaymentHistory {
-  /** The next payments of the range, a time range by payment id, an account by its version. */
-  page(range: ReplayRange, after: string | undefined, limit: number): Promise<RecordedPayment[]>;
+  /** The next actions of the range, a time range by action id, an account by its version. */
+  page(range: ReplayRange, after: string | undefined, limit: number): Promise<RecordedAction[]>;
 }
 
 /** Where a replay puts events. */
@@ -73,10 +73,10 @@ export async function* recordedEvents(history: PaymentHistory, range: ReplayRang
   }
 }
 
-function toEvent({ payment, debit, credit }: RecordedPayment): PaymentEvent {
-  if (payment.verdict.status === 'DECLINED') return paymentDeclined(payment, payment.verdict.decline);
-  if (debit === undefined || credit === undefined) {
-    throw new Error(`Bug! Authorized payment ${payment.paymentId} lacks a ledger entry`);
+function toEvent({ action, payer, payee }: RecordedAction): PaymentEvent {
+  if (action.verdict.status === 'DECLINED') return actionDeclined(action, action.verdict.decline);
+  if (payer === undefined || (action.verdict.payeeVersion !== undefined && payee === undefined)) {
+    throw new Error(`Bug! Action ${action.actionId} lacks a ledger entry`);
   }
-  return paymentAuthorized(payment, debit, credit);
+  return actionTaken(action, { payer, payee });
 }

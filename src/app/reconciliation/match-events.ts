@@ -1,3 +1,4 @@
+import type { PaymentEventType } from '../domain/event.ts';
 import { shardOf } from '../domain/shard.ts';
 import type { AuditedPayment, SentEvent } from './ports.ts';
 
@@ -65,26 +66,34 @@ function mismatchOf(record: SentEvent, payment: AuditedPayment, partitions: numb
 function payloadMismatch(value: string, payment: AuditedPayment): string | undefined {
   const payload = parsed(value);
   if (payload === undefined) return 'has a value that is no JSON object';
-  const expected: Readonly<Record<string, string>> = {
-    paymentId: payment.paymentId,
+  const expected: Readonly<Record<string, string | undefined>> = {
+    paymentId: payment.parentId ?? payment.paymentId,
+    actionId: payment.parentId && payment.paymentId,
     payerAccountId: payment.payerAccountId,
     payeeAccountId: payment.payeeAccountId,
-    amountCents: payment.amountCents.toString(),
+    // Protobuf-JSON leaves zeros out.
+    amountCents: payment.amountCents === 0n ? undefined : payment.amountCents.toString(),
     currency: payment.currency,
   };
   for (const [field, text] of Object.entries(expected)) {
     if (payload[field] === text) continue;
     return `has ${field} ${JSON.stringify(payload[field])}, its payment has ${JSON.stringify(text)}`;
   }
-  const [own, other] = OUTCOME_FIELDS[payment.eventType];
-  return own in payload && !(other in payload) ? undefined : `says another status than ${payment.eventType}`;
+  const own = TIME_FIELDS[payment.eventType];
+  const isRight = Object.values(TIME_FIELDS).every((field) => field in payload === (field === own));
+  return isRight ? undefined : `says another status than ${payment.eventType}`;
 }
 
-/** By type: the field that only its message has, and the one that only the other has. */
-const OUTCOME_FIELDS = {
-  'payment.authorized.v1': ['authorizedAt', 'declinedAt'],
-  'payment.declined.v1': ['declinedAt', 'authorizedAt'],
-} as const;
+/** By type: the field with its time, which no other message has but that of the other decline. */
+const TIME_FIELDS: Readonly<Record<PaymentEventType, string>> = {
+  'payment.authorized.v1': 'authorizedAt',
+  'payment.declined.v1': 'declinedAt',
+  'payment.held.v1': 'heldAt',
+  'payment.captured.v1': 'capturedAt',
+  'payment.voided.v1': 'voidedAt',
+  'payment.expired.v1': 'expiredAt',
+  'payment.action_declined.v1': 'declinedAt',
+};
 
 function parsed(value: string): Readonly<Record<string, unknown>> | undefined {
   try {

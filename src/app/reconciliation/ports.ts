@@ -19,13 +19,17 @@ export interface PartitionPosition {
   readonly retainedSinceMs: number | undefined;
 }
 
+/** A payment, or a later action on one: each has an event. */
 export interface AuditedPayment {
+  /** The action's own, and so its event's. */
   readonly paymentId: string;
+  /** The payment that a later action is of; undefined if it is the payment itself. */
+  readonly parentId: string | undefined;
   readonly payerAccountId: string;
   readonly payeeAccountId: string;
   readonly amountCents: bigint;
   readonly currency: string;
-  /** By its status. */
+  /** By its kind and status. */
   readonly eventType: PaymentEventType;
   /** SENT: its event must be on Kafka. PENDING: in the outbox, blocked, or a dead letter. DISCARDED by an operator. */
   readonly event: 'SENT' | 'PENDING' | 'DISCARDED';

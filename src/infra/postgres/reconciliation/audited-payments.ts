@@ -1,9 +1,11 @@
 import type pg from 'pg';
 import type { AuditedPayment, AuditedPayments } from '../../../app/reconciliation/ports.ts';
 import { ulidToUuid, uuidToUlid } from '../../../app/ulid.ts';
+import { eventTypeOf } from './event-type.ts';
 
 type PaymentRow = [
   paymentId: string,
+  parentId: string | null,
   payerAccountId: string,
   payeeAccountId: string,
   amountCents: bigint,
@@ -16,8 +18,8 @@ type PaymentRow = [
 // What the outbox says of the payments of `page`. One statement is one snapshot: an
 // event that moves on meanwhile is seen in one place or in the other.
 const WITH_EVENT = `
-  select page.payment_id, page.payer_account_id, page.payee_account_id, page.amount_cents, page.currency,
-    'payment.' || lower(page.status::text) || '.v1' as event_type,
+  select page.payment_id, page.parent_id, page.payer_account_id, page.payee_account_id, page.amount_cents, page.currency,
+    ${eventTypeOf('page')} as event_type,
     case
       when pending.id is not null then 'PENDING'
       when discarded.id is not null then 'DISCARDED'
@@ -33,14 +35,14 @@ const WITH_EVENT = `
 
 const PAGE = `
   with page as materialized (
-    select payment_id, payer_account_id, payee_account_id, amount_cents, currency, status, false as missing
+    select payment_id, payer_account_id, payee_account_id, amount_cents, currency, status, kind, parent_id, false as missing
     from payments
     where payment_id > $1 and payment_id <= $2 order by payment_id limit $3
   ) ${WITH_EVENT}`;
 
 const UNCONFIRMED = `
   with page as materialized (
-    select payment_id, payer_account_id, payee_account_id, amount_cents, currency, status, missing
+    select payment_id, payer_account_id, payee_account_id, amount_cents, currency, status, kind, parent_id, missing
     from unconfirmed_events join payments using (payment_id)
     where payment_id > $1 order by payment_id limit $2
   ) ${WITH_EVENT}`;
@@ -71,14 +73,17 @@ export function postgresAuditedPayments(pool: pg.Pool): AuditedPayments {
 
 async function select(pool: pg.Pool, text: string, values: unknown[]): Promise<AuditedPayment[]> {
   const { rows } = await pool.query<PaymentRow>({ text, values, rowMode: 'array' });
-  return rows.map(([id, payerAccountId, payeeAccountId, amountCents, currency, eventType, event, missing]) => ({
-    paymentId: uuidToUlid(id),
-    payerAccountId,
-    payeeAccountId,
-    amountCents,
-    currency,
-    eventType,
-    event,
-    missing,
-  }));
+  return rows.map(
+    ([id, parentId, payerAccountId, payeeAccountId, amountCents, currency, eventType, event, missing]) => ({
+      paymentId: uuidToUlid(id),
+      parentId: parentId === null ? undefined : uuidToUlid(parentId),
+      payerAccountId,
+      payeeAccountId,
+      amountCents,
+      currency,
+      eventType,
+      event,
+      missing,
+    }),
+  );
 }

@@ -9,6 +9,7 @@ const ID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
 function payment(event: AuditedPayment['event'] = 'SENT'): AuditedPayment {
   return {
     paymentId: ID,
+    parentId: undefined,
     payerAccountId: 'alice',
     payeeAccountId: 'bob',
     amountCents: 9_007_199_254_740_993n,

@@ -1,0 +1,40 @@
+import type { Registry } from 'prom-client';
+import type { Admission } from '../app/admission.ts';
+import type { PaymentCommand } from '../app/commands.ts';
+import type { Outcome } from '../app/decide-payments.ts';
+import { ExpirySweeper } from '../app/expiry-sweeper.ts';
+import { ExternalPayers } from '../app/external-payers.ts';
+import type { GroupCommit } from '../app/group-commit.ts';
+import { LaterActions } from '../app/later-actions.ts';
+import type { Outage } from '../app/outage.ts';
+import { Payments } from '../app/payment-service.ts';
+import type { Ledger, RateLimiter } from '../app/ports.ts';
+import { monotonicUlids } from '../app/ulid.ts';
+import { PaymentMetrics } from './metrics/payment-metrics.ts';
+
+/** Whatever decides on payments: all of it by the same queue, with the same ids, and counted. */
+export function paymentServices({
+  groupCommit,
+  limiter,
+  ledger,
+  reads,
+  registry,
+  expiryOutage,
+}: {
+  readonly groupCommit: GroupCommit<PaymentCommand, Outcome>;
+  readonly limiter: RateLimiter;
+  readonly ledger: Ledger;
+  readonly reads: Admission;
+  readonly registry: Registry;
+  readonly expiryOutage: Outage;
+}) {
+  // Monotonic, so that ids made within one millisecond are in order too.
+  const newId = monotonicUlids();
+  const externalPayers = new ExternalPayers();
+  const metrics = new PaymentMetrics(registry);
+  return {
+    payments: metrics.counted(new Payments(groupCommit, limiter, ledger, reads, newId, externalPayers)),
+    laterActions: metrics.countedLater(new LaterActions(groupCommit, ledger, reads, newId, externalPayers)),
+    sweeper: new ExpirySweeper(groupCommit, ledger, newId, { expired: metrics.expired, outage: expiryOutage }),
+  };
+}
