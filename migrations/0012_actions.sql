@@ -40,7 +40,7 @@ alter table payments
   add constraint columns_fit_kind check (
     case kind
       when 'PAYMENT' then num_nonnulls(parent_id, released_cents, expires_at, requested_cents, keep_remainder) = 0
-      when 'HOLD' then expires_at > created_at
+      when 'HOLD' then expires_at is not null and expires_at > created_at
         and num_nonnulls(parent_id, released_cents, requested_cents, keep_remainder) = 0
       else parent_id is not null and expires_at is null
         and (released_cents is null) = (status = 'DECLINED' or kind = 'REFUND')
