@@ -13,6 +13,9 @@ create table if not exists account_views (
   version       bigint not null
 );
 
+-- What the account has on hold for others; balance_cents is what is posted.
+alter table account_views add column if not exists pending_cents bigint not null default 0;
+
 -- Versions that have not come although a later one has. They are on their way in
 -- another partition; one that stays is an event that an operator discarded.
 create table if not exists missing_versions (

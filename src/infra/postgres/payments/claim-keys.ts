@@ -8,6 +8,7 @@ import {
   type ActionRow,
   BALANCE_COLUMNS,
   type BalanceColumns,
+  balanceOfPayment,
   toAction,
   toPaymentBalance,
 } from './rows.ts';
@@ -38,7 +39,7 @@ const select = prepared<HolderRow>(
    from unnest($1::text[], $2::text[]) as wanted (caller, key)
    join idempotency_keys taken using (caller, key)
    left join payments on payments.payment_id = taken.payment_id
-   left join payment_balances balance on balance.payment_id = coalesce(payments.parent_id, payments.payment_id)`,
+   ${balanceOfPayment('coalesce(payments.parent_id, payments.payment_id)')}`,
 );
 
 /** See LedgerTransaction.claimKeys. */

@@ -2,13 +2,20 @@ import { type CallerKey, keyOf } from '../../../app/commands.ts';
 import type { CurrentPayment } from '../../../app/domain/payment-balance.ts';
 import { plainArray, textArray } from '../array.ts';
 import { type Connection, prepared } from '../statement.ts';
-import { ACTION_COLUMNS, type ActionRow, BALANCE_COLUMNS, type BalanceColumns, toCurrentPayment } from './rows.ts';
+import {
+  ACTION_COLUMNS,
+  type ActionRow,
+  BALANCE_COLUMNS,
+  type BalanceColumns,
+  balanceOfPayment,
+  toCurrentPayment,
+} from './rows.ts';
 
 type Row = ActionRow & BalanceColumns;
 
 // A later action's id is not a payment's.
 const PAYMENT = `select ${ACTION_COLUMNS}, ${BALANCE_COLUMNS}
-   from payments left join payment_balances balance on balance.payment_id = payments.payment_id
+   from payments ${balanceOfPayment('payments.payment_id')}
    where parent_id is null`;
 
 // A lone key has a statement of its own, whose plan Postgres keeps: with an array it
@@ -24,7 +31,7 @@ const selectByKey = prepared<Row & { caller: string; key: string }>(
    join idempotency_keys taken using (caller, key)
    join payments made on made.payment_id = taken.payment_id
    join payments on payments.payment_id = coalesce(made.parent_id, made.payment_id)
-   left join payment_balances balance on balance.payment_id = payments.payment_id`,
+   ${balanceOfPayment('payments.payment_id')}`,
 );
 
 /** Those of the payments that exist, by uuid. */

@@ -64,7 +64,17 @@ async function listByScan(
     .orderBy('payment_id', 'desc');
   const rows = await database
     .selectFrom(scanned.selectAll().limit(MAX_SCANNED).as('scanned'))
-    .leftJoin('payment_balances as balance', 'balance.payment_id', 'scanned.payment_id')
+    // Limited, so that each is looked up, as in rows.ts.
+    .leftJoinLateral(
+      (query) =>
+        query
+          .selectFrom('payment_balances')
+          .whereRef('payment_balances.payment_id', '=', 'scanned.payment_id')
+          .selectAll()
+          .limit(1)
+          .as('balance'),
+      (join) => join.onTrue(),
+    )
     .selectAll('scanned')
     .select(BALANCE_ALIASES)
     .where('scanned.parent_id', 'is', null)

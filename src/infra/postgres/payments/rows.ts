@@ -46,6 +46,13 @@ export const BALANCE_COLUMNS = `balance.held_cents as balance_held, balance.capt
   balance.released_cents as balance_released, balance.refunded_cents as balance_refunded,
   balance.actions as balance_actions, balance.expires_at as balance_expires_at, balance.updated_at as balance_updated_at`;
 
+/** Limited, so that each is looked up: a plain join of many payments would read all balances. */
+export function balanceOfPayment(paymentId: string): string {
+  return `left join lateral (
+     select * from payment_balances where payment_balances.payment_id = ${paymentId} limit 1
+   ) balance on true`;
+}
+
 export function toAction(row: ActionRow): Action {
   const actionId = uuidToUlid(row.payment_id);
   return {
