@@ -56,7 +56,8 @@ begin
   problem := case
     when before.kind = 'CLOSED' then 'closed_is_final'
     when new.revision is distinct from before.revision + 1 then 'account_changes_form_a_chain'
-    when new.created_at < before.created_at then 'account_changes_are_in_order'
+    -- The service's times have milliseconds.
+    when new.created_at < date_trunc('milliseconds', before.created_at) then 'account_changes_are_in_order'
     when (new.overdraft_limit_cents is null) <> (before.overdraft_limit_cents is null) then 'only_external_is_unlimited'
     when new.kind <> 'UPDATED' and (new.overdraft_limit_cents, new.metadata)
       is distinct from (before.overdraft_limit_cents, before.metadata) then 'only_an_update_changes_terms'

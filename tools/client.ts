@@ -1,11 +1,14 @@
 import { type Client, type ClientOptions, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
 import {
+  Account,
   AccountEntryOrder,
   AccountServiceClient,
   AccountType,
+  FreezeAccountRequest,
   type GetBalanceSnapshotRequest,
   type ListAccountEntriesRequest,
   type ListAccountsRequest,
+  UnfreezeAccountRequest,
 } from '../src/gen/payment/v1/account.ts';
 import {
   AccountRole,
@@ -159,6 +162,37 @@ export class LedgerClient {
     const customer = { currency: 'RUB', type: AccountType.ACCOUNT_TYPE_CUSTOMER, overdraftLimitCents: 0n };
     const request = { accountId, ...customer, ...overrides };
     return (await this.#call(this.accounts, this.accounts.openAccount, request)).account;
+  }
+
+  /** Changes what is given, and nothing else. */
+  async updateAccount(
+    accountId: string,
+    {
+      etag = '',
+      reason = '',
+      ...changes
+    }: { etag?: string; reason?: string; overdraftLimitCents?: bigint; metadata?: Record<string, string> },
+  ) {
+    const names = { overdraftLimitCents: 'overdraft_limit_cents', metadata: 'metadata' } as const;
+    const updateMask = (Object.keys(changes) as (keyof typeof names)[]).map((name) => names[name]);
+    const request = { account: Account.fromPartial({ accountId, etag, ...changes }), updateMask, reason };
+    return (await this.#call(this.accounts, this.accounts.updateAccount, request)).account;
+  }
+
+  /** Debits and credits unless told otherwise. */
+  async freeze(accountId: string, request: Partial<FreezeAccountRequest> = {}) {
+    const complete = { ...FreezeAccountRequest.fromPartial(request), accountId };
+    return (await this.#call(this.accounts, this.accounts.freezeAccount, complete)).account;
+  }
+
+  /** Debits and credits unless told otherwise. */
+  async unfreeze(accountId: string, request: Partial<UnfreezeAccountRequest> = {}) {
+    const complete = { ...UnfreezeAccountRequest.fromPartial(request), accountId };
+    return (await this.#call(this.accounts, this.accounts.unfreezeAccount, complete)).account;
+  }
+
+  async closeAccount(accountId: string, { reason = '', etag = '' } = {}) {
+    return (await this.#call(this.accounts, this.accounts.closeAccount, { accountId, reason, etag })).account;
   }
 
   /** Opens an account and pays it the amount from an EXTERNAL account, which is opened too. */

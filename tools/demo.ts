@@ -70,7 +70,7 @@ async function step<Request, Response extends object>(
   return answer;
 }
 
-/** The calls. Returns how many payments they stored, which is how many events there must be. */
+/** The calls. Returns how many accounts and payments they stored, which is how many events there must be. */
 async function callEverything(client: LedgerClient, run: string): Promise<number> {
   const [world, alice, bob] = [`world-${run}`, `alice-${run}`, `bob-${run}`];
   const pay = (title: string, request: Partial<AuthorizePaymentRequest>, expected: object) =>
@@ -139,8 +139,8 @@ async function callEverything(client: LedgerClient, run: string): Promise<number
       availableBalanceCents: 100_000n - 2_500n + BigInt(BUCKET_TOKENS),
     },
   );
-  // Funding, lunch, the decline, and the burst.
-  return 3 + BUCKET_TOKENS;
+  // Three openings, funding, lunch, the decline, and the burst.
+  return 6 + BUCKET_TOKENS;
 }
 
 /** Waits for the events and prints them. */

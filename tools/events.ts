@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Kafka, logLevel } from 'kafkajs';
-import { PaymentAuthorized, PaymentDeclined } from '../src/gen/payment/v1/events.ts';
+import { AccountChanged, PaymentAuthorized, PaymentDeclined } from '../src/gen/payment/v1/events.ts';
 import { withAdmin } from '../src/infra/kafka/client.ts';
 
 /** A record of the events topic as a consumer gets it. */
@@ -15,6 +15,7 @@ export interface ReceivedEvent {
   readonly eventId: string;
   readonly authorized?: PaymentAuthorized;
   readonly declined?: PaymentDeclined;
+  readonly accountChanged?: AccountChanged;
 }
 
 export interface EventConsumer {
@@ -73,6 +74,7 @@ export async function consumeEvents(
         eventId: headers['ce_id'] ?? '',
         ...(type === 'payment.authorized.v1' && { authorized: PaymentAuthorized.fromJSON(json) }),
         ...(type === 'payment.declined.v1' && { declined: PaymentDeclined.fromJSON(json) }),
+        ...(type.startsWith('account.') && { accountChanged: AccountChanged.fromJSON(json) }),
       };
       events.push(event);
       if (next.has(partition)) next.set(partition, String(event.offset + 1n));

@@ -24,7 +24,8 @@ async function main(): Promise<void> {
   const image = await buildImage(programs, say);
   const dataDir = await mkdtemp(join(import.meta.dirname, '../.local/image-trial-'));
   try {
-    const stack = await startStack({ dataDir, env: {}, onProgress: say });
+    const cache = { PAYMENT_LEDGER_CACHE: process.env['PAYMENT_LEDGER_CACHE'] };
+    const stack = await startStack({ dataDir, env: cache, onProgress: say });
     try {
       const servers = {
         ownerUrl: stack.postgres.address,

@@ -11,7 +11,8 @@ import { DATA_FOLDER, startSystem } from './system.ts';
 const HELP = `npm start: runs the whole of Payment Ledger on this machine until Ctrl-C.
 
 Postgres, Redis and Kafka are started on loopback unless DATABASE_URL, REDIS_URL or
-KAFKA_BROKERS name one to use. Every variable of .env.example is passed on to the API
+KAFKA_BROKERS name one to use; on free ports, unless LOCAL_POSTGRES_PORT, LOCAL_REDIS_PORT
+or LOCAL_KAFKA_PORT ask for one. Every variable of .env.example is passed on to the API
 and the relay; where they set the API up to ask for more, the client that opens the
 demo accounts takes LEDGER_TOKEN_FILE, LEDGER_CA_FILE, LEDGER_CERT_FILE and
 LEDGER_KEY_FILE. Data stays in .local/data; npm run reset clears it.

@@ -3,7 +3,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { migrate } from '../src/cli/migrate.ts';
 import { rejectForeignAccounts } from './foreign-accounts.ts';
-import { apiMetricsPort, rejectTakenPorts } from './process-ports.ts';
+import { apiMetricsPort, localPorts, rejectTakenPorts } from './process-ports.ts';
 import { SERVICE_NODE_ARGS } from './service-node-args.ts';
 import { GuardedProcess } from './stack/guarded-process.ts';
 import { applicationAddress, createApplicationLogin } from './stack/postgres.ts';
@@ -47,7 +47,7 @@ export interface SystemOptions {
 export async function startSystem(options: SystemOptions): Promise<System> {
   const { dataDir, env, relay = true, onProgress, signal, onFailure } = options;
   await rejectTakenPorts(env);
-  const stack = await startStack({ dataDir, env, onProgress });
+  const stack = await startStack({ dataDir, env, ports: localPorts(env), onProgress });
   const processes: GuardedProcess[] = [];
   const stop = async () => {
     // The relay goes last of the two, so that it can still publish what the API commits.

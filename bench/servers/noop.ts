@@ -53,6 +53,12 @@ const account: Account = {
   type: 'CUSTOMER',
   overdraftLimitCents: 0n,
   openedAt: at,
+  debitsFrozen: false,
+  creditsFrozen: false,
+  closed: false,
+  metadata: undefined,
+  revision: 1n,
+  changedAt: at,
 };
 
 const health = new Health({ services: SERVICES, probe: async () => undefined, log });
@@ -69,7 +75,11 @@ const server = createServer({
     capture: async () => ({ kind: 'DECIDED', action: payment, payment: current }),
     void: async () => ({ kind: 'DECIDED', action: payment, payment: current }),
   },
-  accounts: { balance: async () => balance, find: async () => account, open: async () => account },
+  accounts: { balance: async () => balance, find: async () => account },
+  accountChanges: {
+    open: async () => ({ account, changed: false }),
+    change: async () => ({ account, changed: false }),
+  },
   reads: {
     payments: async () => ({ items: [], next: undefined }),
     accounts: async () => ({ items: [], next: undefined }),

@@ -1,5 +1,6 @@
 import type pg from 'pg';
-import { AccountState } from '../../src/gen/payment/v1/events.ts';
+import { account_StateToJSON } from '../../src/gen/payment/v1/account.ts';
+import { AccountChanged, AccountState } from '../../src/gen/payment/v1/events.ts';
 
 export interface CloudEvent {
   /** ce_id */
@@ -32,6 +33,7 @@ export async function handleEvent(client: pg.ClientBase, event: CloudEvent): Pro
     ]);
     if (rowCount === 1) {
       for (const changed of changedAccounts(event)) await applyState(client, changed);
+      if (event.type.startsWith('account.')) await applyChange(client, event);
     }
     await client.query('commit');
     return rowCount === 1;
@@ -60,6 +62,23 @@ function changedAccounts({ id, type, value }: CloudEvent): ChangedAccount[] {
       state: AccountState.fromJSON(event[side]),
     }))
     .sort((one, other) => (one.accountId < other.accountId ? -1 : 1));
+}
+
+/** Keeps what the account is after the change with the highest revision. It says nothing of balances. */
+async function applyChange(client: pg.ClientBase, { value }: CloudEvent): Promise<void> {
+  const change = AccountChanged.fromJSON(JSON.parse(value));
+  const { accountId, revision, state, debitsFrozen, creditsFrozen, overdraftLimitCents, metadata } = change;
+  await client.query(
+    `insert into account_states as known
+       (account_id, revision, state, debits_frozen, credits_frozen, overdraft_limit_cents, metadata)
+     values ($1, $2, $3, $4, $5, $6, $7)
+     on conflict (account_id) do update
+     set (revision, state, debits_frozen, credits_frozen, overdraft_limit_cents, metadata) =
+       (excluded.revision, excluded.state, excluded.debits_frozen, excluded.credits_frozen,
+        excluded.overdraft_limit_cents, excluded.metadata)
+     where known.revision < excluded.revision`,
+    [accountId, revision, account_StateToJSON(state), debitsFrozen, creditsFrozen, overdraftLimitCents, metadata],
+  );
 }
 
 /** Keeps the state with the higher version, and remembers versions that were jumped over until they come. */

@@ -16,6 +16,17 @@ create table if not exists account_views (
 -- What the account has on hold for others; balance_cents is what is posted.
 alter table account_views add column if not exists pending_cents bigint not null default 0;
 
+-- What accounts are, by the last of their changes.
+create table if not exists account_states (
+  account_id            text    primary key,
+  revision              bigint  not null,
+  state                 text    not null,
+  debits_frozen         boolean not null,
+  credits_frozen        boolean not null,
+  overdraft_limit_cents bigint  not null,
+  metadata              jsonb   not null
+);
+
 -- Versions that have not come although a later one has. They are on their way in
 -- another partition; one that stays is an event that an operator discarded.
 create table if not exists missing_versions (

@@ -10,6 +10,8 @@ export interface CallSummary {
   readonly outcome?: string | undefined;
   readonly declineCode?: string | undefined;
   readonly paymentId?: string | undefined;
+  /** That was opened or changed. */
+  readonly accountId?: string | undefined;
 }
 
 /** What the log shows of a call: who and how, nothing that it asked for. */
@@ -112,6 +114,8 @@ function reasonOf(problem: ServiceError['problem']): object {
       return { reason: problem.kind, fields: problem.violations.map(({ field }) => field) };
     case 'KEY_REUSED':
       return { reason: problem.kind, paymentId: problem.paymentId };
+    case 'ACCOUNT_REFUSED':
+      return { reason: problem.reason, accountId: problem.accountId };
     case 'UNAUTHENTICATED':
       return { reason: problem.reason };
     case 'PERMISSION_DENIED':

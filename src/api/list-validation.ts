@@ -14,7 +14,7 @@ import {
   PaymentStatus,
 } from '../gen/payment/v1/payment.ts';
 import { isTime } from './time.ts';
-import { accountId, currency, rejectIf, text } from './validation.ts';
+import { accountId, currency, notNegative, rejectIf, text } from './validation.ts';
 
 // As validation.ts, for lists and points in time. Filters that are empty were not given.
 
@@ -102,10 +102,6 @@ function time(field: string, value: string): FieldViolation | undefined {
 
 function size(requested: number): FieldViolation | undefined {
   return requested < 0 ? { field: 'page_size', description: 'must not be negative' } : undefined;
-}
-
-function notNegative(field: string, value: bigint): FieldViolation | undefined {
-  return value < 0n ? { field, description: 'must not be negative' } : undefined;
 }
 
 /** Whatever number was sent arrives here, known to the enum or not. */

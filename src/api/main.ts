@@ -1,5 +1,6 @@
 import '../heap.ts';
 import type pg from 'pg';
+import { AccountChanges } from '../app/account-changes.ts';
 import { AccountTypes } from '../app/account-types.ts';
 import { admissions } from '../app/admission.ts';
 import { paymentTransaction } from '../app/decide-payments.ts';
@@ -20,6 +21,7 @@ import { processRegistry } from '../infra/metrics/process-registry.ts';
 import { databaseOutage, expiryOutage, limiterOutage } from '../infra/outages.ts';
 import { apiPools } from '../infra/postgres/api-pools.ts';
 import { shardCount } from '../infra/postgres/outbox/shard-count.ts';
+import { postgresAccountLedger } from '../infra/postgres/payments/change-account.ts';
 import { postgresLedger } from '../infra/postgres/payments/ledger.ts';
 import { postgresListings } from '../infra/postgres/payments/listings.ts';
 import { PostgresUnitOfWork } from '../infra/postgres/payments/unit-of-work.ts';
@@ -37,6 +39,7 @@ import { AccessFileError } from './access/watched-files.ts';
 import { CallLog } from './call-log.ts';
 import { Health } from './health.ts';
 import { listen } from './listen.ts';
+import { AccountMetrics } from './metrics/account-metrics.ts';
 import { CallMetrics } from './metrics/call-metrics.ts';
 import { LedgerMetrics } from './metrics/ledger-metrics.ts';
 import { paymentServices } from './payment-services.ts';
@@ -77,9 +80,11 @@ await checkDatabase();
 await Promise.all([openKept(pools.payments), openKept(pools.reads)]);
 const redis = connectRedis(redisAddress(config), log);
 
-const unitOfWork = new PostgresUnitOfWork(pools.payments, shardCount(pools.payments));
+const shards = shardCount(pools.payments);
+const unitOfWork = new PostgresUnitOfWork(pools.payments, shards);
+const outboxHint = new RedisOutboxHint(redis, registry);
 const ledgerMetrics = new LedgerMetrics(registry);
-const transaction = ledgerMetrics.measured(paymentTransaction(unitOfWork, new RedisOutboxHint(redis, registry)));
+const transaction = ledgerMetrics.measured(paymentTransaction(unitOfWork, outboxHint));
 const groupCommit = new GroupCommit(
   tracing ? tracedTransaction(transaction, tracing.tracer) : transaction,
   { maxBatch: config.GROUP_COMMIT_MAX_BATCH, maxQueue: config.GROUP_COMMIT_MAX_QUEUE },
@@ -104,16 +109,11 @@ const limiter = new LimitByAccountType(
 const callerBucket = callerLimit(config);
 const callerLimiter = callerBucket && new RedisTokenBuckets(redis, callerBucket, decisions, onOwnBuckets, 'caller');
 const access = await openAccess(accessSettings(config), callerLimiter, registry, watch).catch(leaveIfUnreadable);
-const paymentsAndHolds = {
-  groupCommit,
-  limiter,
-  ledger,
-  reads: admission.reads,
-  registry,
-  expiryOutage: expiryOutage(log),
-};
-const { payments, laterActions, sweeper } = paymentServices(paymentsAndHolds);
-const accounts = new Accounts(ledger, admission);
+const expiry = expiryOutage(log);
+const { newId, sweeper, ...paymentCalls } = paymentServices(groupCommit, limiter, ledger, admission, registry, expiry);
+const accounts = new Accounts(ledger, admission.reads);
+const accountLedger = postgresAccountLedger(pools.reads, shards);
+const accountChanges = new AccountChanges(accountLedger, admission.openings, outboxHint, newId);
 const reads = new Reads(postgresListings(pools.reads), admission.lists);
 ledgerMetrics.watch(groupCommit, admission);
 poolGauges(registry, { ...pools });
@@ -129,12 +129,13 @@ const health = new Health({
   log,
 });
 const reflection = config.REFLECTION === 'on' ? new Reflection() : undefined;
-const metrics = new CallMetrics(registry);
 const limits = connectionLimits(config);
-const callLog = new CallLog(log, outage);
-const tracer = tracing?.tracer;
-const services = { payments, laterActions, accounts, reads };
-const server = createServer({ ...services, health, reflection, limits, metrics, callLog, access, tracer });
+const counted = {
+  ...paymentCalls,
+  accountChanges: new AccountMetrics(registry).counted(accountChanges),
+};
+const instruments = { metrics: new CallMetrics(registry), callLog: new CallLog(log, outage), tracer: tracing?.tracer };
+const server = createServer({ ...counted, ...instruments, access, accounts, reads, health, reflection, limits });
 const metricsServer = await startMetricsServer({
   host: config.METRICS_HOST,
   port: config.METRICS_PORT,
@@ -154,8 +155,7 @@ log.info({ address: listener.address, metricsAddress: metricsServer.address }, '
 /** A file that is no good is the operator's to mend: a line that names it says more than a stack. */
 function leaveIfUnreadable(error: unknown): never {
   if (!(error instanceof AccessFileError)) throw error;
-  log.fatal(error.message);
-  process.exit(1);
+  leave(error.message);
 }
 
 /** A database that cannot be looked at yet is examined by the probe that first reaches it. */

@@ -13,26 +13,20 @@ import { monotonicUlids } from '../app/ulid.ts';
 import { PaymentMetrics } from './metrics/payment-metrics.ts';
 
 /** Whatever decides on payments: all of it by the same queue, with the same ids, and counted. */
-export function paymentServices({
-  groupCommit,
-  limiter,
-  ledger,
-  reads,
-  registry,
-  expiryOutage,
-}: {
-  readonly groupCommit: GroupCommit<PaymentCommand, Outcome>;
-  readonly limiter: RateLimiter;
-  readonly ledger: Ledger;
-  readonly reads: Admission;
-  readonly registry: Registry;
-  readonly expiryOutage: Outage;
-}) {
+export function paymentServices(
+  groupCommit: GroupCommit<PaymentCommand, Outcome>,
+  limiter: RateLimiter,
+  ledger: Ledger,
+  { reads }: { readonly reads: Admission },
+  registry: Registry,
+  expiryOutage: Outage,
+) {
   // Monotonic, so that ids made within one millisecond are in order too.
   const newId = monotonicUlids();
   const externalPayers = new ExternalPayers();
   const metrics = new PaymentMetrics(registry);
   return {
+    newId,
     payments: metrics.counted(new Payments(groupCommit, limiter, ledger, reads, newId, externalPayers)),
     laterActions: metrics.countedLater(new LaterActions(groupCommit, ledger, reads, newId, externalPayers)),
     sweeper: new ExpirySweeper(groupCommit, ledger, newId, { expired: metrics.expired, outage: expiryOutage }),

@@ -22,7 +22,7 @@ export interface Rpc<Request, Response> {
 }
 
 /** What a handler may know of the call besides its request. */
-interface Call {
+export interface Call {
   /** Who calls; has the scope of the method. */
   readonly caller: Caller;
   /** Whether the caller has cancelled, or its deadline has passed. */

@@ -1,4 +1,5 @@
 import { Server, type ServerOptions } from '@grpc/grpc-js';
+import type { AccountChanges } from '../app/account-changes.ts';
 import type { LaterActions } from '../app/later-actions.ts';
 import type { Accounts, Payments } from '../app/payment-service.ts';
 import type { Reads } from '../app/reads.ts';
@@ -6,6 +7,8 @@ import { AccountServiceService } from '../gen/payment/v1/account.ts';
 import { PaymentServiceService } from '../gen/payment/v1/payment.ts';
 import { authorizePayment } from './handlers/authorize-payment.ts';
 import { capturePayment } from './handlers/capture-payment.ts';
+import { closeAccount } from './handlers/close-account.ts';
+import { freezeAccount } from './handlers/freeze-account.ts';
 import { getAccount } from './handlers/get-account.ts';
 import { getAccountBalance } from './handlers/get-account-balance.ts';
 import { getBalanceSnapshot } from './handlers/get-balance-snapshot.ts';
@@ -16,6 +19,8 @@ import { listAccounts } from './handlers/list-accounts.ts';
 import { listPaymentActions } from './handlers/list-payment-actions.ts';
 import { listPayments } from './handlers/list-payments.ts';
 import { openAccount } from './handlers/open-account.ts';
+import { unfreezeAccount } from './handlers/unfreeze-account.ts';
+import { updateAccount } from './handlers/update-account.ts';
 import { voidPayment } from './handlers/void-payment.ts';
 import type { Health } from './health.ts';
 import type { CallMetrics } from './metrics/call-metrics.ts';
@@ -45,7 +50,8 @@ export interface ConnectionLimits {
 export interface Services extends Instruments {
   readonly payments: Pick<Payments, 'authorize' | 'hold' | 'findPayment' | 'findPaymentByKey'>;
   readonly laterActions: Pick<LaterActions, 'capture' | 'void'>;
-  readonly accounts: Pick<Accounts, 'open' | 'find' | 'balance'>;
+  readonly accounts: Pick<Accounts, 'find' | 'balance'>;
+  readonly accountChanges: Pick<AccountChanges, 'open' | 'change'>;
   readonly reads: Pick<Reads, 'payments' | 'actions' | 'accounts' | 'entries' | 'snapshot'>;
   readonly health: Health;
   /** Left out, nobody can ask which services there are. */
@@ -58,6 +64,7 @@ export function createServer({
   payments,
   laterActions,
   accounts,
+  accountChanges,
   reads,
   health,
   reflection,
@@ -86,7 +93,11 @@ export function createServer({
     counted,
     AccountServiceService,
     {
-      openAccount: openAccount(accounts),
+      openAccount: openAccount(accountChanges),
+      updateAccount: updateAccount(accountChanges),
+      freezeAccount: freezeAccount(accountChanges),
+      unfreezeAccount: unfreezeAccount(accountChanges),
+      closeAccount: closeAccount(accountChanges),
       getAccount: getAccount(accounts),
       listAccounts: listAccounts(reads),
       listAccountEntries: listAccountEntries(reads),

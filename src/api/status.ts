@@ -29,7 +29,7 @@ const DOMAIN = 'payment-ledger';
 export function toFailure(error: unknown, requestId?: string): Failure {
   if (error instanceof ServiceError) {
     const { problem, message } = error;
-    return failure(codes[problem.kind], message, describe(problem), requestId);
+    return failure(codeOf(problem), message, describe(problem), requestId);
   }
   const errorId = randomUUID();
   const details = [errorInfo('INTERNAL', { error_id: errorId })];
@@ -41,6 +41,7 @@ const codes: Readonly<Record<Problem['kind'], status>> = {
   NOT_FOUND: status.NOT_FOUND,
   KEY_REUSED: status.ALREADY_EXISTS,
   ACCOUNT_EXISTS: status.ALREADY_EXISTS,
+  ACCOUNT_REFUSED: status.FAILED_PRECONDITION,
   UNAUTHENTICATED: status.UNAUTHENTICATED,
   PERMISSION_DENIED: status.PERMISSION_DENIED,
   TOO_MANY_CALLS: status.RESOURCE_EXHAUSTED,
@@ -49,6 +50,12 @@ const codes: Readonly<Record<Problem['kind'], status>> = {
   // The caller has gone, mostly because its time was up; a caller that cancelled hears nothing anyway.
   ABANDONED: status.DEADLINE_EXCEEDED,
 };
+
+function codeOf(problem: Problem): status {
+  // https://google.aip.dev/154
+  if (problem.kind === 'ACCOUNT_REFUSED' && problem.reason === 'ETAG_MISMATCH') return status.ABORTED;
+  return codes[problem.kind];
+}
 
 function describe(problem: Problem): Any[] {
   switch (problem.kind) {
@@ -68,6 +75,8 @@ function describe(problem: Problem): Any[] {
         errorInfo('ACCOUNT_EXISTS', { fields: protoNames(problem.differing), account_id: problem.accountId }),
         resourceInfo('Account', problem.accountId),
       ];
+    case 'ACCOUNT_REFUSED':
+      return [errorInfo(problem.reason, { account_id: problem.accountId }), resourceInfo('Account', problem.accountId)];
     case 'UNAUTHENTICATED':
       return [errorInfo(problem.reason)];
     case 'PERMISSION_DENIED':

@@ -7,6 +7,7 @@ import type {
   GetPaymentRequest,
 } from '../gen/payment/v1/payment.ts';
 import { CURRENCIES } from './currencies.ts';
+import { PROTOTYPE_KEY } from './wire.ts';
 
 // Every check of a request by itself. What needs the books is decided in app/domain.
 // Each function throws one ServiceError INVALID_REQUEST that names every bad field.
@@ -82,10 +83,15 @@ export function metadata(field: string, notes: Metadata): FieldViolation | undef
   for (const key in notes) {
     count += 1;
     if (count > 20) return { field, description: 'must have at most 20 keys' };
+    if (key === PROTOTYPE_KEY) return { field, description: 'must not have the key __proto__' };
     const bad = text('a key', key, 1, 40) ?? text('a value', notes[key]!, 0, 500);
     if (bad !== undefined) return { field, description: `has ${bad.field} that ${bad.description}` };
   }
   return undefined;
+}
+
+export function notNegative(field: string, value: bigint): FieldViolation | undefined {
+  return value < 0n ? { field, description: 'must not be negative' } : undefined;
 }
 
 function codePoints(text: string): number {
@@ -107,9 +113,8 @@ function accountType(field: string, value: AccountType): FieldViolation | undefi
 }
 
 function overdraft(field: string, cents: bigint, type: AccountType): FieldViolation | undefined {
-  if (cents < 0n) return { field, description: 'must not be negative' };
   if (type === AccountType.ACCOUNT_TYPE_EXTERNAL && cents !== 0n) {
     return { field, description: 'must be 0 for an EXTERNAL account, which has no limit' };
   }
-  return undefined;
+  return notNegative(field, cents);
 }

@@ -21,7 +21,12 @@ export class MalformedRequest {
  */
 export function decodeRequest<Request>(type: Decodable<Request>, bytes: Uint8Array): Request | MalformedRequest {
   try {
-    return type.decode(new BinaryReader(bytes, decodeUtf8));
+    if (!Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(PROTOTYPE)) {
+      return type.decode(new BinaryReader(bytes, decodeUtf8));
+    }
+    const request = type.decode(new PrototypeReader(bytes, decodeUtf8));
+    restorePrototype(request as Fields);
+    return request;
   } catch (error) {
     return new MalformedRequest(error);
   }
@@ -33,10 +38,36 @@ const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** No UTF-8 decodes to it, so validation can tell it from all that a caller may send. */
 const LONE_SURROGATE = '\uD800';
 
+const PROTOTYPE = '__proto__';
+
+/**
+ * The key __proto__ of a map. The generated code assigns a map's entries to an object, on
+ * which that name is no key: the entry would be lost without a word.
+ */
+export const PROTOTYPE_KEY = `${LONE_SURROGATE}${PROTOTYPE}`;
+
 function decodeUtf8(bytes: Uint8Array): string {
   try {
     return strictUtf8.decode(bytes);
   } catch {
     return LONE_SURROGATE;
+  }
+}
+
+/** Reads the text __proto__ as PROTOTYPE_KEY. */
+class PrototypeReader extends BinaryReader {
+  override string(): string {
+    const text = super.string();
+    return text === PROTOTYPE ? PROTOTYPE_KEY : text;
+  }
+}
+
+type Fields = Record<string, unknown>;
+
+/** Gives back the text where it is a value and not a key. */
+function restorePrototype(message: Fields): void {
+  for (const [name, value] of Object.entries(message)) {
+    if (value === PROTOTYPE_KEY) message[name] = PROTOTYPE;
+    else if (typeof value === 'object' && value !== null) restorePrototype(value as Fields);
   }
 }

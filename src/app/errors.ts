@@ -1,9 +1,13 @@
+import type { RefusalReason } from './domain/account-change.ts';
+
 /** What can go wrong with a call, in the service's own terms; api/status.ts turns it into a gRPC status. */
 export type Problem =
   | { readonly kind: 'INVALID_REQUEST'; readonly violations: readonly FieldViolation[] }
   | { readonly kind: 'NOT_FOUND'; readonly resourceType: ResourceType; readonly resourceName: string }
   | { readonly kind: 'KEY_REUSED'; readonly paymentId: string; readonly differing: readonly string[] }
   | { readonly kind: 'ACCOUNT_EXISTS'; readonly accountId: string; readonly differing: readonly string[] }
+  /** The account is not changed, and stays as it is. */
+  | { readonly kind: 'ACCOUNT_REFUSED'; readonly accountId: string; readonly reason: RefusalReason }
   /** Nobody knows who calls; the reason is one of api/access/denials.ts. */
   | { readonly kind: 'UNAUTHENTICATED'; readonly reason: string }
   /** The caller is known, and may not do this. */

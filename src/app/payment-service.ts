@@ -121,33 +121,14 @@ export function decidedOf(outcome: Outcome): Extract<Outcome, { kind: 'DECIDED' 
   }
 }
 
-/** Opening accounts and reading what they hold. */
+/** Reading accounts and what they hold. */
 export class Accounts {
   readonly #ledger: Ledger;
   readonly #reads: Admission;
-  readonly #openings: Admission;
 
-  constructor(ledger: Ledger, admission: { readonly reads: Admission; readonly openings: Admission }) {
+  constructor(ledger: Ledger, reads: Admission) {
     this.#ledger = ledger;
-    this.#reads = admission.reads;
-    this.#openings = admission.openings;
-  }
-
-  /**
-   * Opens an account, or finds that it was opened just so before. An EXTERNAL
-   * account has no limit: null. Throws ServiceError ACCOUNT_EXISTS if the id is
-   * taken by an account that differs; and those of Admission.run.
-   */
-  async open(request: Omit<Account, 'openedAt'>, abandoned: () => boolean): Promise<Account> {
-    const opening = () => this.#ledger.openAccount({ ...request, openedAt: new Date() });
-    const account = await this.#openings.run(opening, abandoned);
-    const fields = ['currency', 'type', 'overdraftLimitCents'] as const;
-    const differing = fields.filter((field) => account[field] !== request[field]);
-    if (differing.length === 0) return account;
-    throw new ServiceError(
-      { kind: 'ACCOUNT_EXISTS', accountId: account.accountId, differing },
-      `Account ${account.accountId} exists and differs.`,
-    );
+    this.#reads = reads;
   }
 
   /** Throws ServiceError NOT_FOUND; and those of Admission.run. */

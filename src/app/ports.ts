@@ -138,8 +138,6 @@ export interface Ledger {
   findAccount(accountId: string): Promise<Account | undefined>;
   findBalance(accountId: string): Promise<Balance | undefined>;
   findAccountType(accountId: string): Promise<AccountType | undefined>;
-  /** Opens the account if its id is free; returns the account that has the id. */
-  openAccount(account: Account): Promise<Account>;
 }
 
 /** Token buckets, one for each payer, or for each caller. Never fails: it falls back to a bucket of its own. */

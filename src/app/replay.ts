@@ -1,12 +1,14 @@
-import { actionDeclined, actionTaken, type PaymentEvent } from './domain/event.ts';
+import type { AccountChange } from './domain/account-change.ts';
+import { type AccountEvent, accountChanged } from './domain/account-event.ts';
+import { actionDeclined, actionTaken, type JsonObject, type PaymentEvent } from './domain/event.ts';
 import type { LedgerEntry } from './domain/ledger.ts';
 import type { Action } from './domain/payment.ts';
 
 /** What to send again. */
 export type ReplayRange =
-  /** Actions whose calls came in between the two, to excluded. */
+  /** Actions on payments and changes of accounts whose calls came in between the two, to excluded. */
   | { readonly kind: 'TIME'; readonly from: Date; readonly to: Date }
-  /** Actions that the account has a ledger entry of. */
+  /** Changes of the account, and actions on payments that it has a ledger entry of. */
   | { readonly kind: 'ACCOUNT'; readonly accountId: string }
   /** All actions of one payment. */
   | { readonly kind: 'PAYMENT'; readonly paymentId: string };
@@ -25,12 +27,41 @@ export interface PaymentHistory {
   page(range: ReplayRange, after: string | undefined, limit: number): Promise<RecordedAction[]>;
 }
 
+export interface RecordedAccountChange {
+  readonly change: AccountChange;
+  /** Where the next page begins. */
+  readonly cursor: string;
+}
+
+export interface AccountHistory {
+  /** The next changes of the range, a time range by change id, an account by its revision. */
+  page(range: ReplayRange, after: string | undefined, limit: number): Promise<RecordedAccountChange[]>;
+}
+
+/** Everything that has events. */
+export interface History {
+  readonly accounts: AccountHistory;
+  readonly payments: PaymentHistory;
+}
+
+/** An event made from the ledger, with the id it had. */
+export interface PastEvent {
+  readonly eventId: string;
+  readonly type: string;
+  /** Of the Kafka record: the payer, or the account. */
+  readonly key: string;
+  /** What it is about: a payment, or an account. */
+  readonly subject: string;
+  readonly createdAt: Date;
+  readonly payload: JsonObject;
+}
+
 /** Where a replay puts events. */
 export interface ReplayOutbox {
   /** How many events are in the outbox. */
   pending(): Promise<number>;
   /** Adds events in their order, marked as replayed, in one transaction. */
-  append(events: readonly PaymentEvent[]): Promise<void>;
+  append(events: readonly PastEvent[]): Promise<void>;
 }
 
 /** Headers of an event that is sent again. The one without ce_ is for consumers of before: it goes in 0.3.0. */
@@ -43,11 +74,12 @@ const WAIT_MS = 200;
 
 /**
  * Sends events again: makes them from the ledger, with the ids they had, and puts them
- * into the outbox for the relay. Returns how many. Stopped half-way, it may be run
- * again: consumers drop by id what they have seen. Throws if Postgres is unreachable.
+ * into the outbox for the relay, those of accounts before those of payments. Returns how
+ * many. Stopped half-way, it may be run again: consumers drop by id what they have seen.
+ * Throws if Postgres is unreachable.
  */
 export async function replay(
-  history: PaymentHistory,
+  history: History,
   outbox: ReplayOutbox,
   range: ReplayRange,
   onProgress: (replayed: number) => void,
@@ -62,15 +94,34 @@ export async function replay(
   return replayed;
 }
 
-/** The events of past payments, made from the ledger with the ids they had, some at a time. */
-export async function* recordedEvents(history: PaymentHistory, range: ReplayRange): AsyncGenerator<PaymentEvent[]> {
+/** The events of the past, some at a time: of changes of accounts, then of payments. */
+export async function* recordedEvents(history: History, range: ReplayRange): AsyncGenerator<PastEvent[]> {
+  for await (const page of pages((after) => history.accounts.page(range, after, PAGE))) {
+    yield page.map(({ change }) => ofAccount(accountChanged(change)));
+  }
+  for await (const page of pages((after) => history.payments.page(range, after, PAGE))) {
+    yield page.map((recorded) => ofPayment(toEvent(recorded)));
+  }
+}
+
+async function* pages<Recorded extends { readonly cursor: string }>(
+  next: (after: string | undefined) => Promise<Recorded[]>,
+): AsyncGenerator<Recorded[]> {
   let cursor: string | undefined;
   for (;;) {
-    const page = await history.page(range, cursor, PAGE);
-    if (page.length > 0) yield page.map(toEvent);
+    const page = await next(cursor);
+    if (page.length > 0) yield page;
     if (page.length < PAGE) return;
     cursor = page.at(-1)?.cursor;
   }
+}
+
+function ofAccount({ eventId, type, accountId, createdAt, payload }: AccountEvent): PastEvent {
+  return { eventId, type, key: accountId, subject: accountId, createdAt, payload };
+}
+
+function ofPayment({ eventId, type, payerAccountId, createdAt, payload }: PaymentEvent): PastEvent {
+  return { eventId, type, key: payerAccountId, subject: eventId, createdAt, payload };
 }
 
 function toEvent({ action, payer, payee }: RecordedAction): PaymentEvent {

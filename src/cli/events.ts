@@ -1,4 +1,6 @@
+import { account_StateToJSON } from '../gen/payment/v1/account.ts';
 import {
+  AccountChanged,
   PaymentActionDeclined,
   PaymentAuthorized,
   PaymentCaptured,
@@ -9,8 +11,21 @@ import { paymentActionTypeToJSON, paymentErrorCodeToJSON } from '../gen/payment/
 import type { TopicRecord } from '../infra/kafka/topic-tail.ts';
 import { printable, shortName } from './output.ts';
 
-/** What the types of events of payments say happened. */
-export const EVENT_TYPES = ['authorized', 'declined', 'held', 'captured', 'voided', 'expired', 'action_declined'];
+/** What the types of events say happened, to payments and to accounts. */
+export const EVENT_TYPES = [
+  'authorized',
+  'declined',
+  'held',
+  'captured',
+  'voided',
+  'expired',
+  'action_declined',
+  'opened',
+  'updated',
+  'frozen',
+  'unfrozen',
+  'closed',
+];
 
 /** A record of the topic, as far as it is an event. */
 export interface TopicEvent {
@@ -64,9 +79,9 @@ function objectOf(value: string): TopicEvent['data'] {
 export function matches({ type, id, data }: TopicEvent, filter: EventFilter): boolean {
   // A later action on a payment has an id of its own.
   if (filter.payment !== undefined && ![id, data?.['paymentId']].includes(filter.payment)) return false;
-  if (filter.type !== undefined && type !== `payment.${filter.type}.v1`) return false;
+  if (filter.type !== undefined && type.split('.')[1] !== filter.type) return false;
   if (filter.account === undefined) return true;
-  return [data?.['payerAccountId'], data?.['payeeAccountId']].includes(filter.account);
+  return ['payerAccountId', 'payeeAccountId', 'accountId'].some((field) => data?.[field] === filter.account);
 }
 
 /** A line for people. */
@@ -74,6 +89,11 @@ export function eventLine(event: TopicEvent): string {
   const { time, type, id, partition, offset, replayed } = event;
   const where = `(partition ${partition}, offset ${offset}${replayed ? ', replayed' : ''})`;
   return printable(`${time || event.sentAt}  ${type || 'no event'}  ${id || '-'}  ${contentOf(event)}  ${where}`);
+}
+
+function accountLine({ accountId, revision, state, overdraftLimitCents, currency, reason }: AccountChanged): string {
+  const why = reason === '' ? '' : `  ${reason}`;
+  return `${accountId} at ${revision}: ${shortName(account_StateToJSON(state))}, overdraft limit ${overdraftLimitCents} ${currency}${why}`;
 }
 
 function contentOf({ type, data, key }: TopicEvent): string {
@@ -111,6 +131,6 @@ function contentOf({ type, data, key }: TopicEvent): string {
       return `${action} of ${event.amountCents} ${event.currency}  ${code}  of ${event.paymentId}`;
     }
     default:
-      return JSON.stringify(data);
+      return type.startsWith('account.') ? accountLine(AccountChanged.fromJSON(data)) : JSON.stringify(data);
   }
 }

@@ -1,13 +1,10 @@
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import type { Writable } from 'node:stream';
-import { finished } from 'node:stream/promises';
+import { open } from 'node:fs/promises';
 import type pg from 'pg';
-import type { PaymentEvent } from '../app/domain/event.ts';
-import { recordedEvents } from '../app/replay.ts';
+import { type PastEvent, recordedEvents } from '../app/replay.ts';
 import { kafkaAddress, type loadEventsConfig } from '../config.ts';
 import { kafkaClient, withAdmin } from '../infra/kafka/client.ts';
-import { postgresPaymentHistory } from '../infra/postgres/outbox/replay.ts';
+import { postgresHistory } from '../infra/postgres/outbox/account-history.ts';
 import { estimatePaymentsSince } from '../infra/postgres/reconciliation/row-estimates.ts';
 import { CommandError } from './exit-codes.ts';
 import { json } from './output.ts';
@@ -28,8 +25,8 @@ interface ExportOptions {
 
 /**
  * Writes a snapshot of all events and returns how many. The topic's ends are taken
- * before the first payment is read: what is not read here was committed, and so sent,
- * after that, and a payment that commits late is on the topic beyond them.
+ * before the first row is read: what is not read here was committed, and so sent,
+ * after that, and what commits late is on the topic beyond them.
  */
 export async function exportEvents(config: Config, { since = new Date(0), output }: ExportOptions): Promise<number> {
   return await withPool(config.DATABASE_URL, 'export', async (pool) => {
@@ -37,13 +34,12 @@ export async function exportEvents(config: Config, { since = new Date(0), output
     const partitions = await topicEnds(config);
     const takenAt = new Date();
     const total = await estimatePaymentsSince(pool, since);
-    const target = output === undefined ? process.stdout : createWriteStream(output, { flags: 'wx' });
-    if (output !== undefined) await once(target, 'open');
+    const target = output === undefined ? STDOUT : await newFile(output);
     await write(target, [{ snapshot: { topic: config.KAFKA_TOPIC, takenAt, since, partitions } }]);
     const show = showProgress('events written:', total);
     const range = { kind: 'TIME', from: since, to: new Date(takenAt.getTime() + CLOCK_SLACK_MS) } as const;
     let count = 0;
-    for await (const events of recordedEvents(postgresPaymentHistory(pool), range)) {
+    for await (const events of recordedEvents(postgresHistory(pool), range)) {
       await write(
         target,
         events.map((event) => structured(event, config.CE_SOURCE)),
@@ -52,7 +48,7 @@ export async function exportEvents(config: Config, { since = new Date(0), output
       show(count);
     }
     await write(target, [{ end: { events: count } }]);
-    if (output !== undefined) await finished(target.end());
+    await target.close();
     return count;
   });
 }
@@ -74,21 +70,45 @@ function topicEnds(config: Config): Promise<{ partition: number; offset: string 
   });
 }
 
-async function write(target: Writable, lines: readonly object[]): Promise<void> {
-  const text = lines.map((line) => `${json(line)}\n`).join('');
-  if (!target.write(text)) await once(target, 'drain');
+interface Target {
+  write(text: string): Promise<void>;
+  /** Resolves when all is stored. */
+  close(): Promise<void>;
+}
+
+const STDOUT: Target = {
+  async write(text) {
+    if (!process.stdout.write(text)) await once(process.stdout, 'drain');
+  },
+  close: async () => undefined,
+};
+
+/** Throws if there is a file of that name. */
+async function newFile(path: string): Promise<Target> {
+  const file = await open(path, 'wx');
+  return {
+    write: (text) => file.appendFile(text),
+    async close() {
+      await file.sync();
+      await file.close();
+    },
+  };
+}
+
+async function write(target: Target, lines: readonly object[]): Promise<void> {
+  await target.write(lines.map((line) => `${json(line)}\n`).join(''));
 }
 
 /** CloudEvents 1.0 in JSON, with the extension that says what to partition by. */
-function structured({ eventId, type, payerAccountId, createdAt, payload }: PaymentEvent, source: string): object {
+function structured({ eventId, type, key, subject, createdAt, payload }: PastEvent, source: string): object {
   return {
     specversion: '1.0',
     id: eventId,
     source,
     type,
-    subject: eventId,
+    subject,
     time: createdAt,
-    partitionkey: payerAccountId,
+    partitionkey: key,
     datacontenttype: 'application/json',
     data: payload,
   };

@@ -3,7 +3,8 @@ import { type ReplayOutbox, type ReplayRange, replay } from '../app/replay.ts';
 import { kafkaAddress, type loadEventsConfig } from '../config.ts';
 import { kafkaClient, withAdmin } from '../infra/kafka/client.ts';
 import { topicForReplay } from '../infra/kafka/replay-topic.ts';
-import { postgresPaymentHistory, postgresReplayOutbox } from '../infra/postgres/outbox/replay.ts';
+import { postgresHistory } from '../infra/postgres/outbox/account-history.ts';
+import { postgresReplayOutbox } from '../infra/postgres/outbox/replay.ts';
 import { findAccounts } from '../infra/postgres/payments/find-accounts.ts';
 import { CommandError, ExitCode } from './exit-codes.ts';
 import { silent } from './silent.ts';
@@ -44,7 +45,7 @@ async function replayTo(pool: pg.Pool, range: ReplayRange, target: ReplayOutbox)
   if (range.kind === 'ACCOUNT' && !(await findAccounts(pool, [range.accountId])).has(range.accountId)) {
     throw new CommandError(`There is no account ${range.accountId}.`, ExitCode.NOT_FOUND);
   }
-  const count = await replay(postgresPaymentHistory(pool), target, range, (replayed) => {
+  const count = await replay(postgresHistory(pool), target, range, (replayed) => {
     if (replayed % 10_000 === 0) console.error(`${replayed} events so far`);
   });
   if (range.kind === 'PAYMENT' && count === 0) {

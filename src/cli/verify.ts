@@ -3,7 +3,7 @@ import { type AuditTotals, auditEvents } from '../app/reconciliation/audit-event
 import { type CurrencySum, RANGE_SIZE, reconcile } from '../app/reconciliation/books.ts';
 import { type KafkaSettings, kafkaClient } from '../infra/kafka/client.ts';
 import { kafkaEventLog } from '../infra/kafka/event-log.ts';
-import { postgresAuditedPayments } from '../infra/postgres/reconciliation/audited-payments.ts';
+import { postgresAuditedEvents } from '../infra/postgres/reconciliation/audited-events.ts';
 import { postgresBooks } from '../infra/postgres/reconciliation/books.ts';
 import { estimateBooksRows, estimatePaymentsSince } from '../infra/postgres/reconciliation/row-estimates.ts';
 import { showProgress } from './progress.ts';
@@ -42,7 +42,7 @@ export async function verifyBooks(pool: pg.Pool): Promise<VerifiedBooks> {
   return { balance: problems.length === 0, paymentsExamined, currencies, problems };
 }
 
-/** Compares the topic with the payments since then. Throws if Postgres or Kafka are unreachable. */
+/** Compares the topic with the payments and changes of accounts since then. Throws if Postgres or Kafka are unreachable. */
 export async function verifyEvents(
   pool: pg.Pool,
   address: Omit<KafkaSettings, 'clientId'>,
@@ -50,7 +50,7 @@ export async function verifyEvents(
   since: Date,
 ): Promise<VerifiedEvents> {
   const kafka = kafkaClient({ ...address, clientId: 'payment-ledger-verify' }, silent);
-  const sources = { payments: postgresAuditedPayments(pool), log: kafkaEventLog(kafka, topic) };
+  const sources = { events: postgresAuditedEvents(pool), log: kafkaEventLog(kafka, topic) };
   const show = showProgress(`payments compared with topic ${topic}:`, await estimatePaymentsSince(pool, since));
   const totals = await auditEvents(sources, since, new Date(), ({ paymentsAudited }) => show(paymentsAudited));
   return { agree: totals.missing.length === 0 && totals.orphaned.length === 0, ...totals };
@@ -67,15 +67,18 @@ export function booksReport({ balance, paymentsExamined, currencies, problems }:
 
 export function eventsReport(events: VerifiedEvents): string {
   const { paymentsAudited, pending, missing, unverifiable, orphaned } = events;
-  const lines = [`${paymentsAudited} payments looked for on Kafka; the events of ${pending} are pending`];
+  const lines = [
+    `${paymentsAudited} payments and account changes looked for on Kafka; the events of ${pending} are pending`,
+  ];
   if (unverifiable > 0) {
     lines.push(`${unverifiable} are from a time that the topic no longer retains: unverifiable`);
   }
-  lines.push(...missing.slice(0, NAMED).map((paymentId) => `WRONG: payment ${paymentId} has no event`));
-  if (missing.length > NAMED)
-    lines.push(`WRONG: and so have ${missing.length - NAMED} more payments; --json names all`);
+  lines.push(...missing.slice(0, NAMED).map((id) => `WRONG: payment or account change ${id} has no event`));
+  if (missing.length > NAMED) lines.push(`WRONG: and so have ${missing.length - NAMED} more; --json names all`);
   lines.push(...orphaned.slice(0, NAMED).map((problem) => `WRONG: ${problem}`));
   if (orphaned.length > NAMED) lines.push(`WRONG: and so do ${orphaned.length - NAMED} more records; --json names all`);
-  lines.push(events.agree ? 'every payment has its event' : 'the events do not agree with the books');
+  lines.push(
+    events.agree ? 'every payment and account change has its event' : 'the events do not agree with the books',
+  );
   return lines.join('\n');
 }

@@ -15,7 +15,11 @@ const callerVariables = z.object({
   LEDGER_CERT: certificates.optional(),
   LEDGER_KEY: privateKey.optional(),
   /** A bearer token. */
-  LEDGER_TOKEN: secret.optional(),
+  LEDGER_TOKEN: secret
+    // A file may end with more than the newline that is taken off.
+    .transform((text) => text.trim())
+    .refine((token) => /^[\x21-\x7e]+$/.test(token), 'must be a token: one word')
+    .optional(),
   /** How long a call may take. */
   LEDGER_DEADLINE_MS: count(10_000, 600_000),
 });
@@ -33,8 +37,7 @@ export function loadCallerConfig(env: NodeJS.ProcessEnv) {
     tls: isEncrypted(variables)
       ? { ca: variables.LEDGER_CA, cert: variables.LEDGER_CERT, key: variables.LEDGER_KEY }
       : undefined,
-    // A file may end with more than the newline that is taken off.
-    token: variables.LEDGER_TOKEN?.trim(),
+    token: variables.LEDGER_TOKEN,
     deadlineMs: variables.LEDGER_DEADLINE_MS,
   });
 }

@@ -91,8 +91,8 @@ function auditEvents({ audit, log }: JobServices, everyMs: number): Job {
       const { missingIds, orphaned, ...counts } = await auditLately(audit, audit.records, signal);
       if (counts.rejected > 0)
         log.error({ rejected: counts.rejected }, 'audits went beyond the present and are repeated: a clock is wrong');
-      for (const paymentId of missingIds)
-        log.error({ paymentId }, 'the payment has no event, neither on Kafka nor pending');
+      for (const eventId of missingIds)
+        log.error({ eventId }, 'a payment or account change has no event, neither on Kafka nor pending');
       for (const problem of orphaned.slice(0, LOGGED))
         log.error({ problem }, 'Kafka has an event that the books do not');
       if (orphaned.length > LOGGED)

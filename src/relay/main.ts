@@ -21,7 +21,7 @@ import { countShards } from '../infra/postgres/outbox/shard-count.ts';
 import { postgresShardLeases } from '../infra/postgres/outbox/shard-leases.ts';
 import { createPool } from '../infra/postgres/pool.ts';
 import { postgresAuditRecords, sampleAudits } from '../infra/postgres/reconciliation/audit-records.ts';
-import { postgresAuditedPayments } from '../infra/postgres/reconciliation/audited-payments.ts';
+import { postgresAuditedEvents } from '../infra/postgres/reconciliation/audited-events.ts';
 import { postgresBooks } from '../infra/postgres/reconciliation/books.ts';
 import { postgresReconciliationHistory } from '../infra/postgres/reconciliation/history.ts';
 import { postgresIdempotencyKeys } from '../infra/postgres/reconciliation/idempotency-keys.ts';
@@ -118,7 +118,7 @@ const jobRunner = new JobRunner(
       history,
       keys: postgresIdempotencyKeys(readerPool),
       audit: {
-        payments: postgresAuditedPayments(pool),
+        events: postgresAuditedEvents(pool),
         log: kafkaEventLog(kafka, config.KAFKA_TOPIC),
         records: postgresAuditRecords(pool),
       },

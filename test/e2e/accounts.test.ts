@@ -90,6 +90,9 @@ describe('ListAccounts', () => {
     await system.database.query(
       `insert into accounts select 'many-' || lpad(n::text, 6, '0'), 'CHF', 'CUSTOMER', 0, now() from generate_series(1, 5000) n`,
     );
+    await system.database.query(
+      `insert into account_balances (account_id) select account_id from accounts where account_id like 'many-%'`,
+    );
     await client.open('zzz', { currency: 'NOK' });
     const pages = await list({ currency: 'NOK' });
     expect(pages.flat()).toEqual(['zzz']);

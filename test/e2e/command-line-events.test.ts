@@ -25,7 +25,9 @@ const pay = (payerAccountId: string, payeeAccountId: string, amountCents = 1n) =
   api.client.authorize({ payerAccountId, payeeAccountId, amountCents });
 
 async function allIds(): Promise<string[]> {
-  const rows = await system.database.query<{ id: string }>('select payment_id::text as id from payments order by 1');
+  const rows = await system.database.query<{ id: string }>(
+    'select payment_id::text as id from payments union all select change_id::text from account_changes order by 1',
+  );
   return rows.map(({ id }) => id);
 }
 
@@ -43,7 +45,7 @@ beforeAll(async () => {
   await api.client.openFunded('acc-b', 1_000n);
   await pay('acc-a', 'acc-b', 10n);
   await pay('acc-b', 'acc-a', 5_000n);
-  await readTopic(system.topic, 4);
+  await readTopic(system.topic, 7);
 }, LIMIT_MS);
 afterAll(() => system?.close());
 
@@ -53,7 +55,7 @@ describe('events tail', { timeout: LIMIT_MS }, () => {
   test('shows what is on the topic, decoded, and leaves no group behind', async () => {
     const all = await tail('--json');
     expect(all).toMatchObject({ code: 0, stderr: '' });
-    expect(lines(all)).toHaveLength(4);
+    expect(lines(all)).toHaveLength(7);
     expect((await listGroups()).filter(({ groupId }) => groupId.startsWith('payment-ledger-tail-'))).toEqual([]);
 
     const [declined, ...others] = lines(await tail('--type', 'declined', '--json'));
@@ -73,6 +75,8 @@ describe('events tail', { timeout: LIMIT_MS }, () => {
     const line = await tail('--payment', declined.id);
     expect(line.stdout).toMatch(/payment\.declined\.v1 {2}\S+ {2}acc-b -> acc-a 5000 RUB {2}INSUFFICIENT_FUNDS {2}\(/);
     expect((await tail('--account', 'acc-a', '--type', 'authorized')).stdout.trim().split('\n')).toHaveLength(2);
+    const opened = await tail('--account', 'acc-a', '--type', 'opened');
+    expect(opened.stdout).toMatch(/account\.opened\.v1 {2}\S+ {2}acc-a at 1: ACTIVE, overdraft limit 0 RUB {2}\(/);
     expect((await tail('--account', 'acc-none')).stdout).toBe('');
     expect((await ledger('events', 'tail', '--from', '2100-01-01T00:00:00Z', '--until-end')).stdout).toBe('');
   });
@@ -124,7 +128,13 @@ describe('events export', { timeout: LIMIT_MS }, () => {
     expect(partitions.map(({ partition }: { partition: number }) => partition)).toEqual([...Array(16).keys()]);
     expect(rest.length).toBeGreaterThan(4);
     expect(rest[0]).toMatchObject({ specversion: '1.0', source: '/test-ledger', partitionkey: 'external-RUB' });
-    expect(rest[0].data.paymentId).toBe(rest[0].id);
+    expect(rest[0]).toMatchObject({
+      type: 'account.opened.v1',
+      subject: 'external-RUB',
+      data: { changeId: rest[0].id },
+    });
+    const payments = rest.filter(({ type }) => type.startsWith('payment.'));
+    expect(payments[0].data.paymentId).toBe(payments[0].id);
 
     const count = (await allIds()).length;
     const all = await readTopic(system.topic, count);
@@ -156,7 +166,10 @@ describe('replay --to-topic', { timeout: LIMIT_MS }, () => {
       code: 0,
       stdout: expect.stringMatching(/^\d+ events are on topic/),
     });
-    const versions = await system.database.query(`select from ledger_entries where account_id = 'acc-b'`);
+    const versions = await system.database.query(
+      `select from ledger_entries where account_id = 'acc-b'
+       union all select from account_changes where account_id = 'acc-b'`,
+    );
     const events = await readTopic(topic, versions.length);
     expect(events).toHaveLength(versions.length);
     for (const { key, partition, headers, eventId, type } of events) {
@@ -164,12 +177,14 @@ describe('replay --to-topic', { timeout: LIMIT_MS }, () => {
       expect(headers).toMatchObject({
         ce_replayed: 'true',
         ce_source: '/test-ledger',
-        ce_subject: eventId,
+        ce_subject: type.startsWith('account.') ? 'acc-b' : eventId,
         ce_type: type,
       });
     }
     expect(new Set(events.map(({ eventId }) => eventId)).size).toBe(versions.length);
-    const own = events.filter(({ key }) => key === 'acc-b').map(({ authorized }) => authorized!.payer!.version);
+    const own = events.flatMap(({ key, authorized }) =>
+      key === 'acc-b' && authorized ? [authorized.payer!.version] : [],
+    );
     expect(own).toEqual(own.toSorted((a, b) => Number(a - b)));
     expect(await readTopic(system.topic, before.length)).toHaveLength(before.length);
     expect(await system.database.query('select from outbox')).toEqual([]);

@@ -56,8 +56,11 @@ test('2,000 concurrent calls on two replicas: the books balance and Kafka hears 
   const payments = await system.database.query<{ payment_id: string }>('select payment_id from payments');
   expect(payments).toHaveLength(FRESH + ACCOUNTS.length);
 
-  await consumer.until((events) => new Set(events.map(({ eventId }) => eventId)).size >= payments.length);
-  expect(new Set(consumer.events.map(({ eventId }) => eventId)).size).toBe(payments.length);
+  const changes = await system.database.query('select from account_changes');
+  expect(changes).toHaveLength(ACCOUNTS.length + 1);
+  const events = payments.length + changes.length;
+  await consumer.until((received) => new Set(received.map(({ eventId }) => eventId)).size >= events);
+  expect(new Set(consumer.events.map(({ eventId }) => eventId)).size).toBe(events);
   expect(disorder(consumer.events)).toEqual([]);
   expect(await system.database.query('select from outbox')).toEqual([]);
   await consumer.close();

@@ -2,11 +2,24 @@ import { readFile } from 'node:fs/promises';
 import { Ajv, type ValidateFunction } from 'ajv';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { replay } from '../../src/app/replay.ts';
-import { postgresPaymentHistory, postgresReplayOutbox } from '../../src/infra/postgres/outbox/replay.ts';
+import { postgresHistory } from '../../src/infra/postgres/outbox/account-history.ts';
+import { postgresReplayOutbox } from '../../src/infra/postgres/outbox/replay.ts';
 import { consumeEvents, type ReceivedEvent } from '../../tools/events.ts';
 import { createSystem, type System } from '../support/system.ts';
 
 const FOLDER = 'docs/events';
+
+const TYPES = [
+  'payment.authorized.v1',
+  'payment.declined.v1',
+  'account.opened.v1',
+  'account.updated.v1',
+  'account.frozen.v1',
+  'account.unfrozen.v1',
+  'account.closed.v1',
+];
+/** Six payments, four accounts, four changes. */
+const EVENTS = 14;
 
 /** Of AsyncAPI, what is looked at here. */
 interface AsyncApi {
@@ -51,11 +64,16 @@ describe('what is on Kafka', () => {
     await client.authorize({ ...pay, metadata: { why: 'no funds' } });
     await client.authorize({ ...pay, payerAccountId: 'nobody' });
     await client.authorize({ ...pay, payerAccountId: 'acc-b', payeeAccountId: 'acc-eur' });
+    await client.updateAccount('acc-eur', { overdraftLimitCents: 5n, metadata: { tier: 'gold' }, reason: 'promoted' });
+    await client.freeze('acc-eur');
+    await client.unfreeze('acc-eur', { debits: true });
+    await client.closeAccount('acc-eur');
     const past = { kind: 'TIME', from: new Date(0), to: new Date(Date.now() + 60_000) } as const;
     const pool = system.database.application;
-    await replay(postgresPaymentHistory(pool), postgresReplayOutbox(pool), past, () => undefined);
+    const history = postgresHistory(pool);
+    await replay(history, postgresReplayOutbox(pool), past, () => undefined);
     const consumer = await consumeEvents(inject('kafkaBrokers'), system.topic);
-    await consumer.until((received) => received.length === 12);
+    await consumer.until((received) => received.length === 2 * EVENTS);
     await consumer.close();
     events = consumer.events;
   });
@@ -68,8 +86,8 @@ describe('what is on Kafka', () => {
       ),
     );
     expect(problems).toEqual([]);
-    expect(new Set(events.map(({ type }) => type))).toEqual(new Set(['payment.authorized.v1', 'payment.declined.v1']));
-    expect(events.filter((event) => event.headers['ce_replayed'] === 'true')).toHaveLength(6);
+    expect(new Set(events.map(({ type }) => type))).toEqual(new Set(TYPES));
+    expect(events.filter((event) => event.headers['ce_replayed'] === 'true')).toHaveLength(EVENTS);
   });
 
   test('would be found out if it were anything else', () => {
@@ -88,6 +106,11 @@ describe('what is on Kafka', () => {
     }
     // Consumers must expect fields that are added.
     expect(validate({ ...sent, added: 1 })).toBe(true);
+    const frozen = events.find(({ type }) => type === 'account.frozen.v1')!;
+    for (const wrong of [{ revision: 2 }, { state: 'FROZEN' }, { state: undefined }, { debitsFrozen: 'true' }]) {
+      const account = { ...JSON.parse(frozen.value), ...wrong };
+      expect(value(frozen.type)(JSON.parse(JSON.stringify(account)))).toBe(false);
+    }
     expect(headers(authorized.type)({ ...authorized.headers, ce_type: 'payment.declined.v1' })).toBe(false);
     const { ce_id: _, ...withoutId } = authorized.headers;
     expect(headers(authorized.type)(withoutId)).toBe(false);

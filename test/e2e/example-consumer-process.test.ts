@@ -3,12 +3,15 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { replay } from '../../src/app/replay.ts';
 import { withAdmin } from '../../src/infra/kafka/client.ts';
-import { postgresPaymentHistory, postgresReplayOutbox } from '../../src/infra/postgres/outbox/replay.ts';
+import { postgresHistory } from '../../src/infra/postgres/outbox/account-history.ts';
+import { postgresReplayOutbox } from '../../src/infra/postgres/outbox/replay.ts';
 import { type ConsumerProcess, startConsumer } from '../support/consumer-process.ts';
 import { testKafka } from '../support/relay.ts';
 import { type ApiProcess, createSystem, type System } from '../support/system.ts';
 
 const ACCOUNTS = ['acc-a', 'acc-b', 'acc-c', 'acc-d', 'acc-e', 'acc-f'];
+/** 256 payments, and the openings of these accounts and the external one. */
+const EVENTS = 256 + ACCOUNTS.length + 1;
 /** A killed member is missed after half a minute, on a busy machine later. */
 const TIMEOUT_MS = 180_000;
 
@@ -103,9 +106,9 @@ describe('the example consumer as a process', () => {
     await start();
     const past = { kind: 'TIME', from: new Date(0), to: new Date(Date.now() + 60_000) } as const;
     const pool = system.database.application;
-    expect(await replay(postgresPaymentHistory(pool), postgresReplayOutbox(pool), past, () => undefined)).toBe(256);
-    await untilCaughtUp(512);
-    expect(await seen()).toBe(256);
+    expect(await replay(postgresHistory(pool), postgresReplayOutbox(pool), past, () => undefined)).toBe(EVENTS);
+    await untilCaughtUp(2 * EVENTS);
+    expect(await seen()).toBe(EVENTS);
     await expectTruth();
   }, 600_000);
 
@@ -121,10 +124,10 @@ describe('the example consumer as a process', () => {
       )
       .toBe('reset');
     const again = await start();
-    await untilCaughtUp(512);
+    await untilCaughtUp(2 * EVENTS);
     const repeats = () => again.lines.filter((line) => line.endsWith('(a repeat)')).length;
-    await expect.poll(repeats).toBeGreaterThanOrEqual(512);
-    expect(await seen()).toBe(256);
+    await expect.poll(repeats).toBeGreaterThanOrEqual(2 * EVENTS);
+    expect(await seen()).toBe(EVENTS);
     await expectTruth();
   }, 600_000);
 
@@ -146,7 +149,7 @@ describe('the example consumer as a process', () => {
     await expect
       .poll(log, { timeout: TIMEOUT_MS })
       .toMatch(/comes again: Event 01M85Q3TTE820EZ9PCVSPH2JRN lacks an account's state.*comes again: Event/s);
-    expect(await seen()).toBe(256);
+    expect(await seen()).toBe(EVENTS);
     expect(await consumer.stop('SIGTERM')).toBe(0);
   }, 600_000);
 

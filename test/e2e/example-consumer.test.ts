@@ -32,8 +32,13 @@ describe('the example consumer', () => {
     );
     await client.capture(held[0]!.payment!.paymentId, { amountCents: 2n });
     await client.void(held[1]!.payment!.paymentId);
+    await client.updateAccount('acc-a', { overdraftLimitCents: 7n, metadata: { tier: 'gold' } });
+    await client.freeze('acc-a', { debits: true });
+    await client.freeze('acc-b', { credits: true });
+    await client.unfreeze('acc-b');
     const consumer = await consumeEvents(inject('kafkaBrokers'), system.topic);
-    await consumer.until((events) => events.length === 110);
+    // Five accounts, 104 payments, four changes; and four holds, a capture and a void.
+    await consumer.until((events) => events.length === 119);
     await consumer.close();
     received = consumer.events;
     // In the database of the system, whose truth it is then compared with.
@@ -69,10 +74,33 @@ describe('the example consumer', () => {
       await system.database.query(`${truth} order by account_id`),
     );
     expect(await missing()).toEqual([]);
+
+    const states = 'select account_id, state, debits_frozen, credits_frozen, overdraft_limit_cents, metadata, revision';
+    expect(await system.database.query(`${states} from account_states where revision > 1 order by 1`)).toEqual([
+      {
+        account_id: 'acc-a',
+        revision: 3n,
+        state: 'STATE_FROZEN',
+        debits_frozen: true,
+        credits_frozen: false,
+        overdraft_limit_cents: 7n,
+        metadata: { tier: 'gold' },
+      },
+      {
+        account_id: 'acc-b',
+        revision: 3n,
+        state: 'STATE_ACTIVE',
+        debits_frozen: false,
+        credits_frozen: false,
+        overdraft_limit_cents: 0n,
+        metadata: {},
+      },
+    ]);
+    expect(await system.database.query('select from account_states')).toHaveLength(5);
   });
 
   test('notices an event that never came', async () => {
-    await system.database.query('truncate seen_events, account_views, missing_versions');
+    await system.database.query('truncate seen_events, account_views, account_states, missing_versions');
     // As they were paid, so that neither account is seen for the first time after the loss.
     const inTime = received.toSorted((one, other) => (one.eventId < other.eventId ? -1 : 1));
     const midway = (state?: AccountState) => state !== undefined && state.version > 10n && state.version < 20n;

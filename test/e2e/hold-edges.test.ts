@@ -146,17 +146,23 @@ describe('edges', () => {
   test('frozen accounts: new holds are declined, existing ones are captured and voided', async () => {
     const [one, two] = [await holdOf(300n), await holdOf(300n)];
     for (const { payerAccountId, payeeAccountId } of [one, two]) {
-      await system.database.query(
-        `insert into account_changes
-         select gen_random_uuid(), account_id, 2, 'FROZEN', overdraft_limit_cents, true, true, null, 'test', '', now()
-         from accounts where account_id = any($1)`,
-        [[payerAccountId, payeeAccountId]],
-      );
+      for (const account of [payerAccountId, payeeAccountId]) await client.freeze(account, {});
       const { action } = await client.hold({ payerAccountId, payeeAccountId, amountCents: 1n });
       expect(action!.error?.code).toBe(code('ACCOUNT_FROZEN'));
     }
     expect((await client.capture(one.paymentId, { amountCents: 100n })).action!.error).toBeUndefined();
     expect((await client.void(two.paymentId)).action!.error).toBeUndefined();
+  });
+
+  test('an account with an open hold, either way, cannot be closed', async () => {
+    const { paymentId, payerAccountId, payeeAccountId } = await holdOf(1_000n);
+    for (const account of [payerAccountId, payeeAccountId]) {
+      expect((await rejection(client.closeAccount(account))).code).toBe(status.FAILED_PRECONDITION);
+    }
+    await client.void(paymentId);
+    await client.closeAccount(payeeAccountId);
+    const { action } = await client.hold({ payerAccountId, payeeAccountId, amountCents: 1n });
+    expect(action!.error?.code).toBe(code('ACCOUNT_CLOSED'));
   });
 
   test('an EXTERNAL payer has no limit, for holds either', async () => {

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { reconcile } from '../../src/app/reconciliation/books.ts';
 import { replay } from '../../src/app/replay.ts';
 import { PaymentStatus } from '../../src/gen/payment/v1/payment.ts';
-import { postgresPaymentHistory, postgresReplayOutbox } from '../../src/infra/postgres/outbox/replay.ts';
+import { postgresHistory } from '../../src/infra/postgres/outbox/account-history.ts';
+import { postgresReplayOutbox } from '../../src/infra/postgres/outbox/replay.ts';
 import { postgresBooks } from '../../src/infra/postgres/reconciliation/books.ts';
 import type { LedgerClient } from '../../tools/client.ts';
 import { consumeEvents } from '../../tools/events.ts';
@@ -99,7 +100,7 @@ describe('reference and metadata', () => {
     await consumer.until(() => own().length === 1);
     expect(own()[0]?.authorized).toMatchObject(notes);
     await replay(
-      postgresPaymentHistory(system.database.application),
+      postgresHistory(system.database.application),
       postgresReplayOutbox(system.database.application),
       { kind: 'ACCOUNT', accountId: 'poor' },
       () => undefined,

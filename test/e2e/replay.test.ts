@@ -1,8 +1,12 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { replay } from '../../src/app/replay.ts';
-import { postgresPaymentHistory, postgresReplayOutbox } from '../../src/infra/postgres/outbox/replay.ts';
+import { postgresHistory } from '../../src/infra/postgres/outbox/account-history.ts';
+import { postgresReplayOutbox } from '../../src/infra/postgres/outbox/replay.ts';
 import { consumeEvents, type EventConsumer } from '../../tools/events.ts';
 import { createSystem, type System } from '../support/system.ts';
+
+/** Four accounts, ten payments, four changes. */
+const EVENTS = 18;
 
 describe('replaying events from the ledger', () => {
   let system: System;
@@ -26,8 +30,12 @@ describe('replaying events from the ledger', () => {
     }
     await client.authorize({ payerAccountId: 'acc-c', payeeAccountId: 'acc-b', amountCents: 1_000n });
     await client.authorize({ payerAccountId: 'acc-c', payeeAccountId: 'acc-b', amountCents: 1n });
+    await client.updateAccount('acc-a', { overdraftLimitCents: 5n, metadata: { tier: 'gold' }, reason: 'promoted' });
+    await client.freeze('acc-a', { debits: true });
+    await client.unfreeze('acc-a');
+    await client.closeAccount('acc-c');
     consumer = await consumeEvents(inject('kafkaBrokers'), system.topic);
-    await consumer.until((events) => events.length === 10);
+    await consumer.until((events) => events.length === EVENTS);
   });
   afterAll(async () => {
     await consumer?.close();
@@ -36,31 +44,46 @@ describe('replaying events from the ledger', () => {
 
   const run = (range: Parameters<typeof replay>[2]) =>
     replay(
-      postgresPaymentHistory(system.database.application),
+      postgresHistory(system.database.application),
       postgresReplayOutbox(system.database.application),
       range,
       () => undefined,
     );
 
   test('repeats a time range, each event as it was but for its mark', async () => {
-    const originals = consumer.events.slice(0, 10);
-    expect(await run({ kind: 'TIME', from: since, to: new Date(Date.now() + 1_000) })).toBe(10);
-    await consumer.until((events) => events.length === 20);
+    const originals = consumer.events.slice(0, EVENTS);
+    expect(await run({ kind: 'TIME', from: since, to: new Date(Date.now() + 1_000) })).toBe(EVENTS);
+    await consumer.until((events) => events.length === 2 * EVENTS);
     for (const original of originals) {
-      const repeat = consumer.events.slice(10).find(({ eventId }) => eventId === original.eventId);
+      const repeat = consumer.events.slice(EVENTS).find(({ eventId }) => eventId === original.eventId);
       const { traceparent: _, ...headers } = original.headers;
-      expect(headers).toMatchObject({ ce_source: 'https://ledger.example/eu', ce_subject: original.eventId });
+      expect(headers).toMatchObject({
+        ce_source: 'https://ledger.example/eu',
+        ce_subject: original.accountChanged?.accountId ?? original.eventId,
+      });
       const marks = { ce_replayed: 'true', replayed: 'true' };
       expect(repeat).toEqual({ ...original, offset: repeat!.offset, headers: { ...headers, ...marks } });
     }
     expect(await run({ kind: 'TIME', from: new Date(0), to: since })).toBe(0);
   });
 
-  test('repeats what moved an account, in the order it did', async () => {
+  test('repeats what changed an account and what moved its money, in the order it did', async () => {
     const before = consumer.events.length;
-    expect(await run({ kind: 'ACCOUNT', accountId: 'acc-a' })).toBe(6);
-    await consumer.until((events) => events.length === before + 6);
-    const paid = consumer.events.slice(before).filter(({ key }) => key === 'acc-a');
+    expect(await run({ kind: 'ACCOUNT', accountId: 'acc-a' })).toBe(10);
+    await consumer.until((events) => events.length === before + 10);
+    const own = consumer.events.slice(before).filter(({ key }) => key === 'acc-a');
+    expect(own.slice(0, 4).map(({ type, accountChanged }) => [type, accountChanged?.revision])).toEqual([
+      ['account.opened.v1', 1n],
+      ['account.updated.v1', 2n],
+      ['account.frozen.v1', 3n],
+      ['account.unfrozen.v1', 4n],
+    ]);
+    expect(own[1]?.accountChanged).toMatchObject({
+      overdraftLimitCents: 5n,
+      metadata: { tier: 'gold' },
+      reason: 'promoted',
+    });
+    const paid = own.filter(({ authorized }) => authorized !== undefined);
     expect(paid.map(({ authorized }) => authorized?.payer?.version)).toEqual([2n, 3n, 4n, 5n, 6n]);
   });
 });

@@ -4,12 +4,14 @@ import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { shardOf } from '../../src/app/domain/shard.ts';
 import { auditEvents } from '../../src/app/reconciliation/audit-events.ts';
 import { AUDIT_LIMITS, type AuditReport, auditLately } from '../../src/app/reconciliation/audit-lately.ts';
+import { monotonicUlids } from '../../src/app/ulid.ts';
 import { withAdmin } from '../../src/infra/kafka/client.ts';
 import { kafkaEventLog } from '../../src/infra/kafka/event-log.ts';
 import { ensureTopic } from '../../src/infra/kafka/topic.ts';
 import { postgresDeadLetters } from '../../src/infra/postgres/outbox/dead-letters.ts';
+import { postgresAccountLedger } from '../../src/infra/postgres/payments/change-account.ts';
 import { postgresAuditRecords, sampleAudits } from '../../src/infra/postgres/reconciliation/audit-records.ts';
-import { postgresAuditedPayments } from '../../src/infra/postgres/reconciliation/audited-payments.ts';
+import { postgresAuditedEvents } from '../../src/infra/postgres/reconciliation/audited-events.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import {
   createRelay,
@@ -100,7 +102,7 @@ describe('an audit of events', () => {
   }
 
   const sources = (of = topic) => ({
-    payments: postgresAuditedPayments(database.application),
+    events: postgresAuditedEvents(database.application),
     log: kafkaEventLog(testKafka(), of),
   });
 
@@ -123,6 +125,52 @@ describe('an audit of events', () => {
     expect(await sampleAudits(database.application)).toMatchObject({ missing: 0, orphaned: 0, unverifiable: 0 });
     const groups = await listGroups();
     expect(groups.filter(({ groupId }) => groupId.includes(topic))).toEqual([]);
+  });
+
+  test('knows the events of changes of accounts, and names one that is lost', async () => {
+    await database.query(`
+      insert into accounts values ('acc-1', 'RUB', 'CUSTOMER', 0, now());
+      insert into account_balances (account_id) values ('acc-1')`);
+    const changes = postgresAccountLedger(database.application, async () => SHARDS);
+    const newId = monotonicUlids();
+    const changeAccount = async (revision: bigint) => {
+      const changeId = newId();
+      await changes.change('acc-1', ({ account, at }) => {
+        const after = { ...account, revision, overdraftLimitCents: revision, changedAt: at };
+        const change = { changeId, kind: 'UPDATED', account: after, reason: '', caller: '' } as const;
+        return { write: { change, traceparent: undefined } };
+      });
+      return { eventId: changeId } as TestEvent;
+    };
+    await pay(KEYS);
+    await changeAccount(2n);
+    await send();
+    expect(await audit()).toEqual({ ...WELL, paymentsAudited: KEYS.length + 1 });
+    const lost = await changeAccount(3n);
+    await lose(lost);
+    await pay(['acc-1']);
+    await send();
+    const found = { ...WELL, missing: 1, missingIds: [lost.eventId] };
+    expect(await audit()).toEqual({ ...found, paymentsAudited: 2 });
+    await send();
+    expect(await audit()).toEqual({ ...found, paymentsAudited: 0 });
+    // As a replay sends it, but for one revision, and then as it was.
+    const again = (revision: string) =>
+      database.query(
+        `insert into outbox (shard, id, aggregatetype, aggregateid, type, payload, headers, created_at)
+         values ($1, $2, 'account', 'acc-1', 'account.updated.v1', $3, '{"replayed": "true"}', now())`,
+        [
+          shardOf('acc-1', SHARDS),
+          ulidToUUID(lost.eventId),
+          { changeId: lost.eventId, accountId: 'acc-1', revision, currency: 'RUB' },
+        ],
+      );
+    await again('4');
+    await send();
+    expect(await audit()).toEqual({ ...found, paymentsAudited: 0 });
+    await again('3');
+    await send();
+    expect(await audit()).toEqual({ ...WELL, paymentsAudited: 0 });
   });
 
   test('names a payment whose event was deleted without being sent, each time, until it is sent', async () => {
@@ -394,11 +442,14 @@ describe('an audit of events', () => {
   test('runs by hand and tells by its exit code', async () => {
     await pay(KEYS);
     await send();
-    expect(byHand()).toMatchObject({ status: 0, stdout: expect.stringContaining('every payment has its event') });
+    expect(byHand()).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('every payment and account change has its event'),
+    });
     const [lost] = await pay(['acc-1', 'acc-2']);
     await lose(lost!);
     await send();
-    const named = `WRONG: payment ${lost!.eventId} has no event`;
+    const named = `WRONG: payment or account change ${lost!.eventId} has no event`;
     expect(byHand()).toMatchObject({ status: 1, stdout: expect.stringContaining(named) });
     expect((await readTopic(topic, 31)).length).toBe(31);
   });

@@ -4,16 +4,19 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } from 'kafkajs';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { kafkaAddress, loadRelayConfig } from '../../src/config.ts';
+import { kafkaClient, withAdmin } from '../../src/infra/kafka/client.ts';
 import { KafkaPublisher } from '../../src/infra/kafka/publisher.ts';
+import { untilLeadersAnswer } from '../../src/infra/kafka/topic.ts';
 import { loggedError } from '../../src/infra/log.ts';
 import { consumeEvents } from '../../tools/events.ts';
 import { applicationAddress } from '../../tools/stack/postgres.ts';
 import { createAuthority } from '../support/certificates.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { startRelay } from '../support/processes.ts';
-import { OutboxWriter, silent } from '../support/relay.ts';
+import { OutboxWriter, SHARDS, silent } from '../support/relay.ts';
 import { type SecureKafka, startSecureKafka, USERNAME } from '../support/secure-kafka.ts';
 
 let kafka: SecureKafka;
@@ -91,6 +94,37 @@ test.each([
   // There are no payments, so the event is without one: that it is seen is what matters.
   const audit = promisify(execFile)(process.execPath, ['src/cli/main.ts', 'verify', '--events'], { env });
   await expect(audit).rejects.toMatchObject({ code: 1, stdout: expect.stringContaining(event!.eventId) });
+});
+
+test('without the rights to look at the settings of the topic the relay says so and publishes', async () => {
+  const topic = `payment.events.${randomUUID()}`;
+  await withAdmin(kafkaClient({ brokers: [kafka.plaintext], clientId: 'test' }, silent), async (admin) => {
+    await admin.createTopics({ topics: [{ topic, numPartitions: SHARDS }], waitForLeaders: false });
+    await untilLeadersAnswer(admin, topic);
+    const allowed = [AclOperationTypes.DESCRIBE, AclOperationTypes.READ, AclOperationTypes.WRITE].map((operation) => ({
+      resourceType: AclResourceTypes.TOPIC,
+      resourceName: topic,
+      resourcePatternType: ResourcePatternTypes.LITERAL,
+      principal: `User:${USERNAME}`,
+      host: '*',
+      operation,
+      permissionType: AclPermissionTypes.ALLOW,
+    }));
+    await admin.createAcls({ acl: allowed });
+  });
+  const [event] = await new OutboxWriter(database).write([`acc-${randomUUID()}`]);
+  const env = { ...environment(topic), ...(await saslSsl('PLAIN')), KAFKA_RETENTION_MS: '86400000' };
+  const relay = await startRelay(env);
+  const consumer = await consumeEvents(kafka.plaintext, topic);
+  try {
+    await consumer.until(({ length }) => length > 0);
+    expect(consumer.events.map(({ eventId }) => eventId)).toEqual([event!.eventId]);
+    expect(relay.log.join('\n')).toMatch(
+      /look at or set the topic's retention \((TOPIC|CLUSTER)_AUTHORIZATION_FAILED\)/,
+    );
+  } finally {
+    await Promise.all([consumer.close(), relay.stop()]);
+  }
 });
 
 const another = createAuthority();

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { freePorts } from '../../tools/stack/free-port.ts';
 import { removeData, startStack } from '../../tools/stack/stack.ts';
 
 let dataDir: string;
@@ -48,6 +49,16 @@ test('data survives a restart, and stop leaves nothing that listens', async () =
   const second = await startStack({ dataDir, env });
   expect(await listens(second.postgres.address)).toBe(true);
   await second.stop();
+});
+
+test('servers get the ports that they are given', async () => {
+  const [postgres, redis] = (await freePorts(2)) as [number, number];
+  const stack = await startStack({ dataDir, env, ports: { postgres, redis } });
+  expect([stack.postgres.address, stack.redis.address].map((address) => Number(new URL(address).port))).toEqual([
+    postgres,
+    redis,
+  ]);
+  await stack.stop();
 });
 
 test('servers end with their owner, even one that is killed', async () => {

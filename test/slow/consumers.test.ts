@@ -8,7 +8,8 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { replay } from '../../src/app/replay.ts';
 import { withAdmin } from '../../src/infra/kafka/client.ts';
-import { postgresPaymentHistory, postgresReplayOutbox } from '../../src/infra/postgres/outbox/replay.ts';
+import { postgresHistory } from '../../src/infra/postgres/outbox/account-history.ts';
+import { postgresReplayOutbox } from '../../src/infra/postgres/outbox/replay.ts';
 import { unpackedPackages } from '../../tools/debian-package.ts';
 import { cacheFolder, which } from '../../tools/stack/cache.ts';
 import { type ConsumerProcess, startConsumer } from '../support/consumer-process.ts';
@@ -46,7 +47,7 @@ function pay(count: number) {
 function replayAll(): Promise<number> {
   const past = { kind: 'TIME', from: new Date(0), to: new Date(Date.now() + 60_000) } as const;
   const pool = system.database.application;
-  return replay(postgresPaymentHistory(pool), postgresReplayOutbox(pool), past, () => undefined);
+  return replay(postgresHistory(pool), postgresReplayOutbox(pool), past, () => undefined);
 }
 
 describe.skipIf(which('python3') === undefined)('the Python consumer (skipped where there is no python3)', () => {
@@ -118,7 +119,9 @@ describe.skipIf(which('python3') === undefined)('the Python consumer (skipped wh
     await Promise.all([pay(200), first.stop('SIGKILL')]);
     const second = start();
     await pay(50);
-    const [{ count }] = (await system.database.query('select count(*) from payments')) as [{ count: bigint }];
+    const [{ count }] = (await system.database.query(
+      'select (select count(*) from payments) + (select count(*) from account_changes) as count',
+    )) as [{ count: bigint }];
     expect(await replayAll()).toBe(Number(count));
     const records = 2 * Number(count);
     await untilCaughtUp(records);

@@ -74,7 +74,8 @@ describe.skipIf(typeof postgres === 'string')('a standby that lags is promoted u
     });
 
   async function storedIn(ids: readonly string[]): Promise<Set<string>> {
-    const uuids = await rows(standby.address, 'select payment_id from payments');
+    const sql = 'select payment_id from payments union all select change_id from account_changes';
+    const uuids = await rows(standby.address, sql);
     const stored = new Set(uuids.map(({ payment_id: id }) => uuidToUlid(String(id))));
     return new Set(ids.filter((id) => stored.has(id)));
   }

@@ -15,15 +15,16 @@ export interface EarlierVersion {
 
 /**
  * Unpacks the newest commit from whose schema today's migrations lead on: what an upgrade
- * starts from. A text says why there is none.
+ * starts from. With without, the newest that lacks that migration. A text says why there is none.
  */
-export async function earlierVersion(): Promise<EarlierVersion | string> {
+export async function earlierVersion(without = ''): Promise<EarlierVersion | string> {
   const { stdout: commits } = await run('git', ['log', '--format=%H', 'HEAD']).catch(() => ({ stdout: '' }));
   const today = await migrationsOf('HEAD').catch(() => []);
   for (const commit of commits.split('\n').filter((line) => line !== '')) {
     const migrations = await migrationsOf(commit);
     const leadsOn = migrations.every((file, index) => file === today[index]);
     if (!leadsOn || migrations.length === 0 || migrations.length === today.length) continue;
+    if (without !== '' && migrations.some((file) => file.endsWith(without))) continue;
     const folder = await mkdtemp(join(tmpdir(), 'payment-ledger-earlier-'));
     await run('sh', ['-c', `git archive ${commit} | tar -x -C ${folder}`]);
     await symlink(join(process.cwd(), 'node_modules'), join(folder, 'node_modules'));

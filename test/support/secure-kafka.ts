@@ -39,6 +39,10 @@ export async function startSecureKafka(): Promise<SecureKafka> {
         listeners: `PLAINTEXT://127.0.0.1:${plaintext},CONTROLLER://127.0.0.1:${controller},SASL_SSL://127.0.0.1:${saslSsl},SSL://127.0.0.1:${ssl}`,
         'advertised.listeners': `PLAINTEXT://127.0.0.1:${plaintext},SASL_SSL://localhost:${saslSsl},SSL://localhost:${ssl}`,
         'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL',
+        // Those without a login may do anything, the others what the ACLs of a topic allow, if it has any.
+        'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+        'super.users': 'User:ANONYMOUS',
+        'allow.everyone.if.no.acl.found': 'true',
         'ssl.keystore.type': 'PEM',
         'ssl.keystore.location': join(folder, 'keystore.pem'),
         'ssl.truststore.type': 'PEM',

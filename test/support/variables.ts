@@ -12,10 +12,10 @@ import {
 export function variablesOf() {
   const tracing = askedFor((env) => loadTracing(env, 'test'), { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318' });
   return {
-    api: askedFor(loadApiConfig).union(tracing),
-    relay: askedFor(loadRelayConfig).union(tracing),
+    api: new Set([...askedFor(loadApiConfig), ...tracing]),
+    relay: new Set([...askedFor(loadRelayConfig), ...tracing]),
     migrate: askedFor(loadMigrateConfig),
-    commands: askedFor(loadCommandConfig).union(askedFor(loadEventsConfig)),
+    commands: new Set([...askedFor(loadCommandConfig), ...askedFor(loadEventsConfig)]),
     caller: askedFor(loadCallerConfig),
   };
 }

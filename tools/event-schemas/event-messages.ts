@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createFileRegistry, type DescEnum, type DescField, type DescMessage, fromBinary } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 
-/** A message of events.proto that is an event, and not a part of others. */
+/** A type of event and its message in events.proto. */
 export interface EventMessage {
   /** ce_type */
   readonly type: string;
@@ -14,7 +14,8 @@ export interface EventMessage {
 const EVENTS = 'payment/v1/events.proto';
 
 /**
- * The events of the descriptors that buf made, in the order of events.proto. Throws for
+ * The events of the descriptors that buf made, in the order of events.proto; several types
+ * may have one message. Throws for
  * a message that is neither part of another nor says its ce_type, so that no event is
  * left out for want of a comment.
  */
@@ -23,9 +24,11 @@ export async function readEventMessages(descriptors: string): Promise<EventMessa
   const messages = registry.getFile(EVENTS)?.messages ?? [];
   const parts = new Set(messages.flatMap(({ fields }) => fields.map(({ message }) => message)));
   return messages.flatMap((message) => {
-    const [, type, summary] = /^ce_type (\S+): (.*)$/s.exec(commentOf(message)) ?? [];
-    if (type !== undefined && summary !== undefined)
-      return [{ type, summary: upperFirst(withoutRequired(summary)), message }];
+    const [, types, text] = /^ce_type ([^:]+): (.*)$/s.exec(commentOf(message)) ?? [];
+    if (types !== undefined && text !== undefined) {
+      const summary = upperFirst(withoutRequired(text));
+      return types.split(/, | and /).map((type) => ({ type, summary, message }));
+    }
     if (parts.has(message)) return [];
     throw new Error(`${EVENTS}: the comment of ${message.name} must begin with "ce_type TYPE: WHAT HAS HAPPENED"`);
   });

@@ -1,4 +1,6 @@
 import { parseArgs } from 'node:util';
+import { channelOf } from '../../src/cli/api.ts';
+import { callerFrom } from '../caller.ts';
 import { LedgerClient } from '../client.ts';
 import { portTaken } from '../stack/free-port.ts';
 import { removeData } from '../stack/stack.ts';
@@ -46,6 +48,7 @@ export async function startSeeded(
   finish: (error: Error) => void,
 ): Promise<() => Promise<void>> {
   rejectForeignServers(process.env);
+  const caller = callerFrom(process.env);
   const accounts = await readSeedFile(seed);
   if (controlPort !== 0 && (await portTaken(controlPort))) {
     throw new Error(`Port ${controlPort} is taken: set --control-port to another (0 takes a free one)`);
@@ -53,7 +56,7 @@ export async function startSeeded(
   await removeData(SEEDED_FOLDER);
   const onProgress = (message: string) => console.log(`· ${message}`);
   const system = await startSystem({ dataDir: SEEDED_FOLDER, env: process.env, onProgress, signal, onFailure: finish });
-  const client = new LedgerClient(system.apiAddress);
+  const client = new LedgerClient(system.apiAddress, channelOf(caller), caller.token);
   const stops = [() => system.stop(), async () => client.close()];
   const stop = async () => {
     for (const each of stops.toReversed()) await each();

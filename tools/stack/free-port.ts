@@ -29,11 +29,15 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-/** Starts something on free ports, and on others if it throws PortTakenError. */
-export async function onFreePorts<T>(count: number, start: (ports: number[]) => Promise<T>): Promise<T> {
+/** Starts something on free ports, and on others if it throws PortTakenError; the first of them can be given. */
+export async function onFreePorts<T>(
+  count: number,
+  start: (ports: number[]) => Promise<T>,
+  first?: number,
+): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await start(await freePorts(count));
+      return await start(first === undefined ? await freePorts(count) : [first, ...(await freePorts(count - 1))]);
     } catch (error) {
       if (!(error instanceof PortTakenError) || attempt === ATTEMPTS) throw error;
     }

@@ -27,8 +27,12 @@ export interface StackOptions {
   readonly dataDir: string;
   /** DATABASE_URL, REDIS_URL and KAFKA_BROKERS in it win over servers of our own. */
   readonly env?: NodeJS.ProcessEnv;
+  /** Ports for those started here, in place of free ones. */
+  readonly ports?: StackPorts;
   readonly onProgress?: OnProgress;
 }
+
+export type StackPorts = Readonly<Partial<Record<'postgres' | 'redis' | 'kafka', number>>>;
 
 type Addresses = Readonly<Record<'postgres' | 'redis' | 'kafka', string | undefined>>;
 
@@ -40,6 +44,7 @@ type Addresses = Readonly<Record<'postgres' | 'redis' | 'kafka', string | undefi
 export async function startStack({
   dataDir,
   env = process.env,
+  ports: fixed = {},
   onProgress = () => undefined,
 }: StackOptions): Promise<Stack> {
   const addresses = { postgres: env['DATABASE_URL'], redis: env['REDIS_URL'], kafka: env['KAFKA_BROKERS'] };
@@ -58,11 +63,12 @@ export async function startStack({
     address: string | undefined,
     portCount: number,
     start: (ports: number[]) => Promise<Server>,
+    port: number | undefined,
   ) => {
     if (address) return foreignServer(name, address);
     const since = Date.now();
     onProgress(`starting ${name}`);
-    const server = await onFreePorts(portCount, start);
+    const server = await onFreePorts(portCount, start, port);
     started.push(server);
     onProgress(`${name} is up after ${((Date.now() - since) / 1000).toFixed(1)} s`);
     return server;
@@ -77,10 +83,14 @@ export async function startStack({
 
   const folder = (name: string) => join(dataDir, name);
   const starts = [
-    begin('Postgres', addresses.postgres, 1, ([port]) => startPostgres(folder('postgres'), port!)),
-    begin('Redis', addresses.redis, 1, ([port]) => startRedis(folder('redis'), port!, programs.redis)),
-    begin('Kafka', addresses.kafka, 2, ([port, controllerPort]) =>
-      startKafka(folder('kafka'), [port!, controllerPort!], programs.kafka),
+    begin('Postgres', addresses.postgres, 1, ([port]) => startPostgres(folder('postgres'), port!), fixed.postgres),
+    begin('Redis', addresses.redis, 1, ([port]) => startRedis(folder('redis'), port!, programs.redis), fixed.redis),
+    begin(
+      'Kafka',
+      addresses.kafka,
+      2,
+      ([port, controllerPort]) => startKafka(folder('kafka'), [port!, controllerPort!], programs.kafka),
+      fixed.kafka,
     ),
   ] as const;
   try {

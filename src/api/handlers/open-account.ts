@@ -1,11 +1,12 @@
-import type { Accounts } from '../../app/payment-service.ts';
+import type { AccountChanges } from '../../app/account-changes.ts';
 import { AccountType, OpenAccountRequest, type OpenAccountResponse } from '../../gen/payment/v1/account.ts';
 import { requireAccount } from '../access/accounts.ts';
 import type { Rpc } from '../rpc.ts';
 import { checkOpenAccount } from '../validation.ts';
 import { toAccountMessage } from './account-message.ts';
+import { accountSummary } from './change-account.ts';
 
-export function openAccount(accounts: Pick<Accounts, 'open'>): Rpc<OpenAccountRequest, OpenAccountResponse> {
+export function openAccount(accounts: Pick<AccountChanges, 'open'>): Rpc<OpenAccountRequest, OpenAccountResponse> {
   return {
     request: OpenAccountRequest,
     scope: 'accounts.admin',
@@ -21,8 +22,10 @@ export function openAccount(accounts: Pick<Accounts, 'open'>): Rpc<OpenAccountRe
         // An EXTERNAL account has no limit, which the proto, having no null, writes as 0.
         overdraftLimitCents: external ? null : request.overdraftLimitCents,
       } as const;
-      const account = await accounts.open(wanted, () => call.abandoned());
+      const context = { caller: call.caller.name, traceparent: call.traceparent() };
+      const { account } = await accounts.open(wanted, context, () => call.abandoned());
       return { account: toAccountMessage(account) };
     },
+    summary: accountSummary,
   };
 }

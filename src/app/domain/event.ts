@@ -22,7 +22,7 @@ export interface PaymentEvent {
   readonly payload: JsonObject;
 }
 
-export type JsonObject = { readonly [key: string]: string | number | JsonObject | undefined };
+export type JsonObject = { readonly [key: string]: string | number | boolean | JsonObject | undefined };
 
 /** By the kind of the action: the type of the event that it was taken, and the field with its time. */
 const TAKEN = {

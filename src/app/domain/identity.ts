@@ -1,4 +1,4 @@
-import type { Action, Metadata, PaymentRequest } from './payment.ts';
+import { type Action, isSameMetadata, type Metadata, type PaymentRequest } from './payment.ts';
 
 /** What a caller asks for by one of the methods that move money, as far as it makes two requests the same. */
 export type ActionRequest =
@@ -71,10 +71,4 @@ function isSame(one: Identity[string], other: Identity[string]): boolean {
   return typeof one === 'object' || typeof other === 'object'
     ? isSameMetadata(one as Metadata | undefined, other as Metadata | undefined)
     : one === other;
-}
-
-/** Metadata has no order. */
-function isSameMetadata(one: Metadata = {}, other: Metadata = {}): boolean {
-  const keys = Object.keys(one);
-  return keys.length === Object.keys(other).length && keys.every((key) => one[key] === other[key]);
 }

@@ -73,3 +73,9 @@ export type Verdict =
       readonly payeeVersion: bigint | undefined;
     }
   | { readonly status: 'DECLINED'; readonly decline: Decline };
+
+/** Metadata has no order. */
+export function isSameMetadata(one: Metadata = {}, other: Metadata = {}): boolean {
+  const keys = Object.keys(one);
+  return keys.length === Object.keys(other).length && keys.every((key) => one[key] === other[key]);
+}

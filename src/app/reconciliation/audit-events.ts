@@ -1,27 +1,27 @@
 import { shardOf } from '../domain/shard.ts';
 import { lowestUlid, timeOfUlid } from '../ulid.ts';
 import { SoughtEvents } from './match-events.ts';
-import type { AuditedPayments, AuditPosition, AuditStep, EventLog } from './ports.ts';
+import type { AuditedEvents, AuditPosition, AuditStep, EventLog } from './ports.ts';
 import { CLOCK_SLACK_MS, isProvable, retainedSince, retainedWhileRead } from './retention.ts';
 import { UnmatchedRecords } from './unmatched-records.ts';
 
 export interface AuditSources {
-  readonly payments: AuditedPayments;
+  readonly events: AuditedEvents;
   readonly log: EventLog;
 }
 
 /** How long the very first event may have been pending. */
 const FIRST_SENT_WITHIN_MS = 60 * 60_000;
-/** Payments in memory at a time. */
+/** Payments and changes of accounts in memory at a time. */
 export const PAGE_SIZE = 20_000;
-const HIGHEST_PAYMENT_ID = '7ZZZZZZZZZZZZZZZZZZZZZZZZZ';
+const HIGHEST_ID = '7ZZZZZZZZZZZZZZZZZZZZZZZZZ';
 
 /** Everything from a time on, or from where the topic has it. Throws if Postgres or Kafka are unreachable. */
-export async function positionAt({ payments, log }: AuditSources, timeMs: number): Promise<AuditPosition> {
+export async function positionAt({ events, log }: AuditSources, timeMs: number): Promise<AuditPosition> {
   const auditedTo = lowestUlid(timeMs);
   const located = await log.locate(timeMs - CLOCK_SLACK_MS);
-  const [first] = await payments.page(auditedTo, HIGHEST_PAYMENT_ID, 1);
-  const whole = first === undefined || (await reachesBackTo(log, timeOfUlid(first.paymentId)));
+  const [first] = await events.page(auditedTo, HIGHEST_ID, 1);
+  const whole = first === undefined || (await reachesBackTo(log, timeOfUlid(first.eventId)));
   return {
     topic: log.topic,
     auditedTo,
@@ -40,34 +40,34 @@ async function reachesBackTo(log: EventLog, timeMs: number): Promise<boolean> {
 }
 
 /**
- * Looks for the events of the next payments, up to an id and up to a limit, and for
- * records on the way that belong to no payment. Reads each partition until all are
+ * Looks for the events of the next payments and account changes, up to an id and up to a
+ * limit, and for records on the way that belong to none. Reads each partition until all are
  * found and the next page's place is reached, or what was sent after the last page's
  * time; else to its end as it is after the payments were read: a payment whose event is
  * neither there nor in the outbox has none.
  */
 export async function auditPage(
-  { payments, log }: AuditSources,
+  { events, log }: AuditSources,
   position: AuditPosition,
   toId: string,
   limit: number,
   signal: AbortSignal,
   readFrom: readonly bigint[] = position.partitions.map(({ offset }) => offset),
 ): Promise<AuditStep> {
-  const takenAtMs = (await payments.now()).getTime();
-  const page = await payments.page(position.auditedTo, toId, limit);
+  const takenAtMs = (await events.now()).getTime();
+  const page = await events.page(position.auditedTo, toId, limit);
   const more = page.length === limit;
-  const auditedTo = more ? page.at(-1)!.paymentId : toId;
+  const auditedTo = more ? page.at(-1)!.eventId : toId;
   const next = await log.locate(timeOfUlid(auditedTo) - CLOCK_SLACK_MS);
   // Of the last page, or it would be chance which orphaned records are seen.
   const until = more ? next : await log.locate(timeOfUlid(auditedTo) + CLOCK_SLACK_MS);
 
-  const sought = new SoughtEvents(page, position.partitions.length, ({ paymentId, payerAccountId }) => {
-    const sinceMs = position.partitions[shardOf(payerAccountId, position.partitions.length)]?.retainedSinceMs;
+  const sought = new SoughtEvents(page, position.partitions.length, ({ eventId, key }) => {
+    const sinceMs = position.partitions[shardOf(key, position.partitions.length)]?.retainedSinceMs;
     // The time itself allows for clocks: what is within that may still be retained.
-    return sinceMs === undefined || timeOfUlid(paymentId) >= sinceMs - 2 * CLOCK_SLACK_MS;
+    return sinceMs === undefined || timeOfUlid(eventId) >= sinceMs - 2 * CLOCK_SLACK_MS;
   });
-  const unmatched = new UnmatchedRecords(page, auditedTo, payments);
+  const unmatched = new UnmatchedRecords(page, auditedTo, events);
   const firstSentAtMs: (number | undefined)[] = [];
   const firstLater: (bigint | undefined)[] = [];
   const read = await log.read(

@@ -50,7 +50,7 @@ export async function auditLately(
   signal: AbortSignal,
   limits: AuditLimits = AUDIT_LIMITS,
 ): Promise<AuditReport> {
-  const nowMs = (await sources.payments.now()).getTime();
+  const nowMs = (await sources.events.now()).getTime();
   const toId = lowestUlid(nowMs - limits.committedWithinMs);
   const rejected = await records.rejectFuture(lowestUlid(nowMs + CLOCK_SLACK_MS));
   let previous = await records.last();
@@ -63,7 +63,7 @@ export async function auditLately(
   while (position.auditedTo < toId && steps.length < limits.mostPages) {
     if ((await records.countUnconfirmed()).pending > limits.mostPending) break;
     // Each page is compared with all that is in the outbox.
-    if (await sources.payments.morePending(limits.mostPending)) break;
+    if (await sources.events.morePending(limits.mostPending)) break;
     const step = await auditPage(sources, position, toId, limits.pageSize, signal, steps.at(-1)?.readFrom);
     previous = await records.add(step, previous);
     ({ position } = step);
@@ -108,7 +108,7 @@ async function resumed({ log }: AuditSources, position: AuditPosition, nowMs: nu
  * can no longer be proven.
  */
 async function followUp(
-  { payments, log }: AuditSources,
+  { events, log }: AuditSources,
   records: AuditRecords,
   { partitions }: AuditPosition,
   intact: boolean,
@@ -118,7 +118,7 @@ async function followUp(
   let unverifiable = 0;
   let after = lowestUlid(0);
   for (;;) {
-    const page = await payments.unconfirmed(after, pageSize);
+    const page = await events.unconfirmed(after, pageSize);
     const sought = new SoughtEvents(page, partitions.length);
     const offsets = partitions.map(({ offset }) => offset);
     const read = await log.read(
@@ -128,21 +128,21 @@ async function followUp(
       signal,
     );
     const missing = page
-      .filter(({ paymentId }) => sought.left.has(paymentId))
-      .filter(({ payerAccountId, missing: known }) => {
-        const shard = shardOf(payerAccountId, partitions.length);
+      .filter(({ eventId }) => sought.left.has(eventId))
+      .filter(({ key, missing: known }) => {
+        const shard = shardOf(key, partitions.length);
         // What was known to be missing is not forgotten because retention goes on.
         return known || (intact && read[shard]!.begin <= offsets[shard]!);
       })
-      .map(({ paymentId }) => paymentId);
+      .map(({ eventId }) => eventId);
     unverifiable += sought.left.size - missing.length;
     const open = new Set(missing);
-    const confirmed = page.filter(({ paymentId, event }) => event !== 'PENDING' && !open.has(paymentId));
+    const confirmed = page.filter(({ eventId, state }) => state !== 'PENDING' && !open.has(eventId));
     await records.confirm(
-      confirmed.map(({ paymentId }) => paymentId),
+      confirmed.map(({ eventId }) => eventId),
       missing,
     );
     if (page.length < pageSize) return unverifiable;
-    after = page.at(-1)!.paymentId;
+    after = page.at(-1)!.eventId;
   }
 }

@@ -1,46 +1,45 @@
-import type { PaymentEventType } from '../domain/event.ts';
 import { shardOf } from '../domain/shard.ts';
-import type { AuditedPayment, SentEvent } from './ports.ts';
+import type { AuditedEvent, SentEvent } from './ports.ts';
 
 const MISMATCHED_NAMED = 100;
 
 /**
- * Events of payments, struck out as they are found on Kafka. A record with the id of a
- * payment and another key, partition, type or payload is not its event: consumers would
- * take it for something else, or out of order.
+ * Events that payments and changes of accounts call for, struck out as they are found on
+ * Kafka. A record with the id of one and another key, partition, type or payload is not its
+ * event: consumers would take it for something else, or out of order.
  */
 export class SoughtEvents {
-  /** Those that must be there: the payer by payment id. */
+  /** Those that must be there: the key by the event's id. */
   readonly left = new Map<string, string>();
   /** Those from a time that the topic is known not to retain: nothing is read for their sake. */
   readonly tooOld = new Set<string>();
   /** Those that are still pending. They may be there all the same, sent and not yet deleted. */
   readonly pending = new Set<string>();
-  /** Records that are not what their payment calls for: a sentence each. */
+  /** Records that are not what is called for: a sentence each. */
   readonly mismatched: string[] = [];
-  readonly #payments: ReadonlyMap<string, AuditedPayment>;
+  readonly #events: ReadonlyMap<string, AuditedEvent>;
   readonly #partitions: number;
 
   constructor(
-    payments: readonly AuditedPayment[],
+    events: readonly AuditedEvent[],
     partitions: number,
-    mayBeThere: (payment: AuditedPayment) => boolean = () => true,
+    mayBeThere: (event: AuditedEvent) => boolean = () => true,
   ) {
-    this.#payments = new Map(payments.map((payment) => [payment.paymentId, payment]));
+    this.#events = new Map(events.map((event) => [event.eventId, event]));
     this.#partitions = partitions;
-    for (const payment of payments) {
-      if (payment.event === 'PENDING') this.pending.add(payment.paymentId);
-      if (payment.event !== 'SENT') continue;
-      if (mayBeThere(payment)) this.left.set(payment.paymentId, payment.payerAccountId);
-      else this.tooOld.add(payment.paymentId);
+    for (const event of events) {
+      if (event.state === 'PENDING') this.pending.add(event.eventId);
+      if (event.state !== 'SENT') continue;
+      if (mayBeThere(event)) this.left.set(event.eventId, event.key);
+      else this.tooOld.add(event.eventId);
     }
   }
 
   strikeOut(records: readonly SentEvent[]): void {
     for (const record of records) {
-      const payment = this.#payments.get(record.eventId);
-      if (payment === undefined) continue;
-      const mismatch = mismatchOf(record, payment, this.#partitions);
+      const event = this.#events.get(record.eventId);
+      if (event === undefined) continue;
+      const mismatch = mismatchOf(record, event, this.#partitions);
       if (mismatch === undefined) {
         this.left.delete(record.eventId) || this.tooOld.delete(record.eventId) || this.pending.delete(record.eventId);
       } else if (this.mismatched.length < MISMATCHED_NAMED) {
@@ -51,41 +50,36 @@ export class SoughtEvents {
   }
 }
 
-/** What a record is that the event of the payment is not. */
-function mismatchOf(record: SentEvent, payment: AuditedPayment, partitions: number): string | undefined {
+/** What a record is that the event is not. */
+function mismatchOf(record: SentEvent, event: AuditedEvent, partitions: number): string | undefined {
   const { key, type, partition } = record;
-  const { payerAccountId, eventType } = payment;
-  if (key !== payerAccountId) return `has key ${JSON.stringify(key)}, its payer is ${JSON.stringify(payerAccountId)}`;
-  if (type !== eventType) return `has type ${JSON.stringify(type)}, its payment calls for ${eventType}`;
-  const expected = shardOf(payerAccountId, partitions);
+  const origin = originOf(event);
+  if (key !== event.key) return `has key ${JSON.stringify(key)}, its ${origin} has ${JSON.stringify(event.key)}`;
+  if (type !== event.type) return `has type ${JSON.stringify(type)}, its ${origin} calls for ${event.type}`;
+  const expected = shardOf(event.key, partitions);
   if (partition !== expected) return `belongs in partition ${expected} by its key`;
-  return payloadMismatch(record.value, payment);
+  return payloadMismatch(record.value, event);
 }
 
-/** Which field of the payload is not the payment's. */
-function payloadMismatch(value: string, payment: AuditedPayment): string | undefined {
+function originOf({ type }: AuditedEvent): string {
+  return type.startsWith('account.') ? 'account change' : 'payment';
+}
+
+/** Which field of the payload is not what it must be. */
+function payloadMismatch(value: string, event: AuditedEvent): string | undefined {
   const payload = parsed(value);
   if (payload === undefined) return 'has a value that is no JSON object';
-  const expected: Readonly<Record<string, string | undefined>> = {
-    paymentId: payment.parentId ?? payment.paymentId,
-    actionId: payment.parentId && payment.paymentId,
-    payerAccountId: payment.payerAccountId,
-    payeeAccountId: payment.payeeAccountId,
-    // Protobuf-JSON leaves zeros out.
-    amountCents: payment.amountCents === 0n ? undefined : payment.amountCents.toString(),
-    currency: payment.currency,
-  };
-  for (const [field, text] of Object.entries(expected)) {
+  for (const [field, text] of Object.entries(event.fields)) {
     if (payload[field] === text) continue;
-    return `has ${field} ${JSON.stringify(payload[field])}, its payment has ${JSON.stringify(text)}`;
+    return `has ${field} ${JSON.stringify(payload[field])}, its ${originOf(event)} has ${JSON.stringify(text)}`;
   }
-  const own = TIME_FIELDS[payment.eventType];
+  const own = TIME_FIELDS[event.type];
   const isRight = Object.values(TIME_FIELDS).every((field) => field in payload === (field === own));
-  return isRight ? undefined : `says another status than ${payment.eventType}`;
+  return isRight ? undefined : `says another status than ${event.type}`;
 }
 
 /** By type: the field with its time, which no other message has but that of the other decline. */
-const TIME_FIELDS: Readonly<Record<PaymentEventType, string>> = {
+const TIME_FIELDS: Readonly<Record<string, string>> = {
   'payment.authorized.v1': 'authorizedAt',
   'payment.declined.v1': 'declinedAt',
   'payment.held.v1': 'heldAt',

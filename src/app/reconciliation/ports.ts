@@ -1,3 +1,4 @@
+import type { AccountEventType } from '../domain/account-event.ts';
 import type { PaymentEventType } from '../domain/event.ts';
 
 /** Where an audit of events goes on. */
@@ -19,36 +20,33 @@ export interface PartitionPosition {
   readonly retainedSinceMs: number | undefined;
 }
 
-/** A payment, or a later action on one: each has an event. */
-export interface AuditedPayment {
-  /** The action's own, and so its event's. */
-  readonly paymentId: string;
-  /** The payment that a later action is of; undefined if it is the payment itself. */
-  readonly parentId: string | undefined;
-  readonly payerAccountId: string;
-  readonly payeeAccountId: string;
-  readonly amountCents: bigint;
-  readonly currency: string;
-  /** By its kind and status. */
-  readonly eventType: PaymentEventType;
-  /** SENT: its event must be on Kafka. PENDING: in the outbox, blocked, or a dead letter. DISCARDED by an operator. */
-  readonly event: 'SENT' | 'PENDING' | 'DISCARDED';
+/** The event that a payment or a change of an account calls for. */
+export interface AuditedEvent {
+  /** Of the payment, the later action on it, or the change. */
+  readonly eventId: string;
+  /** The Kafka key: the payer, or the account. */
+  readonly key: string;
+  readonly type: PaymentEventType | AccountEventType;
+  /** What its payload must have, among other things, or not have. */
+  readonly fields: Readonly<Record<string, string | undefined>>;
+  /** SENT: it must be on Kafka. PENDING: in the outbox, blocked, or a dead letter. DISCARDED by an operator. */
+  readonly state: 'SENT' | 'PENDING' | 'DISCARDED';
   /** An earlier audit has not found it. */
   readonly missing: boolean;
 }
 
-/** Payments as committed, and what the outbox says of their events. */
-export interface AuditedPayments {
-  /** The first of the payments after one id and up to another, by id, as one snapshot shows them. */
-  page(afterId: string, toId: string, limit: number): Promise<AuditedPayment[]>;
-  /** The first payments after the id that are unconfirmed, with what the outbox says of them now. */
-  unconfirmed(afterId: string, limit: number): Promise<AuditedPayment[]>;
+/** Payments and changes of accounts as committed, and what the outbox says of their events. */
+export interface AuditedEvents {
+  /** The first after one id and up to another, by id, as one snapshot shows them. */
+  page(afterId: string, toId: string, limit: number): Promise<AuditedEvent[]>;
+  /** The first after the id that are unconfirmed, with what the outbox says of them now. */
+  unconfirmed(afterId: string, limit: number): Promise<AuditedEvent[]>;
   /** By the database's clock. */
   now(): Promise<Date>;
   /** Whether the outbox has more events than that. */
   morePending(limit: number): Promise<boolean>;
-  /** Those of the ids that belong to no payment. */
-  withoutPayment(paymentIds: readonly string[]): Promise<string[]>;
+  /** Those of the ids that belong to neither a payment nor a change of an account. */
+  unknown(eventIds: readonly string[]): Promise<string[]>;
 }
 
 /** A record of the topic, as far as an audit looks at it. */

@@ -1,5 +1,5 @@
 import { isUlid, timeOfUlid } from '../ulid.ts';
-import type { AuditedPayment, AuditedPayments, SentEvent } from './ports.ts';
+import type { AuditedEvent, AuditedEvents, SentEvent } from './ports.ts';
 import { CLOCK_SLACK_MS } from './retention.ts';
 
 /** So many ids are looked up at once. */
@@ -10,26 +10,26 @@ const UNMATCHED_AT_A_TIME = 5_000;
  */
 const ORPHANED_NAMED = 50_000;
 
-/** Records that belong to none of the payments at hand, until it is known whether they belong to any. */
+/** Records that are none of the events at hand, until it is known whether anything calls for them. */
 export class UnmatchedRecords {
   readonly #ids: ReadonlySet<string>;
   readonly #auditedTo: string;
-  readonly #payments: AuditedPayments;
+  readonly #events: AuditedEvents;
   readonly #unknown = new Map<string, string>();
   readonly #orphaned: string[] = [];
 
-  constructor(page: readonly AuditedPayment[], auditedTo: string, payments: AuditedPayments) {
-    this.#ids = new Set(page.map(({ paymentId }) => paymentId));
+  constructor(page: readonly AuditedEvent[], auditedTo: string, events: AuditedEvents) {
+    this.#ids = new Set(page.map(({ eventId }) => eventId));
     this.#auditedTo = auditedTo;
-    this.#payments = payments;
+    this.#events = events;
   }
 
   async note(records: readonly SentEvent[]): Promise<void> {
     for (const { eventId, partition, offset, sentAtMs } of records) {
       if (this.#ids.has(eventId)) continue;
-      const sentence = `ce_id ${JSON.stringify(eventId)} at offset ${offset} of partition ${partition} belongs to no payment`;
+      const sentence = `ce_id ${JSON.stringify(eventId)} at offset ${offset} of partition ${partition} belongs to no payment or account change`;
       if (!isUlid(eventId)) this.#add(sentence);
-      // Later payments come with later pages, unless their time has not come at all.
+      // What is later comes with later pages, unless their time has not come at all.
       else if (eventId <= this.#auditedTo || timeOfUlid(eventId) > sentAtMs + CLOCK_SLACK_MS)
         this.#unknown.set(eventId, sentence);
     }
@@ -41,10 +41,10 @@ export class UnmatchedRecords {
     return this.#orphaned;
   }
 
-  /** After they were read from Kafka, so that a payment's commit came before. */
+  /** After they were read from Kafka, so that the commit came before. */
   async #lookUp(): Promise<void> {
     if (this.#unknown.size === 0) return;
-    for (const id of await this.#payments.withoutPayment([...this.#unknown.keys()])) this.#add(this.#unknown.get(id)!);
+    for (const id of await this.#events.unknown([...this.#unknown.keys()])) this.#add(this.#unknown.get(id)!);
     this.#unknown.clear();
   }
 

@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import {
   type Account,
   AccountType,
+  account_StateToJSON,
   accountTypeToJSON,
   GetAccountRequest,
   ListAccountsRequest,
@@ -107,18 +108,24 @@ function addList(group: Command, end: (exitCode: ExitCode) => void): void {
   );
 }
 
-function toJson({ accountId, currency, type, overdraftLimitCents, openedAt }: Account) {
-  return { accountId, currency, type: shortName(accountTypeToJSON(type)), overdraftLimitCents, openedAt };
+function toJson(account: Account) {
+  const { accountId, currency, overdraftLimitCents, openedAt, debitsFrozen, creditsFrozen } = account;
+  const type = shortName(accountTypeToJSON(account.type));
+  const state = shortName(account_StateToJSON(account.state));
+  return { accountId, currency, type, overdraftLimitCents, openedAt, state, debitsFrozen, creditsFrozen };
 }
 
 function show(account: Account, options: Options): void {
-  const { accountId, currency, type, overdraftLimitCents, openedAt } = toJson(account);
+  const { accountId, currency, type, overdraftLimitCents, openedAt, state, debitsFrozen, creditsFrozen } =
+    toJson(account);
+  const frozen = [debitsFrozen && 'debits', creditsFrozen && 'credits'].filter(Boolean).join(' and ');
   const shown = {
     account: accountId,
     type,
     currency,
     'overdraft limit (cents)': String(overdraftLimitCents),
     opened: openedAt,
+    state: frozen === '' ? state : `${state} (${frozen} frozen)`,
   };
   console.log(options.json ? json(toJson(account)) : fields(shown));
 }

@@ -85,5 +85,5 @@ function report(letters: readonly DeadLetter[]): string {
 function changed(action: keyof typeof CHANGES, { eventId, blocked, key, payload }: DeadLetter): string {
   const behind = `${blocked} blocked events of key ${printable(key)} go on`;
   if (action === 'redrive') return `${eventId} will be published again, and ${behind}`;
-  return `${eventId} is given up, and ${behind}. It was:\n${payload}`;
+  return `${eventId} is given up, and ${behind}. It was:\n${printable(payload)}`;
 }

@@ -27,7 +27,7 @@ interface Options {
 export function addTail(group: Command, end: (exitCode: ExitCode) => void): void {
   const command = group.command('tail').summary('show events as they come').description(ABOUT);
   command
-    .option('--account <account-id>', 'only events of payments from or to this account')
+    .option('--account <account-id>', 'only events of this account, and of payments from or to it')
     .option('--payment <payment-id>', 'only the events of this payment', parseId)
     .addOption(new Option('--type <type>', 'only these').choices(EVENT_TYPES))
     .option('--from <time>', 'from what was sent at this time on, as RFC 3339, and not only from now on', parseTime)

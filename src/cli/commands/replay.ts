@@ -7,12 +7,12 @@ import { replayToOutbox, replayToTopic } from '../replay.ts';
 import { parseId, parseTime, settingsFor } from '../settings.ts';
 import { withPool } from '../with-pool.ts';
 
-const ABOUT = `Sends the events of past payments again, made from the ledger, with their original ce_id and the header
-ce_replayed: true. The relay publishes them behind what is in the outbox already. Safe to stop and to run again:
-consumers drop by ce_id what they have seen.
+const ABOUT = `Sends the events of past payments and changes of accounts again, made from the ledger, with their original ce_id
+and the header ce_replayed: true. The relay publishes them behind what is in the outbox already. Safe to stop and to
+run again: consumers drop by ce_id what they have seen.
 
 With --to-topic they are sent to another topic, which must exist, past the outbox: for one consumer that starts over,
-unnoticed by the others. Each key is in order by payment id there, and its partition is that of Kafka's own
+unnoticed by the others. Each key is in order by id there, changes of accounts first, and its partition is that of Kafka's own
 partitioner, however many there are.`;
 
 interface Options {
@@ -24,11 +24,14 @@ interface Options {
 }
 
 export function addReplay(program: Command, end: (exitCode: ExitCode) => void): void {
-  const command = program.command('replay').summary('send events of past payments again').description(ABOUT);
+  const command = program
+    .command('replay')
+    .summary('send events of past payments and changes of accounts again')
+    .description(ABOUT);
   command
-    .option('--from <time>', 'payments that came in at this time or later, as RFC 3339', parseTime)
+    .option('--from <time>', 'what came in at this time or later, as RFC 3339', parseTime)
     .option('--to <time>', 'with --from: and before this time', parseTime)
-    .option('--account <account-id>', "payments that moved the account's money, in the order they did")
+    .option('--account <account-id>', 'changes of the account, then payments that moved its money, in their order')
     .option('--payment <payment-id>', 'one payment', parseId)
     .option('--to-topic <topic>', 'send them to this topic instead of the one that all consumers read');
   withUsage(command, {
@@ -54,7 +57,7 @@ export function addReplay(program: Command, end: (exitCode: ExitCode) => void): 
     if (toTopic === undefined) {
       const config = settingsFor(command, loadCommandConfig);
       const count = await withPool(config.DATABASE_URL, 'replay', (pool) => replayToOutbox(pool, range));
-      console.log(`${count} events are in the outbox to be sent again`);
+      console.log(`${eventsAre(count)} in the outbox to be sent again`);
     } else {
       const config = settingsFor(command, loadEventsConfig);
       if (toTopic === config.KAFKA_TOPIC) {
@@ -64,10 +67,14 @@ export function addReplay(program: Command, end: (exitCode: ExitCode) => void): 
       const count = await withPool(config.DATABASE_URL, 'replay', (pool) =>
         replayToTopic(pool, range, config, toTopic),
       );
-      console.log(`${count} events are on topic ${toTopic}`);
+      console.log(`${eventsAre(count)} on topic ${toTopic}`);
     }
     end(ExitCode.DONE);
   });
+}
+
+function eventsAre(count: number): string {
+  return count === 1 ? '1 event is' : `${count} events are`;
 }
 
 function rangeOf(command: Command, { from, to, account, payment }: Options): ReplayRange {

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { PaymentEvent } from '../../app/domain/event.ts';
 import { shardOf } from '../../app/domain/shard.ts';
-import { REPLAYED, type ReplayOutbox } from '../../app/replay.ts';
+import { type PastEvent, REPLAYED, type ReplayOutbox } from '../../app/replay.ts';
 import { ulidToUuid } from '../../app/ulid.ts';
 import { type EventPublisher, EventRejectedError, type PendingEvent } from '../../relay/ports.ts';
 
@@ -55,15 +54,15 @@ async function publish(publisher: EventPublisher, partition: number, batch: read
   }
 }
 
-function toPending(event: PaymentEvent, partitions: number): PendingEvent {
+function toPending(event: PastEvent, partitions: number): PendingEvent {
   return {
-    shard: shardOf(event.payerAccountId, partitions),
+    shard: shardOf(event.key, partitions),
     position: 0n,
     eventId: event.eventId,
     uuid: ulidToUuid(event.eventId),
-    key: event.payerAccountId,
+    key: event.key,
     type: event.type,
-    subject: event.eventId,
+    subject: event.subject,
     payload: JSON.stringify(event.payload),
     headers: REPLAYED,
     createdAt: event.createdAt,

@@ -75,10 +75,25 @@ test('a caller pays from and reads only its own accounts, given by id or by how 
   }
 });
 
-test('a caller opens accounts only where it may act', async () => {
+test('a caller opens and changes accounts only where it may act', async () => {
   const shop = await clientFor(['shop-*']);
-  expect(await statusOf(shop.open('shop-3'))).toBe('OK');
-  expect(await statusOf(shop.open('bank-3'))).toBe('PERMISSION_DENIED');
+  for (const [account, status] of [
+    ['shop-3', 'OK'],
+    ['bank-1', 'PERMISSION_DENIED'],
+    ['bank-9', 'PERMISSION_DENIED'],
+  ] as const) {
+    expect(await statusOf(shop.open(account))).toBe(status);
+    expect(await statusOf(shop.updateAccount(account, { metadata: { a: 'b' } }))).toBe(status);
+    expect(await statusOf(shop.freeze(account))).toBe(status);
+    expect(await statusOf(shop.unfreeze(account))).toBe(status);
+    expect(await statusOf(shop.closeAccount(account))).toBe(status);
+  }
+  const history = 'select account_id, kind, caller from account_changes where revision > 1';
+  const changes = await system.database.query<{ account_id: string; caller: string }>(history);
+  expect(changes).toHaveLength(4);
+  expect(new Set(changes.map(({ account_id, caller }) => `${account_id} ${caller}`))).toEqual(
+    new Set(['shop-3 caller-1']),
+  );
 });
 
 test('a caller reads the statements of its own accounts only, and lists no others', async () => {

@@ -162,6 +162,10 @@ describe('scopes', () => {
     ['GetPayment', 'payments.read', (client) => client.payment('01ARZ3NDEKTSV4RRFFQ69G5FAV'), 'NOT_FOUND'],
     ['GetAccountBalance', 'payments.read', (client) => client.balance('nobody'), 'NOT_FOUND'],
     ['OpenAccount', 'accounts.admin', (client) => client.open(''), 'INVALID_ARGUMENT'],
+    ['UpdateAccount', 'accounts.admin', (client) => client.updateAccount('a', {}), 'INVALID_ARGUMENT'],
+    ['FreezeAccount', 'accounts.admin', (client) => client.freeze('nobody'), 'NOT_FOUND'],
+    ['UnfreezeAccount', 'accounts.admin', (client) => client.unfreeze('nobody'), 'NOT_FOUND'],
+    ['CloseAccount', 'accounts.admin', (client) => client.closeAccount('nobody'), 'NOT_FOUND'],
   ];
   const all = ['payments.authorize', 'payments.read', 'accounts.admin'];
   let api: ApiProcess;

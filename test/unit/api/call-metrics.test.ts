@@ -62,7 +62,8 @@ beforeEach(async () => {
   server = createServer({
     payments: { authorize: () => authorize(), hold: unused, findPayment: unused, findPaymentByKey: unused },
     laterActions: { capture: unused, void: unused },
-    accounts: { open: unused, find: unused, balance: unused },
+    accounts: { find: unused, balance: unused },
+    accountChanges: { open: unused, change: unused },
     reads: { payments: unused, actions: unused, accounts: unused, entries: unused, snapshot: unused },
     health: new Health({ services: SERVICES, probe: async () => undefined, log }),
     reflection: new Reflection(),

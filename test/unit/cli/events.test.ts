@@ -42,8 +42,19 @@ describe('an event is one line', () => {
       `payment.declined.v1  ${ID}  acc-1 -> acc-2 100 RUB  INSUFFICIENT_FUNDS  (partition 3, offset 17, replayed)`,
     ],
     [
-      event('account.frozen.v1', { accountId: 'a' }),
-      `account.frozen.v1  ${ID}  {"accountId":"a"}  (partition 3, offset 17)`,
+      event('account.frozen.v1', {
+        accountId: 'a',
+        revision: '2',
+        currency: 'RUB',
+        overdraftLimitCents: '50',
+        state: 'STATE_FROZEN',
+        reason: 'lost card',
+      }),
+      `account.frozen.v1  ${ID}  a at 2: FROZEN, overdraft limit 50 RUB  lost card  (partition 3, offset 17)`,
+    ],
+    [
+      event('payment.later.v1', { accountId: 'a' }),
+      `payment.later.v1  ${ID}  {"accountId":"a"}  (partition 3, offset 17)`,
     ],
   ])('%#', (given, line) => {
     expect(eventLine(given)).toBe(`2026-11-24T02:45:44.910Z  ${line}`);

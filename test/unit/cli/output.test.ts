@@ -1,8 +1,8 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { parseMetadata } from '../../../src/cli/commands/pay.ts';
 import { fields, json, printable, shortName, table } from '../../../src/cli/output.ts';
 import { collect } from '../../../src/cli/pages.ts';
-import { progressLine } from '../../../src/cli/progress.ts';
+import { progressLine, showProgress } from '../../../src/cli/progress.ts';
 
 test('a table has its titles over its columns, numbers at the right', () => {
   const columns = [{ title: 'NAME' }, { title: 'CENTS', number: true }, { title: 'NOTE' }];
@@ -66,4 +66,23 @@ test('pages are collected up to the limit, past those that are empty', async () 
     [1, '2'],
   ]);
   expect(await collect(Number.POSITIVE_INFINITY, page)).toEqual({ items: ['a', 'b', 'c', 'd'], more: false });
+});
+
+test('progress is told every five seconds at most', () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  const told = vi.spyOn(console, 'error').mockImplementation(() => undefined);
+  try {
+    const show = showProgress('rows', 1_000);
+    for (let second = 1; second <= 11; second++) {
+      vi.advanceTimersByTime(1_000);
+      show(second * 10);
+    }
+    expect(told.mock.calls.flat()).toEqual([
+      'rows 50 of about 1000 (5 %), 10/s, 2 min left',
+      'rows 100 of about 1000 (10 %), 10/s, 2 min left',
+    ]);
+  } finally {
+    told.mockRestore();
+    vi.useRealTimers();
+  }
 });

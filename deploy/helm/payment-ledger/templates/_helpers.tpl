@@ -58,9 +58,11 @@ helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name (index . 0).Chart.Versio
 {{- toYaml $env -}}
 {{- end -}}
 
-{{- /* The volume with the files that these variables name: (list $ "api"). */ -}}
+{{- /* The volume with the files that these variables name, and other files: (list $ "api"). */ -}}
 {{- define "payment-ledger.volumes" -}}
-{{- $secrets := include "payment-ledger.given" (list (index . 0) (index . 1) "secrets") | fromYaml -}}
+{{- $variables := include "payment-ledger.given" (list (index . 0) (index . 1) "secrets") | fromYaml -}}
+{{- $files := include "payment-ledger.given" (list (index . 0) (index . 1) "files") | fromYaml -}}
+{{- $secrets := merge (dict) $variables $files -}}
 {{- $sources := list -}}
 {{- range $name, $reference := $secrets -}}
 {{- $item := dict "key" $reference.key "path" $name -}}

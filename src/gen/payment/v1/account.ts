@@ -18,6 +18,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { FieldMask } from "../../google/protobuf/field_mask.ts";
 
 export const protobufPackage = "payment.v1";
 
@@ -197,9 +198,138 @@ export interface Account {
   accountId: string;
   currency: string;
   type: AccountType;
+  /** As it is now; 0 for an EXTERNAL account, which has no limit. */
   overdraftLimitCents: bigint;
   /** When the account was first opened, RFC 3339. */
   openedAt: string;
+  state: Account_State;
+  /** It cannot pay. */
+  debitsFrozen: boolean;
+  /** It cannot be paid. */
+  creditsFrozen: boolean;
+  /** The caller's own notes: up to 20, keys of 1 to 40 characters, values of up to 500. */
+  metadata: { [key: string]: string };
+  /** Another one after each change of what is above. Do not parse. */
+  etag: string;
+}
+
+export const Account_State = {
+  STATE_UNSPECIFIED: 0,
+  STATE_ACTIVE: 1,
+  /** STATE_FROZEN - Debits, credits or both are frozen. */
+  STATE_FROZEN: 2,
+  /** STATE_CLOSED - For good. */
+  STATE_CLOSED: 3,
+} as const;
+
+export type Account_State = typeof Account_State[keyof typeof Account_State];
+
+export namespace Account_State {
+  export type STATE_UNSPECIFIED = typeof Account_State.STATE_UNSPECIFIED;
+  export type STATE_ACTIVE = typeof Account_State.STATE_ACTIVE;
+  export type STATE_FROZEN = typeof Account_State.STATE_FROZEN;
+  export type STATE_CLOSED = typeof Account_State.STATE_CLOSED;
+}
+
+export function account_StateFromJSON(object: any): Account_State {
+  switch (object) {
+    case 0:
+    case "STATE_UNSPECIFIED":
+      return Account_State.STATE_UNSPECIFIED;
+    case 1:
+    case "STATE_ACTIVE":
+      return Account_State.STATE_ACTIVE;
+    case 2:
+    case "STATE_FROZEN":
+      return Account_State.STATE_FROZEN;
+    case 3:
+    case "STATE_CLOSED":
+      return Account_State.STATE_CLOSED;
+    default:
+      throw new globalThis.Error("Unrecognized enum value " + object + " for enum Account_State");
+  }
+}
+
+export function account_StateToJSON(object: Account_State): string {
+  switch (object) {
+    case Account_State.STATE_UNSPECIFIED:
+      return "STATE_UNSPECIFIED";
+    case Account_State.STATE_ACTIVE:
+      return "STATE_ACTIVE";
+    case Account_State.STATE_FROZEN:
+      return "STATE_FROZEN";
+    case Account_State.STATE_CLOSED:
+      return "STATE_CLOSED";
+    default:
+      throw new globalThis.Error("Unrecognized enum value " + object + " for enum Account_State");
+  }
+}
+
+export interface Account_MetadataEntry {
+  key: string;
+  value: string;
+}
+
+export interface UpdateAccountRequest {
+  /**
+   * account_id says which account; etag, unless it is empty, which one it must have.
+   * Of the rest counts what update_mask names.
+   */
+  account:
+    | Account
+    | undefined;
+  /** overdraft_limit_cents, metadata (as a whole), or * for both. Must be given. */
+  updateMask:
+    | string[]
+    | undefined;
+  /** For the account's history and the event, up to 1,000 characters. */
+  reason: string;
+}
+
+export interface UpdateAccountResponse {
+  account: Account | undefined;
+}
+
+export interface FreezeAccountRequest {
+  accountId: string;
+  /** What to freeze; both if neither is set. */
+  debits: boolean;
+  credits: boolean;
+  /** For the account's history and the event, up to 1,000 characters. */
+  reason: string;
+  /** The etag that the account must have, unless it is empty. */
+  etag: string;
+}
+
+export interface FreezeAccountResponse {
+  account: Account | undefined;
+}
+
+export interface UnfreezeAccountRequest {
+  accountId: string;
+  /** What to unfreeze; both if neither is set. */
+  debits: boolean;
+  credits: boolean;
+  /** For the account's history and the event, up to 1,000 characters. */
+  reason: string;
+  /** The etag that the account must have, unless it is empty. */
+  etag: string;
+}
+
+export interface UnfreezeAccountResponse {
+  account: Account | undefined;
+}
+
+export interface CloseAccountRequest {
+  accountId: string;
+  /** For the account's history and the event, up to 1,000 characters. */
+  reason: string;
+  /** The etag that the account must have, unless it is empty. */
+  etag: string;
+}
+
+export interface CloseAccountResponse {
+  account: Account | undefined;
 }
 
 export interface GetAccountRequest {
@@ -498,7 +628,18 @@ export const OpenAccountResponse: MessageFns<OpenAccountResponse> = {
 };
 
 function createBaseAccount(): Account {
-  return { accountId: "", currency: "", type: 0, overdraftLimitCents: 0n, openedAt: "" };
+  return {
+    accountId: "",
+    currency: "",
+    type: 0,
+    overdraftLimitCents: 0n,
+    openedAt: "",
+    state: 0,
+    debitsFrozen: false,
+    creditsFrozen: false,
+    metadata: {},
+    etag: "",
+  };
 }
 
 export const Account: MessageFns<Account> = {
@@ -520,6 +661,21 @@ export const Account: MessageFns<Account> = {
     }
     if (message.openedAt !== "") {
       writer.uint32(42).string(message.openedAt);
+    }
+    if (message.state !== 0) {
+      writer.uint32(48).int32(message.state);
+    }
+    if (message.debitsFrozen !== false) {
+      writer.uint32(56).bool(message.debitsFrozen);
+    }
+    if (message.creditsFrozen !== false) {
+      writer.uint32(64).bool(message.creditsFrozen);
+    }
+    globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
+      Account_MetadataEntry.encode({ key: key as any, value }, writer.uint32(74).fork()).join();
+    });
+    if (message.etag !== "") {
+      writer.uint32(82).string(message.etag);
     }
     return writer;
   },
@@ -577,6 +733,49 @@ export const Account: MessageFns<Account> = {
             message.openedAt = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.debitsFrozen = reader.bool();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.creditsFrozen = reader.bool();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            const entry9 = Account_MetadataEntry.decode(reader, reader.uint32());
+            if (entry9.value !== undefined) {
+              message.metadata[entry9.key] = entry9.value;
+            }
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.etag = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -608,6 +807,32 @@ export const Account: MessageFns<Account> = {
         : isSet(object.opened_at)
         ? globalThis.String(object.opened_at)
         : "",
+      state: isSet(object.state) ? account_StateFromJSON(object.state) : 0,
+      debitsFrozen: isSet(object.debitsFrozen)
+        ? globalThis.Boolean(object.debitsFrozen)
+        : isSet(object.debits_frozen)
+        ? globalThis.Boolean(object.debits_frozen)
+        : false,
+      creditsFrozen: isSet(object.creditsFrozen)
+        ? globalThis.Boolean(object.creditsFrozen)
+        : isSet(object.credits_frozen)
+        ? globalThis.Boolean(object.credits_frozen)
+        : false,
+      metadata: isObject(object.metadata)
+        ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+      etag: isSet(object.etag) ? globalThis.String(object.etag) : "",
     };
   },
 
@@ -628,6 +853,27 @@ export const Account: MessageFns<Account> = {
     if (message.openedAt !== "") {
       obj.openedAt = message.openedAt;
     }
+    if (message.state !== 0) {
+      obj.state = account_StateToJSON(message.state);
+    }
+    if (message.debitsFrozen !== false) {
+      obj.debitsFrozen = message.debitsFrozen;
+    }
+    if (message.creditsFrozen !== false) {
+      obj.creditsFrozen = message.creditsFrozen;
+    }
+    if (message.metadata) {
+      const entries = globalThis.Object.entries(message.metadata) as [string, string][];
+      if (entries.length > 0) {
+        obj.metadata = {};
+        entries.forEach(([k, v]) => {
+          obj.metadata[k] = v;
+        });
+      }
+    }
+    if (message.etag !== "") {
+      obj.etag = message.etag;
+    }
     return obj;
   },
 
@@ -643,6 +889,866 @@ export const Account: MessageFns<Account> = {
       ? BigInt(object.overdraftLimitCents)
       : 0n;
     message.openedAt = object.openedAt ?? "";
+    message.state = object.state ?? 0;
+    message.debitsFrozen = object.debitsFrozen ?? false;
+    message.creditsFrozen = object.creditsFrozen ?? false;
+    message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.etag = object.etag ?? "";
+    return message;
+  },
+};
+
+function createBaseAccount_MetadataEntry(): Account_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const Account_MetadataEntry: MessageFns<Account_MetadataEntry> = {
+  encode(message: Account_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Account_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAccount_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Account_MetadataEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: Account_MetadataEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Account_MetadataEntry>): Account_MetadataEntry {
+    return Account_MetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Account_MetadataEntry>): Account_MetadataEntry {
+    const message = createBaseAccount_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseUpdateAccountRequest(): UpdateAccountRequest {
+  return { account: undefined, updateMask: undefined, reason: "" };
+}
+
+export const UpdateAccountRequest: MessageFns<UpdateAccountRequest> = {
+  encode(message: UpdateAccountRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.account !== undefined) {
+      Account.encode(message.account, writer.uint32(10).fork()).join();
+    }
+    if (message.updateMask !== undefined) {
+      FieldMask.encode(FieldMask.wrap(message.updateMask), writer.uint32(18).fork()).join();
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpdateAccountRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpdateAccountRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.account = Account.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.updateMask = FieldMask.unwrap(FieldMask.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UpdateAccountRequest {
+    return {
+      account: isSet(object.account) ? Account.fromJSON(object.account) : undefined,
+      updateMask: isSet(object.updateMask)
+        ? FieldMask.unwrap(FieldMask.fromJSON(object.updateMask))
+        : isSet(object.update_mask)
+        ? FieldMask.unwrap(FieldMask.fromJSON(object.update_mask))
+        : undefined,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: UpdateAccountRequest): unknown {
+    const obj: any = {};
+    if (message.account !== undefined) {
+      obj.account = Account.toJSON(message.account);
+    }
+    if (message.updateMask !== undefined) {
+      obj.updateMask = FieldMask.toJSON(FieldMask.wrap(message.updateMask));
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<UpdateAccountRequest>): UpdateAccountRequest {
+    return UpdateAccountRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UpdateAccountRequest>): UpdateAccountRequest {
+    const message = createBaseUpdateAccountRequest();
+    message.account = (object.account !== undefined && object.account !== null)
+      ? Account.fromPartial(object.account)
+      : undefined;
+    message.updateMask = object.updateMask ?? undefined;
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseUpdateAccountResponse(): UpdateAccountResponse {
+  return { account: undefined };
+}
+
+export const UpdateAccountResponse: MessageFns<UpdateAccountResponse> = {
+  encode(message: UpdateAccountResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.account !== undefined) {
+      Account.encode(message.account, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpdateAccountResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpdateAccountResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.account = Account.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UpdateAccountResponse {
+    return { account: isSet(object.account) ? Account.fromJSON(object.account) : undefined };
+  },
+
+  toJSON(message: UpdateAccountResponse): unknown {
+    const obj: any = {};
+    if (message.account !== undefined) {
+      obj.account = Account.toJSON(message.account);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<UpdateAccountResponse>): UpdateAccountResponse {
+    return UpdateAccountResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UpdateAccountResponse>): UpdateAccountResponse {
+    const message = createBaseUpdateAccountResponse();
+    message.account = (object.account !== undefined && object.account !== null)
+      ? Account.fromPartial(object.account)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseFreezeAccountRequest(): FreezeAccountRequest {
+  return { accountId: "", debits: false, credits: false, reason: "", etag: "" };
+}
+
+export const FreezeAccountRequest: MessageFns<FreezeAccountRequest> = {
+  encode(message: FreezeAccountRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.accountId !== "") {
+      writer.uint32(10).string(message.accountId);
+    }
+    if (message.debits !== false) {
+      writer.uint32(16).bool(message.debits);
+    }
+    if (message.credits !== false) {
+      writer.uint32(24).bool(message.credits);
+    }
+    if (message.reason !== "") {
+      writer.uint32(34).string(message.reason);
+    }
+    if (message.etag !== "") {
+      writer.uint32(42).string(message.etag);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FreezeAccountRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFreezeAccountRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.accountId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.debits = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.credits = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.etag = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): FreezeAccountRequest {
+    return {
+      accountId: isSet(object.accountId)
+        ? globalThis.String(object.accountId)
+        : isSet(object.account_id)
+        ? globalThis.String(object.account_id)
+        : "",
+      debits: isSet(object.debits) ? globalThis.Boolean(object.debits) : false,
+      credits: isSet(object.credits) ? globalThis.Boolean(object.credits) : false,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      etag: isSet(object.etag) ? globalThis.String(object.etag) : "",
+    };
+  },
+
+  toJSON(message: FreezeAccountRequest): unknown {
+    const obj: any = {};
+    if (message.accountId !== "") {
+      obj.accountId = message.accountId;
+    }
+    if (message.debits !== false) {
+      obj.debits = message.debits;
+    }
+    if (message.credits !== false) {
+      obj.credits = message.credits;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    if (message.etag !== "") {
+      obj.etag = message.etag;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<FreezeAccountRequest>): FreezeAccountRequest {
+    return FreezeAccountRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FreezeAccountRequest>): FreezeAccountRequest {
+    const message = createBaseFreezeAccountRequest();
+    message.accountId = object.accountId ?? "";
+    message.debits = object.debits ?? false;
+    message.credits = object.credits ?? false;
+    message.reason = object.reason ?? "";
+    message.etag = object.etag ?? "";
+    return message;
+  },
+};
+
+function createBaseFreezeAccountResponse(): FreezeAccountResponse {
+  return { account: undefined };
+}
+
+export const FreezeAccountResponse: MessageFns<FreezeAccountResponse> = {
+  encode(message: FreezeAccountResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.account !== undefined) {
+      Account.encode(message.account, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FreezeAccountResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFreezeAccountResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.account = Account.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): FreezeAccountResponse {
+    return { account: isSet(object.account) ? Account.fromJSON(object.account) : undefined };
+  },
+
+  toJSON(message: FreezeAccountResponse): unknown {
+    const obj: any = {};
+    if (message.account !== undefined) {
+      obj.account = Account.toJSON(message.account);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<FreezeAccountResponse>): FreezeAccountResponse {
+    return FreezeAccountResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FreezeAccountResponse>): FreezeAccountResponse {
+    const message = createBaseFreezeAccountResponse();
+    message.account = (object.account !== undefined && object.account !== null)
+      ? Account.fromPartial(object.account)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseUnfreezeAccountRequest(): UnfreezeAccountRequest {
+  return { accountId: "", debits: false, credits: false, reason: "", etag: "" };
+}
+
+export const UnfreezeAccountRequest: MessageFns<UnfreezeAccountRequest> = {
+  encode(message: UnfreezeAccountRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.accountId !== "") {
+      writer.uint32(10).string(message.accountId);
+    }
+    if (message.debits !== false) {
+      writer.uint32(16).bool(message.debits);
+    }
+    if (message.credits !== false) {
+      writer.uint32(24).bool(message.credits);
+    }
+    if (message.reason !== "") {
+      writer.uint32(34).string(message.reason);
+    }
+    if (message.etag !== "") {
+      writer.uint32(42).string(message.etag);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UnfreezeAccountRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUnfreezeAccountRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.accountId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.debits = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.credits = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.etag = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UnfreezeAccountRequest {
+    return {
+      accountId: isSet(object.accountId)
+        ? globalThis.String(object.accountId)
+        : isSet(object.account_id)
+        ? globalThis.String(object.account_id)
+        : "",
+      debits: isSet(object.debits) ? globalThis.Boolean(object.debits) : false,
+      credits: isSet(object.credits) ? globalThis.Boolean(object.credits) : false,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      etag: isSet(object.etag) ? globalThis.String(object.etag) : "",
+    };
+  },
+
+  toJSON(message: UnfreezeAccountRequest): unknown {
+    const obj: any = {};
+    if (message.accountId !== "") {
+      obj.accountId = message.accountId;
+    }
+    if (message.debits !== false) {
+      obj.debits = message.debits;
+    }
+    if (message.credits !== false) {
+      obj.credits = message.credits;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    if (message.etag !== "") {
+      obj.etag = message.etag;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<UnfreezeAccountRequest>): UnfreezeAccountRequest {
+    return UnfreezeAccountRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UnfreezeAccountRequest>): UnfreezeAccountRequest {
+    const message = createBaseUnfreezeAccountRequest();
+    message.accountId = object.accountId ?? "";
+    message.debits = object.debits ?? false;
+    message.credits = object.credits ?? false;
+    message.reason = object.reason ?? "";
+    message.etag = object.etag ?? "";
+    return message;
+  },
+};
+
+function createBaseUnfreezeAccountResponse(): UnfreezeAccountResponse {
+  return { account: undefined };
+}
+
+export const UnfreezeAccountResponse: MessageFns<UnfreezeAccountResponse> = {
+  encode(message: UnfreezeAccountResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.account !== undefined) {
+      Account.encode(message.account, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UnfreezeAccountResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUnfreezeAccountResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.account = Account.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UnfreezeAccountResponse {
+    return { account: isSet(object.account) ? Account.fromJSON(object.account) : undefined };
+  },
+
+  toJSON(message: UnfreezeAccountResponse): unknown {
+    const obj: any = {};
+    if (message.account !== undefined) {
+      obj.account = Account.toJSON(message.account);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<UnfreezeAccountResponse>): UnfreezeAccountResponse {
+    return UnfreezeAccountResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UnfreezeAccountResponse>): UnfreezeAccountResponse {
+    const message = createBaseUnfreezeAccountResponse();
+    message.account = (object.account !== undefined && object.account !== null)
+      ? Account.fromPartial(object.account)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseCloseAccountRequest(): CloseAccountRequest {
+  return { accountId: "", reason: "", etag: "" };
+}
+
+export const CloseAccountRequest: MessageFns<CloseAccountRequest> = {
+  encode(message: CloseAccountRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.accountId !== "") {
+      writer.uint32(10).string(message.accountId);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    if (message.etag !== "") {
+      writer.uint32(26).string(message.etag);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CloseAccountRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCloseAccountRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.accountId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.etag = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CloseAccountRequest {
+    return {
+      accountId: isSet(object.accountId)
+        ? globalThis.String(object.accountId)
+        : isSet(object.account_id)
+        ? globalThis.String(object.account_id)
+        : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      etag: isSet(object.etag) ? globalThis.String(object.etag) : "",
+    };
+  },
+
+  toJSON(message: CloseAccountRequest): unknown {
+    const obj: any = {};
+    if (message.accountId !== "") {
+      obj.accountId = message.accountId;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    if (message.etag !== "") {
+      obj.etag = message.etag;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CloseAccountRequest>): CloseAccountRequest {
+    return CloseAccountRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CloseAccountRequest>): CloseAccountRequest {
+    const message = createBaseCloseAccountRequest();
+    message.accountId = object.accountId ?? "";
+    message.reason = object.reason ?? "";
+    message.etag = object.etag ?? "";
+    return message;
+  },
+};
+
+function createBaseCloseAccountResponse(): CloseAccountResponse {
+  return { account: undefined };
+}
+
+export const CloseAccountResponse: MessageFns<CloseAccountResponse> = {
+  encode(message: CloseAccountResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.account !== undefined) {
+      Account.encode(message.account, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CloseAccountResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCloseAccountResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.account = Account.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CloseAccountResponse {
+    return { account: isSet(object.account) ? Account.fromJSON(object.account) : undefined };
+  },
+
+  toJSON(message: CloseAccountResponse): unknown {
+    const obj: any = {};
+    if (message.account !== undefined) {
+      obj.account = Account.toJSON(message.account);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CloseAccountResponse>): CloseAccountResponse {
+    return CloseAccountResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CloseAccountResponse>): CloseAccountResponse {
+    const message = createBaseCloseAccountResponse();
+    message.account = (object.account !== undefined && object.account !== null)
+      ? Account.fromPartial(object.account)
+      : undefined;
     return message;
   },
 };
@@ -1922,7 +3028,22 @@ export const GetBalanceSnapshotResponse: MessageFns<GetBalanceSnapshotResponse> 
 };
 
 /**
- * Opens the accounts that payments run between, and reads them and their history.
+ * Opens, changes and closes the accounts that payments run between, and reads them and
+ * their history.
+ *
+ * Changes of an account, from OpenAccount to CloseAccount, need the scope accounts.admin.
+ * They take effect with their answer: what was decided before was decided under the old
+ * terms, and nothing is afterwards. A change that is refused stores nothing:
+ *
+ * - NOT_FOUND if there is no such account;
+ * - ABORTED (reason ETAG_MISMATCH) if an etag is given and the account has another one:
+ *   it has changed since it was read. Read it again and decide anew;
+ * - FAILED_PRECONDITION, naming the reason: ACCOUNT_CLOSED for whatever is asked of a
+ *   closed account but to close it.
+ *
+ * They are safe to repeat: what asks for what is already so is OK and changes nothing,
+ * neither the etag nor the history. So is the repeat of the last change with the etag
+ * that it was made with.
  *
  * Lists come in pages of page_size (50 if it is 0, at most 1,000). A page with a
  * next_page_token may be short, even empty: a call looks at a limited number of
@@ -1936,9 +3057,9 @@ export const AccountServiceService = {
    * Opens an account with a balance of zero. Money enters it only by payments.
    * Needs the scope accounts.admin.
    *
-   * Safe to repeat: the same request again answers the account as it was
-   * opened. ALREADY_EXISTS (reason ACCOUNT_EXISTS, naming the fields that
-   * differ) if the id is taken by an account of another kind.
+   * Safe to repeat: the same request again answers the account as it is now.
+   * ALREADY_EXISTS (reason ACCOUNT_EXISTS, naming the fields that differ) if the
+   * id is taken by an account that was opened as something else.
    */
   openAccount: {
     path: "/payment.v1.AccountService/OpenAccount" as const,
@@ -1948,6 +3069,62 @@ export const AccountServiceService = {
     requestDeserialize: (value: Buffer): OpenAccountRequest => OpenAccountRequest.decode(value),
     responseSerialize: (value: OpenAccountResponse): Buffer => Buffer.from(OpenAccountResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): OpenAccountResponse => OpenAccountResponse.decode(value),
+  },
+  /**
+   * Changes an account's overdraft limit, its metadata, or both.
+   * FAILED_PRECONDITION (reason OVERDRAFT_IN_USE) if the account is already
+   * further below zero than the new limit allows.
+   */
+  updateAccount: {
+    path: "/payment.v1.AccountService/UpdateAccount" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UpdateAccountRequest): Buffer => Buffer.from(UpdateAccountRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UpdateAccountRequest => UpdateAccountRequest.decode(value),
+    responseSerialize: (value: UpdateAccountResponse): Buffer =>
+      Buffer.from(UpdateAccountResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): UpdateAccountResponse => UpdateAccountResponse.decode(value),
+  },
+  /**
+   * Keeps an account from paying, from being paid, or both, until it is unfrozen:
+   * such payments are declined with ACCOUNT_FROZEN. Adds to what is frozen already.
+   */
+  freezeAccount: {
+    path: "/payment.v1.AccountService/FreezeAccount" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: FreezeAccountRequest): Buffer => Buffer.from(FreezeAccountRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): FreezeAccountRequest => FreezeAccountRequest.decode(value),
+    responseSerialize: (value: FreezeAccountResponse): Buffer =>
+      Buffer.from(FreezeAccountResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): FreezeAccountResponse => FreezeAccountResponse.decode(value),
+  },
+  /** Lets an account pay again, be paid again, or both. */
+  unfreezeAccount: {
+    path: "/payment.v1.AccountService/UnfreezeAccount" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UnfreezeAccountRequest): Buffer =>
+      Buffer.from(UnfreezeAccountRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UnfreezeAccountRequest => UnfreezeAccountRequest.decode(value),
+    responseSerialize: (value: UnfreezeAccountResponse): Buffer =>
+      Buffer.from(UnfreezeAccountResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): UnfreezeAccountResponse => UnfreezeAccountResponse.decode(value),
+  },
+  /**
+   * Closes an account for good: later payments from it and to it are declined with
+   * ACCOUNT_CLOSED. It stays readable and its id is never free again.
+   * FAILED_PRECONDITION (reason ACCOUNT_NOT_EMPTY) unless its balances are zero.
+   */
+  closeAccount: {
+    path: "/payment.v1.AccountService/CloseAccount" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CloseAccountRequest): Buffer => Buffer.from(CloseAccountRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CloseAccountRequest => CloseAccountRequest.decode(value),
+    responseSerialize: (value: CloseAccountResponse): Buffer =>
+      Buffer.from(CloseAccountResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CloseAccountResponse => CloseAccountResponse.decode(value),
   },
   /**
    * Reads one account. NOT_FOUND if there is none. Needs the scope payments.read,
@@ -2013,11 +3190,30 @@ export interface AccountServiceServer extends UntypedServiceImplementation {
    * Opens an account with a balance of zero. Money enters it only by payments.
    * Needs the scope accounts.admin.
    *
-   * Safe to repeat: the same request again answers the account as it was
-   * opened. ALREADY_EXISTS (reason ACCOUNT_EXISTS, naming the fields that
-   * differ) if the id is taken by an account of another kind.
+   * Safe to repeat: the same request again answers the account as it is now.
+   * ALREADY_EXISTS (reason ACCOUNT_EXISTS, naming the fields that differ) if the
+   * id is taken by an account that was opened as something else.
    */
   openAccount: handleUnaryCall<OpenAccountRequest, OpenAccountResponse>;
+  /**
+   * Changes an account's overdraft limit, its metadata, or both.
+   * FAILED_PRECONDITION (reason OVERDRAFT_IN_USE) if the account is already
+   * further below zero than the new limit allows.
+   */
+  updateAccount: handleUnaryCall<UpdateAccountRequest, UpdateAccountResponse>;
+  /**
+   * Keeps an account from paying, from being paid, or both, until it is unfrozen:
+   * such payments are declined with ACCOUNT_FROZEN. Adds to what is frozen already.
+   */
+  freezeAccount: handleUnaryCall<FreezeAccountRequest, FreezeAccountResponse>;
+  /** Lets an account pay again, be paid again, or both. */
+  unfreezeAccount: handleUnaryCall<UnfreezeAccountRequest, UnfreezeAccountResponse>;
+  /**
+   * Closes an account for good: later payments from it and to it are declined with
+   * ACCOUNT_CLOSED. It stays readable and its id is never free again.
+   * FAILED_PRECONDITION (reason ACCOUNT_NOT_EMPTY) unless its balances are zero.
+   */
+  closeAccount: handleUnaryCall<CloseAccountRequest, CloseAccountResponse>;
   /**
    * Reads one account. NOT_FOUND if there is none. Needs the scope payments.read,
    * as do all the reads here.
@@ -2045,9 +3241,9 @@ export interface AccountServiceClient extends Client {
    * Opens an account with a balance of zero. Money enters it only by payments.
    * Needs the scope accounts.admin.
    *
-   * Safe to repeat: the same request again answers the account as it was
-   * opened. ALREADY_EXISTS (reason ACCOUNT_EXISTS, naming the fields that
-   * differ) if the id is taken by an account of another kind.
+   * Safe to repeat: the same request again answers the account as it is now.
+   * ALREADY_EXISTS (reason ACCOUNT_EXISTS, naming the fields that differ) if the
+   * id is taken by an account that was opened as something else.
    */
   openAccount(
     request: OpenAccountRequest,
@@ -2063,6 +3259,81 @@ export interface AccountServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: OpenAccountResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Changes an account's overdraft limit, its metadata, or both.
+   * FAILED_PRECONDITION (reason OVERDRAFT_IN_USE) if the account is already
+   * further below zero than the new limit allows.
+   */
+  updateAccount(
+    request: UpdateAccountRequest,
+    callback: (error: ServiceError | null, response: UpdateAccountResponse) => void,
+  ): ClientUnaryCall;
+  updateAccount(
+    request: UpdateAccountRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UpdateAccountResponse) => void,
+  ): ClientUnaryCall;
+  updateAccount(
+    request: UpdateAccountRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UpdateAccountResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Keeps an account from paying, from being paid, or both, until it is unfrozen:
+   * such payments are declined with ACCOUNT_FROZEN. Adds to what is frozen already.
+   */
+  freezeAccount(
+    request: FreezeAccountRequest,
+    callback: (error: ServiceError | null, response: FreezeAccountResponse) => void,
+  ): ClientUnaryCall;
+  freezeAccount(
+    request: FreezeAccountRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: FreezeAccountResponse) => void,
+  ): ClientUnaryCall;
+  freezeAccount(
+    request: FreezeAccountRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: FreezeAccountResponse) => void,
+  ): ClientUnaryCall;
+  /** Lets an account pay again, be paid again, or both. */
+  unfreezeAccount(
+    request: UnfreezeAccountRequest,
+    callback: (error: ServiceError | null, response: UnfreezeAccountResponse) => void,
+  ): ClientUnaryCall;
+  unfreezeAccount(
+    request: UnfreezeAccountRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UnfreezeAccountResponse) => void,
+  ): ClientUnaryCall;
+  unfreezeAccount(
+    request: UnfreezeAccountRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UnfreezeAccountResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Closes an account for good: later payments from it and to it are declined with
+   * ACCOUNT_CLOSED. It stays readable and its id is never free again.
+   * FAILED_PRECONDITION (reason ACCOUNT_NOT_EMPTY) unless its balances are zero.
+   */
+  closeAccount(
+    request: CloseAccountRequest,
+    callback: (error: ServiceError | null, response: CloseAccountResponse) => void,
+  ): ClientUnaryCall;
+  closeAccount(
+    request: CloseAccountRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CloseAccountResponse) => void,
+  ): ClientUnaryCall;
+  closeAccount(
+    request: CloseAccountRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CloseAccountResponse) => void,
   ): ClientUnaryCall;
   /**
    * Reads one account. NOT_FOUND if there is none. Needs the scope payments.read,
@@ -2158,6 +3429,10 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends ReadonlyArray<infer U> ? ReadonlyArray<DeepPartial<U>>
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
+
+function isObject(value: any): boolean {
+  return typeof value === "object" && value !== null;
+}
 
 function isSet(value: any): boolean {
   return value !== null && value !== undefined;

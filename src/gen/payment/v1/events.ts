@@ -6,6 +6,14 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import {
+  Account_State,
+  account_StateFromJSON,
+  account_StateToJSON,
+  AccountType,
+  accountTypeFromJSON,
+  accountTypeToJSON,
+} from "./account.ts";
 import { PaymentActionType, paymentActionTypeFromJSON, paymentActionTypeToJSON, PaymentError } from "./payment.ts";
 
 export const protobufPackage = "payment.v1";
@@ -81,7 +89,11 @@ export interface PaymentDeclined_MetadataEntry {
   value: string;
 }
 
-/** ce_type payment.held.v1: the amount is set aside; no money has moved. */
+/**
+ * ce_type payment.held.v1: the amount is set aside; no money has moved. Always has
+ * payment_id, payer_account_id, payee_account_id, amount_cents, currency, held_at,
+ * payer and expires_at.
+ */
 export interface PaymentHeld {
   paymentId: string;
   payerAccountId: string;
@@ -109,7 +121,9 @@ export interface PaymentHeld_MetadataEntry {
 
 /**
  * ce_type payment.captured.v1: of what was on hold amount_cents has moved, and
- * released_cents has gone back to the payer's funds.
+ * released_cents has gone back to the payer's funds. Always has payment_id,
+ * payer_account_id, payee_account_id, amount_cents, currency, captured_at, payer,
+ * payee and action_id.
  */
 export interface PaymentCaptured {
   paymentId: string;
@@ -138,7 +152,11 @@ export interface PaymentCaptured_MetadataEntry {
   value: string;
 }
 
-/** ce_type payment.voided.v1: all that was still on hold has gone back to the payer's funds. */
+/**
+ * ce_type payment.voided.v1: all that was still on hold has gone back to the payer's
+ * funds. Always has payment_id, payer_account_id, payee_account_id, currency, voided_at,
+ * payer, action_id and released_cents.
+ */
 export interface PaymentVoided {
   paymentId: string;
   payerAccountId: string;
@@ -166,7 +184,8 @@ export interface PaymentVoided_MetadataEntry {
 
 /**
  * ce_type payment.expired.v1: the time of the hold was over, and all that was still
- * on hold has gone back to the payer's funds.
+ * on hold has gone back to the payer's funds. Always has payment_id, payer_account_id,
+ * payee_account_id, currency, expired_at, payer, action_id and released_cents.
  */
 export interface PaymentExpired {
   paymentId: string;
@@ -186,7 +205,8 @@ export interface PaymentExpired {
 
 /**
  * ce_type payment.action_declined.v1: an action on a payment was decided against and
- * stored; the payment is as it was.
+ * stored; the payment is as it was. Always has payment_id, payer_account_id,
+ * payee_account_id, currency, declined_at, error, action_id and type.
  */
 export interface PaymentActionDeclined {
   paymentId: string;
@@ -210,6 +230,39 @@ export interface PaymentActionDeclined {
 }
 
 export interface PaymentActionDeclined_MetadataEntry {
+  key: string;
+  value: string;
+}
+
+/**
+ * ce_type account.opened.v1, account.updated.v1, account.frozen.v1,
+ * account.unfrozen.v1 and account.closed.v1: the account as it is after the change.
+ * Keep the one with the highest revision. Always has change_id, account_id, revision,
+ * currency, type, state and changed_at.
+ */
+export interface AccountChanged {
+  changeId: string;
+  accountId: string;
+  /**
+   * Counts the account's changes without gaps; its opening is 1. An account that was
+   * opened before there were these events begins with 2.
+   */
+  revision: bigint;
+  currency: string;
+  type: AccountType;
+  /** 0 for an EXTERNAL account, which has no limit. */
+  overdraftLimitCents: bigint;
+  state: Account_State;
+  debitsFrozen: boolean;
+  creditsFrozen: boolean;
+  metadata: { [key: string]: string };
+  /** As the request had it. */
+  reason: string;
+  /** RFC 3339. */
+  changedAt: string;
+}
+
+export interface AccountChanged_MetadataEntry {
   key: string;
   value: string;
 }
@@ -2912,6 +2965,411 @@ export const PaymentActionDeclined_MetadataEntry: MessageFns<PaymentActionDeclin
   },
   fromPartial(object: DeepPartial<PaymentActionDeclined_MetadataEntry>): PaymentActionDeclined_MetadataEntry {
     const message = createBasePaymentActionDeclined_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseAccountChanged(): AccountChanged {
+  return {
+    changeId: "",
+    accountId: "",
+    revision: 0n,
+    currency: "",
+    type: 0,
+    overdraftLimitCents: 0n,
+    state: 0,
+    debitsFrozen: false,
+    creditsFrozen: false,
+    metadata: {},
+    reason: "",
+    changedAt: "",
+  };
+}
+
+export const AccountChanged: MessageFns<AccountChanged> = {
+  encode(message: AccountChanged, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.changeId !== "") {
+      writer.uint32(10).string(message.changeId);
+    }
+    if (message.accountId !== "") {
+      writer.uint32(18).string(message.accountId);
+    }
+    if (message.revision !== 0n) {
+      if (BigInt.asIntN(64, message.revision) !== message.revision) {
+        throw new globalThis.Error("value provided for field message.revision of type int64 too large");
+      }
+      writer.uint32(24).int64(message.revision);
+    }
+    if (message.currency !== "") {
+      writer.uint32(34).string(message.currency);
+    }
+    if (message.type !== 0) {
+      writer.uint32(40).int32(message.type);
+    }
+    if (message.overdraftLimitCents !== 0n) {
+      if (BigInt.asIntN(64, message.overdraftLimitCents) !== message.overdraftLimitCents) {
+        throw new globalThis.Error("value provided for field message.overdraftLimitCents of type int64 too large");
+      }
+      writer.uint32(48).int64(message.overdraftLimitCents);
+    }
+    if (message.state !== 0) {
+      writer.uint32(56).int32(message.state);
+    }
+    if (message.debitsFrozen !== false) {
+      writer.uint32(64).bool(message.debitsFrozen);
+    }
+    if (message.creditsFrozen !== false) {
+      writer.uint32(72).bool(message.creditsFrozen);
+    }
+    globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
+      AccountChanged_MetadataEntry.encode({ key: key as any, value }, writer.uint32(82).fork()).join();
+    });
+    if (message.reason !== "") {
+      writer.uint32(90).string(message.reason);
+    }
+    if (message.changedAt !== "") {
+      writer.uint32(98).string(message.changedAt);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AccountChanged {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAccountChanged();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.changeId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.accountId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.revision = reader.int64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.currency = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.type = reader.int32() as any;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.overdraftLimitCents = reader.int64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.debitsFrozen = reader.bool();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.creditsFrozen = reader.bool();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            const entry10 = AccountChanged_MetadataEntry.decode(reader, reader.uint32());
+            if (entry10.value !== undefined) {
+              message.metadata[entry10.key] = entry10.value;
+            }
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.changedAt = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AccountChanged {
+    return {
+      changeId: isSet(object.changeId)
+        ? globalThis.String(object.changeId)
+        : isSet(object.change_id)
+        ? globalThis.String(object.change_id)
+        : "",
+      accountId: isSet(object.accountId)
+        ? globalThis.String(object.accountId)
+        : isSet(object.account_id)
+        ? globalThis.String(object.account_id)
+        : "",
+      revision: isSet(object.revision) ? BigInt(object.revision) : 0n,
+      currency: isSet(object.currency) ? globalThis.String(object.currency) : "",
+      type: isSet(object.type) ? accountTypeFromJSON(object.type) : 0,
+      overdraftLimitCents: isSet(object.overdraftLimitCents)
+        ? BigInt(object.overdraftLimitCents)
+        : isSet(object.overdraft_limit_cents)
+        ? BigInt(object.overdraft_limit_cents)
+        : 0n,
+      state: isSet(object.state) ? account_StateFromJSON(object.state) : 0,
+      debitsFrozen: isSet(object.debitsFrozen)
+        ? globalThis.Boolean(object.debitsFrozen)
+        : isSet(object.debits_frozen)
+        ? globalThis.Boolean(object.debits_frozen)
+        : false,
+      creditsFrozen: isSet(object.creditsFrozen)
+        ? globalThis.Boolean(object.creditsFrozen)
+        : isSet(object.credits_frozen)
+        ? globalThis.Boolean(object.credits_frozen)
+        : false,
+      metadata: isObject(object.metadata)
+        ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      changedAt: isSet(object.changedAt)
+        ? globalThis.String(object.changedAt)
+        : isSet(object.changed_at)
+        ? globalThis.String(object.changed_at)
+        : "",
+    };
+  },
+
+  toJSON(message: AccountChanged): unknown {
+    const obj: any = {};
+    if (message.changeId !== "") {
+      obj.changeId = message.changeId;
+    }
+    if (message.accountId !== "") {
+      obj.accountId = message.accountId;
+    }
+    if (message.revision !== 0n) {
+      obj.revision = message.revision.toString();
+    }
+    if (message.currency !== "") {
+      obj.currency = message.currency;
+    }
+    if (message.type !== 0) {
+      obj.type = accountTypeToJSON(message.type);
+    }
+    if (message.overdraftLimitCents !== 0n) {
+      obj.overdraftLimitCents = message.overdraftLimitCents.toString();
+    }
+    if (message.state !== 0) {
+      obj.state = account_StateToJSON(message.state);
+    }
+    if (message.debitsFrozen !== false) {
+      obj.debitsFrozen = message.debitsFrozen;
+    }
+    if (message.creditsFrozen !== false) {
+      obj.creditsFrozen = message.creditsFrozen;
+    }
+    if (message.metadata) {
+      const entries = globalThis.Object.entries(message.metadata) as [string, string][];
+      if (entries.length > 0) {
+        obj.metadata = {};
+        entries.forEach(([k, v]) => {
+          obj.metadata[k] = v;
+        });
+      }
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    if (message.changedAt !== "") {
+      obj.changedAt = message.changedAt;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<AccountChanged>): AccountChanged {
+    return AccountChanged.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AccountChanged>): AccountChanged {
+    const message = createBaseAccountChanged();
+    message.changeId = object.changeId ?? "";
+    message.accountId = object.accountId ?? "";
+    message.revision = (object.revision !== undefined && object.revision !== null) ? BigInt(object.revision) : 0n;
+    message.currency = object.currency ?? "";
+    message.type = object.type ?? 0;
+    message.overdraftLimitCents = (object.overdraftLimitCents !== undefined && object.overdraftLimitCents !== null)
+      ? BigInt(object.overdraftLimitCents)
+      : 0n;
+    message.state = object.state ?? 0;
+    message.debitsFrozen = object.debitsFrozen ?? false;
+    message.creditsFrozen = object.creditsFrozen ?? false;
+    message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.reason = object.reason ?? "";
+    message.changedAt = object.changedAt ?? "";
+    return message;
+  },
+};
+
+function createBaseAccountChanged_MetadataEntry(): AccountChanged_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const AccountChanged_MetadataEntry: MessageFns<AccountChanged_MetadataEntry> = {
+  encode(message: AccountChanged_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AccountChanged_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAccountChanged_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AccountChanged_MetadataEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: AccountChanged_MetadataEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<AccountChanged_MetadataEntry>): AccountChanged_MetadataEntry {
+    return AccountChanged_MetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AccountChanged_MetadataEntry>): AccountChanged_MetadataEntry {
+    const message = createBaseAccountChanged_MetadataEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;

@@ -80,7 +80,7 @@ function select(pool: pg.Pool, range: ReplayRange, after: string | undefined, li
 }
 
 /** Ids begin with their time. */
-function lowestId(time: Date): string {
+export function lowestId(time: Date): string {
   return ulidToUuid(lowestUlid(time.getTime()));
 }
 
@@ -107,10 +107,10 @@ function toRecorded(row: Row): RecordedAction {
   };
 }
 
-// A replayed event gets a position of its own, behind what is pending already.
+// The type begins with what it is of. A replayed event gets a position of its own, behind what is pending already.
 const APPEND = `
   insert into outbox (shard, id, aggregatetype, aggregateid, type, payload, headers, created_at)
-  select shard, id, 'payment', key, type, payload, $7::jsonb, created_at
+  select shard, id, split_part(type, '.', 1), key, type, payload, $7::jsonb, created_at
   from unnest($1::smallint[], $2::uuid[], $3::text[], $4::text[], $5::jsonb[], $6::timestamptz[]) with ordinality
     as event (shard, id, key, type, payload, created_at, n)
   order by n`;
@@ -125,9 +125,9 @@ export function postgresReplayOutbox(pool: pg.Pool): ReplayOutbox {
     async append(events) {
       const shards = await countShards(pool);
       await pool.query(APPEND, [
-        events.map(({ payerAccountId }) => shardOf(payerAccountId, shards)),
+        events.map(({ key }) => shardOf(key, shards)),
         events.map(({ eventId }) => ulidToUuid(eventId)),
-        events.map(({ payerAccountId }) => payerAccountId),
+        events.map(({ key }) => key),
         events.map(({ type }) => type),
         events.map(({ payload }) => JSON.stringify(payload)),
         events.map(({ createdAt }) => createdAt),

@@ -2,18 +2,15 @@ import type pg from 'pg';
 import { keyOf } from '../../../app/commands.ts';
 import type { Ledger } from '../../../app/ports.ts';
 import { ulidToUuid } from '../../../app/ulid.ts';
-import { kyselyOn } from '../database.ts';
 import { findDueHolds } from './due-holds.ts';
 import { findAccounts, findAccountTypes } from './find-accounts.ts';
 import { findPayments, findPaymentsByKey } from './find-payments.ts';
 import { findBalances } from './lock-balances.ts';
-import { openAccount } from './open-account.ts';
 import { reading } from './reading.ts';
 import { sharedReads } from './shared-reads.ts';
 
-/** Reads, which share statements, and account opening; each statement is a transaction of its own. */
+/** Reads, which share statements; each statement is a transaction of its own. */
 export function postgresLedger(pool: pg.Pool): Ledger {
-  const database = kyselyOn(pool);
   const payment = sharedReads((uuids) => findPayments(pool, uuids));
   const paymentByKey = sharedReads((keys) => findPaymentsByKey(pool, keys), keyOf);
   const account = sharedReads((accountIds) => findAccounts(pool, accountIds));
@@ -26,6 +23,5 @@ export function postgresLedger(pool: pg.Pool): Ledger {
     findAccount: (accountId) => reading(() => account(accountId)),
     findBalance: (accountId) => reading(() => balance(accountId)),
     findAccountType: (accountId) => reading(() => accountType(accountId)),
-    openAccount: (account) => reading(() => openAccount(database, account)),
   };
 }

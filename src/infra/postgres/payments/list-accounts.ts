@@ -1,14 +1,16 @@
 import type { Kysely } from 'kysely';
+import type pg from 'pg';
 import type { Account } from '../../../app/domain/account.ts';
 import type { AccountFilter, Page } from '../../../app/listings.ts';
 import type { Database } from '../tables.ts';
-import { toAccount } from './find-accounts.ts';
+import { findAccounts } from './find-accounts.ts';
 
 /** The most accounts that are looked at for one page. */
 const MAX_SCANNED = 2_000;
 
 /** See Listings.accounts. */
 export async function listAccounts(
+  pool: pg.Pool,
   database: Kysely<Database>,
   { currency, type }: AccountFilter,
   after: string | undefined,
@@ -28,12 +30,14 @@ export async function listAccounts(
         .executeTakeFirst()
     : undefined;
   const rows = await rest
-    .selectAll()
+    .select('account_id')
     .$if(end !== undefined, (query) => query.where('account_id', '<=', end!.account_id))
     .$if(currency !== undefined, (query) => query.where('currency', '=', currency!))
     .$if(type !== undefined, (query) => query.where('type', '=', type!))
     .limit(size + 1)
     .execute();
-  const items = rows.slice(0, size).map(toAccount);
-  return { items, next: rows.length > size ? items.at(-1)!.accountId : end?.account_id };
+  const accountIds = rows.slice(0, size).map((row) => row.account_id);
+  const found = await findAccounts(pool, accountIds);
+  const items = accountIds.flatMap((accountId) => found.get(accountId) ?? []);
+  return { items, next: rows.length > size ? accountIds.at(-1) : end?.account_id };
 }

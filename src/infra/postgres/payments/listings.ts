@@ -14,7 +14,7 @@ export function postgresListings(pool: pg.Pool): Listings {
   return {
     payments: (filter, cursor, size) => reading(() => listPayments(pool, database, filter, cursor, size)),
     actions: (paymentId, after, size) => reading(() => listActions(database, paymentId, after, size)),
-    accounts: (filter, after, size) => reading(() => listAccounts(database, filter, after, size)),
+    accounts: (filter, after, size) => reading(() => listAccounts(pool, database, filter, after, size)),
     entries: (range, from, size) => reading(() => listEntries(pool, database, range, from, size)),
     snapshot: (accountId, point) => reading(() => findSnapshot(pool, accountId, point)),
   };

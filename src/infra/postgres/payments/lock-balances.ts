@@ -7,11 +7,6 @@ import type { BalanceRow } from '../tables.ts';
 const COLUMNS =
   'account_id, currency, overdraft_limit_cents, available_cents, pending_cents, incoming_cents, version, flags';
 
-/** The bits of account_balances.flags. */
-const DEBITS_FROZEN = 1;
-const CREDITS_FROZEN = 2;
-const CLOSED = 4;
-
 type LockedRow = [
   /** Which of the accounts asked for, counted from 1. */
   arrival: number,
@@ -65,9 +60,7 @@ export async function lockBalances(transaction: Transaction, accountIds: readonl
         pendingCents,
         incomingCents,
         version,
-        debitsFrozen: (flags & DEBITS_FROZEN) !== 0,
-        creditsFrozen: (flags & CREDITS_FROZEN) !== 0,
-        closed: (flags & CLOSED) !== 0,
+        ...toFlags(flags),
       };
     },
   );
@@ -96,8 +89,11 @@ function toBalance(row: BalanceRow): Balance {
     pendingCents: row.pending_cents,
     incomingCents: row.incoming_cents,
     version: row.version,
-    debitsFrozen: (row.flags & DEBITS_FROZEN) !== 0,
-    creditsFrozen: (row.flags & CREDITS_FROZEN) !== 0,
-    closed: (row.flags & CLOSED) !== 0,
+    ...toFlags(row.flags),
   };
+}
+
+/** What the bits of account_balances.flags stand for. */
+export function toFlags(flags: number): Pick<Balance, 'debitsFrozen' | 'creditsFrozen' | 'closed'> {
+  return { debitsFrozen: (flags & 1) !== 0, creditsFrozen: (flags & 2) !== 0, closed: (flags & 4) !== 0 };
 }

@@ -1,35 +1,51 @@
-import type { Kysely } from 'kysely';
-import type { Account } from '../../../app/domain/account.ts';
-import type { Database } from '../tables.ts';
-import { toAccount } from './find-accounts.ts';
+import type { AccountLedger, RecordedChange } from '../../../app/account-changes.ts';
+import { type Connection, prepared } from '../statement.ts';
+import type { AccountRow } from '../tables.ts';
+import { CHANGE_COLUMNS, changeValues, EVENT_COLUMNS, FIRST_FREE } from './account-change-row.ts';
+import { findAccounts } from './find-accounts.ts';
 
-/** Opens the account and its balance together, if the id is free; returns the account that has the id. */
-export async function openAccount(database: Kysely<Database>, account: Account): Promise<Account> {
-  const { accountId, currency, type, overdraftLimitCents, openedAt } = account;
-  await database
-    .with('opened', (query) =>
-      query
-        .insertInto('accounts')
-        .values({
-          account_id: accountId,
-          currency,
-          type,
-          overdraft_limit_cents: overdraftLimitCents,
-          opened_at: openedAt,
-        })
-        .onConflict((conflict) => conflict.doNothing())
-        .returning('account_id'),
-    )
-    .insertInto('account_balances')
-    .columns(['account_id'])
-    .expression((query) => query.selectFrom('opened').selectAll())
-    .execute();
+const TYPE = `$${FIRST_FREE}::account_type`;
 
-  // Another statement, so that it sees the row of whoever was first.
-  const row = await database
-    .selectFrom('accounts')
-    .selectAll()
-    .where('account_id', '=', accountId)
-    .executeTakeFirstOrThrow();
-  return toAccount(row);
+const insert = prepared(
+  'open_account',
+  `with given as (
+     select $2::text as account_id, $3::text as currency, ${TYPE} as type, $5::bigint as overdraft_limit_cents,
+       $11::timestamptz as opened_at
+   ), opened as (
+     insert into accounts (account_id, currency, type, overdraft_limit_cents, opened_at)
+     select account_id, currency, type, overdraft_limit_cents, opened_at from given
+     on conflict do nothing returning 1
+   ), balance as (
+     insert into account_balances (account_id) select account_id from given where exists (select from opened) returning 1
+   ), changed as (
+     insert into account_changes (${CHANGE_COLUMNS.names}) select ${CHANGE_COLUMNS.values} from balance returning 1
+   )
+   insert into outbox (${EVENT_COLUMNS.names}) select ${EVENT_COLUMNS.values} from changed`,
+);
+
+const selectOpening = prepared<AccountRow>(
+  'find_opening',
+  'select account_id, currency, type, overdraft_limit_cents, opened_at from accounts where account_id = $1',
+);
+
+/** See AccountLedger.open. Account, balance, change and event are one statement, and so one transaction. */
+export async function openAccount(
+  connection: Connection,
+  recorded: RecordedChange,
+  shards: number,
+): ReturnType<AccountLedger['open']> {
+  const { accountId, type } = recorded.change.account;
+  const { rowCount } = await insert(connection, [...changeValues(recorded, shards), type]);
+  // Other statements, so that they see the rows of whoever was first.
+  const { rows } = await selectOpening(connection, [accountId]);
+  const account = (await findAccounts(connection, [accountId])).get(accountId);
+  const [row] = rows;
+  if (account === undefined || row === undefined)
+    throw new Error(`Bug! Account ${accountId} was opened and is not there`);
+  const { currency, overdraft_limit_cents: overdraftLimitCents, opened_at: openedAt } = row;
+  return {
+    opened: rowCount === 1,
+    asOpened: { accountId, currency, type: row.type, overdraftLimitCents, openedAt },
+    account,
+  };
 }

@@ -1,4 +1,5 @@
 import type { BooksRule, BooksStage } from '../../../app/reconciliation/books.ts';
+import { CHANGE_RULES, TERMS_RULES } from './account-rules.ts';
 import { EVENT_RULES } from './event-rules.ts';
 import { PAYMENT_BALANCE_RULES, PAYMENT_RULES } from './payment-rules.ts';
 
@@ -36,20 +37,7 @@ const BALANCE_RULES: StageTable['rules'] = {
     select account_id as culprit from page where available_cents < -overdraft_limit_cents`,
   BALANCE_HAS_ITS_ACCOUNT: `
     select page.account_id as culprit from page left join accounts using (account_id) where accounts.account_id is null`,
-  BALANCE_HAS_TERMS_OF_ACCOUNT: `
-    select page.account_id as culprit
-    from page
-    join accounts using (account_id)
-    left join lateral (
-      select overdraft_limit_cents, debits_frozen::int + 2 * credits_frozen::int + 4 * (kind = 'CLOSED')::int as flags
-      from account_changes where account_id = page.account_id order by revision desc limit 1
-    ) last on true
-    where page.currency <> accounts.currency
-      or page.flags <> coalesce(last.flags, 0)
-      or page.overdraft_limit_cents is distinct from
-        case when last.flags is null then accounts.overdraft_limit_cents else last.overdraft_limit_cents end`,
-  CLOSED_HOLDS_NOTHING: `
-    select account_id as culprit from page where flags & 4 <> 0 and (available_cents, pending_cents, incoming_cents) <> (0, 0, 0)`,
+  ...TERMS_RULES,
 };
 
 const ENTRY_RULES: StageTable['rules'] = {
@@ -78,13 +66,7 @@ export const STAGES: Record<Exclude<BooksStage, 'CURRENCIES'>, StageTable> = {
     table: 'accounts',
     key: [['account_id', 'text', '']],
     rules: {
-      // The first is the opening, or the first change of an account that has none. Nothing follows a closing.
-      ACCOUNT_CHANGES_FORM_A_CHAIN: `
-        select account_id as culprit
-        from page join account_changes change using (account_id)
-        group by account_id
-        having min(revision) > 2 or count(*) <> max(revision) - min(revision) + 1
-          or min(revision) filter (where change.kind = 'CLOSED') < max(revision)`,
+      ...CHANGE_RULES,
       ACCOUNT_HAS_ITS_BALANCE: `
         select page.account_id as culprit from page left join account_balances balance using (account_id)
         where balance.account_id is null`,

@@ -1,11 +1,6 @@
+import { CHANGE_EVENT_RULES, ulidOf } from './account-rules.ts';
 import type { StageTable } from './books-stages.ts';
 import { eventTypeOf } from './event-type.ts';
-
-// A uuid as the text of a ULID: 26 digits of 5 bits, the first two of them zero.
-const ulidOf = (uuid: string) => `(
-  select string_agg(substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ',
-    1 + substring(B'00' || ('x' || replace(${uuid}::text, '-', ''))::bit(128) from n * 5 + 1 for 5)::bit(5)::int, 1), '' order by n)
-  from generate_series(0, 25) as n)`;
 
 const stateAfter = (entry: string) => `jsonb_build_object(
   'balanceCents', nullif(${entry}.balance_after_cents, 0)::text, 'version', ${entry}.version::text,
@@ -14,8 +9,11 @@ const stateAfter = (entry: string) => `jsonb_build_object(
 export const EVENT_RULES: StageTable['rules'] = {
   EVENT_HAS_ITS_PAYMENT: `
     select event.id::text as culprit
-    from page event left join payments on payments.payment_id = event.id
-    where payments.payment_id is null`,
+    from page event
+    left join payments on payments.payment_id = event.id
+    left join account_changes on account_changes.change_id = event.id
+    where payments.payment_id is null and account_changes.change_id is null`,
+  ...CHANGE_EVENT_RULES,
   EVENT_HAS_KEY_OF_PAYMENT: `
     select event.id::text as culprit
     from page event join payments on payments.payment_id = event.id

@@ -112,7 +112,7 @@ describe('problems', () => {
     expect(problems).toEqual([
       'the currency is not that of payer and payee, of payment p2',
       'the balance is below the overdraft limit, of account a2',
-      'a pending event belongs to no payment: e1',
+      'a pending event belongs to no payment or account change: e1',
     ]);
   });
 

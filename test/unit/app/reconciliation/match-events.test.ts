@@ -1,21 +1,24 @@
 import { describe, expect, test } from 'vitest';
 import { shardOf } from '../../../../src/app/domain/shard.ts';
 import { SoughtEvents } from '../../../../src/app/reconciliation/match-events.ts';
-import type { AuditedPayment, SentEvent } from '../../../../src/app/reconciliation/ports.ts';
+import type { AuditedEvent, SentEvent } from '../../../../src/app/reconciliation/ports.ts';
 
 const PARTITIONS = 16;
 const ID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
 
-function payment(event: AuditedPayment['event'] = 'SENT'): AuditedPayment {
+function payment(state: AuditedEvent['state'] = 'SENT'): AuditedEvent {
   return {
-    paymentId: ID,
-    parentId: undefined,
-    payerAccountId: 'alice',
-    payeeAccountId: 'bob',
-    amountCents: 9_007_199_254_740_993n,
-    currency: 'EUR',
-    eventType: 'payment.authorized.v1',
-    event,
+    eventId: ID,
+    key: 'alice',
+    type: 'payment.authorized.v1',
+    fields: {
+      paymentId: ID,
+      payerAccountId: 'alice',
+      payeeAccountId: 'bob',
+      amountCents: '9007199254740993',
+      currency: 'EUR',
+    },
+    state,
     missing: false,
   };
 }
@@ -44,14 +47,14 @@ function record(change: Partial<SentEvent> = {}): SentEvent {
 
 describe('matching events with payments', () => {
   test('finds an event, and leaves what is not there', () => {
-    const sought = new SoughtEvents([payment(), { ...payment(), paymentId: ID.replace('V', 'W') }], PARTITIONS);
+    const sought = new SoughtEvents([payment(), { ...payment(), eventId: ID.replace('V', 'W') }], PARTITIONS);
     sought.strikeOut([record(), record()]);
     expect([...sought.left.keys()]).toEqual([ID.replace('V', 'W')]);
     expect(sought.mismatched).toEqual([]);
   });
 
   test.each([
-    ['key', { key: 'bob' }, 'has key "bob", its payer is "alice"'],
+    ['key', { key: 'bob' }, 'has key "bob", its payment has "alice"'],
     ['type', { type: 'payment.declined.v1' }, 'has type "payment.declined.v1"'],
     ['partition', { partition: (shardOf('alice', PARTITIONS) + 1) % PARTITIONS }, 'belongs in partition'],
   ])('does not take a record with another %s for it', (_, change, sentence) => {
