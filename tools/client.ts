@@ -14,9 +14,13 @@ import {
   AccountRole,
   type AuthorizePaymentRequest,
   type AuthorizePaymentResponse,
+  type CapturePaymentRequest,
   type GetPaymentRequest,
+  type HoldPaymentRequest,
+  type ListPaymentActionsRequest,
   type ListPaymentsRequest,
   PaymentServiceClient,
+  type VoidPaymentRequest,
 } from '../src/gen/payment/v1/payment.ts';
 
 type Unary<Request, Response> = (
@@ -25,6 +29,8 @@ type Unary<Request, Response> = (
   options: { deadline: number },
   callback: (error: ServiceError | null, response: Response) => void,
 ) => unknown;
+
+const NO_NOTES = { description: '', reference: '', metadata: {} };
 
 /** The service as a caller sees it, with promises: for tools and tests. Calls end after 30 seconds unless told otherwise. */
 export class LedgerClient {
@@ -58,6 +64,36 @@ export class LedgerClient {
       ...request,
     };
     return this.#call(this.payments, this.payments.authorizePayment, complete, deadlineMs);
+  }
+
+  /** Holds for seven days unless told otherwise. */
+  hold(request: Partial<HoldPaymentRequest>) {
+    const complete = {
+      idempotencyKey: crypto.randomUUID(),
+      payerAccountId: '',
+      payeeAccountId: '',
+      amountCents: 0n,
+      currency: 'RUB',
+      ...NO_NOTES,
+      ttl: undefined,
+    };
+    return this.#call(this.payments, this.payments.holdPayment, { ...complete, ...request });
+  }
+
+  /** Captures all that is held unless told otherwise. */
+  capture(paymentId: string, request: Partial<CapturePaymentRequest> = {}) {
+    const complete = { idempotencyKey: crypto.randomUUID(), paymentId, amountCents: undefined, keepRemainder: false };
+    return this.#call(this.payments, this.payments.capturePayment, { ...complete, ...NO_NOTES, ...request });
+  }
+
+  void(paymentId: string, request: Partial<VoidPaymentRequest> = {}) {
+    const complete = { idempotencyKey: crypto.randomUUID(), paymentId, ...NO_NOTES };
+    return this.#call(this.payments, this.payments.voidPayment, { ...complete, ...request });
+  }
+
+  actions(paymentId: string, request: Partial<ListPaymentActionsRequest> = {}) {
+    const complete = { paymentId, pageSize: 0, pageToken: '' };
+    return this.#call(this.payments, this.payments.listPaymentActions, { ...complete, ...request });
   }
 
   getPayment(request: GetPaymentRequest) {

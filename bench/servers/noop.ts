@@ -11,6 +11,7 @@ import { CallMetrics } from '../../src/api/metrics/call-metrics.ts';
 import { createServer, SERVICES } from '../../src/api/server.ts';
 import type { Account, Balance } from '../../src/app/domain/account.ts';
 import type { Payment } from '../../src/app/domain/payment.ts';
+import { firstBalance } from '../../src/app/domain/payment-balance.ts';
 import { Outage } from '../../src/app/outage.ts';
 import { connectionLimits } from '../../src/config/connections.ts';
 import { CURRENCY } from '../load/accounts.ts';
@@ -21,7 +22,10 @@ collectDefaultMetrics({ register: registry });
 
 const at = new Date();
 const payment: Payment = {
+  actionId: '01ARZ3NDEKTSV4RRFFQ69G5FAV',
   paymentId: '01ARZ3NDEKTSV4RRFFQ69G5FAV',
+  kind: 'PAYMENT',
+  releasedCents: 0n,
   payerAccountId: 'bench-000000',
   payeeAccountId: 'bench-000001',
   amountCents: 1n,
@@ -30,6 +34,7 @@ const payment: Payment = {
   createdAt: at,
   verdict: { status: 'AUTHORIZED', payerVersion: 1n, payeeVersion: 1n },
 };
+const current = { ...payment, balance: firstBalance(payment) };
 const balance: Balance = {
   accountId: 'bench-000000',
   currency: CURRENCY,
@@ -39,6 +44,7 @@ const balance: Balance = {
   debitsFrozen: false,
   creditsFrozen: false,
   closed: false,
+  incomingCents: 0n,
   version: 1n,
 };
 const account: Account = {
@@ -60,9 +66,14 @@ const limits = connectionLimits();
 const server = createServer({
   limits,
   payments: {
-    authorize: async () => ({ kind: 'DECIDED', payment }),
-    findPayment: async () => payment,
-    findPaymentByKey: async () => payment,
+    authorize: async () => ({ kind: 'DECIDED', action: payment }),
+    hold: async () => ({ kind: 'DECIDED', action: payment, payment: current }),
+    findPayment: async () => current,
+    findPaymentByKey: async () => current,
+  },
+  laterActions: {
+    capture: async () => ({ kind: 'DECIDED', action: payment, payment: current }),
+    void: async () => ({ kind: 'DECIDED', action: payment, payment: current }),
   },
   accounts: { balance: async () => balance, find: async () => account },
   accountChanges: {
@@ -72,8 +83,9 @@ const server = createServer({
   reads: {
     payments: async () => ({ items: [], next: undefined }),
     accounts: async () => ({ items: [], next: undefined }),
+    actions: async () => ({ items: [], next: undefined }),
     entries: async () => ({ items: [], next: undefined }),
-    snapshot: async () => ({ currency: CURRENCY, version: 0n, balanceCents: 0n, entryAt: undefined }),
+    snapshot: async () => ({ currency: CURRENCY, version: 0n, balanceCents: 0n, pendingCents: 0n, entryAt: undefined }),
   },
   health,
   metrics: new CallMetrics(registry),

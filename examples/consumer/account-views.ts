@@ -83,11 +83,11 @@ async function applyChange(client: pg.ClientBase, { value }: CloudEvent): Promis
 
 /** Keeps the state with the higher version, and remembers versions that were jumped over until they come. */
 async function applyState(client: pg.ClientBase, { accountId, currency, state }: ChangedAccount): Promise<void> {
-  const { version, balanceCents } = state;
+  const { version, balanceCents, pendingCents } = state;
   const first = await client.query(
-    `insert into account_views (account_id, currency, balance_cents, version) values ($1, $2, $3, $4)
+    `insert into account_views (account_id, currency, balance_cents, pending_cents, version) values ($1, $2, $3, $4, $5)
      on conflict do nothing`,
-    [accountId, currency, balanceCents, version],
+    [accountId, currency, balanceCents, pendingCents, version],
   );
   // What came before the first that is seen may be past the topic's retention.
   if (first.rowCount === 1) return;
@@ -101,11 +101,10 @@ async function applyState(client: pg.ClientBase, { accountId, currency, state }:
     await client.query('delete from missing_versions where account_id = $1 and version = $2', [accountId, version]);
     return;
   }
-  await client.query('update account_views set balance_cents = $2, version = $3 where account_id = $1', [
-    accountId,
-    balanceCents,
-    version,
-  ]);
+  await client.query(
+    'update account_views set balance_cents = $2, pending_cents = $3, version = $4 where account_id = $1',
+    [accountId, balanceCents, pendingCents, version],
+  );
   await client.query(
     `insert into missing_versions (account_id, version)
      select $1, missing from generate_series($2::bigint + 1, $3::bigint - 1) as missing`,

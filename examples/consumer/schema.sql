@@ -13,6 +13,9 @@ create table if not exists account_views (
   version       bigint not null
 );
 
+-- What the account has on hold for others; balance_cents is what is posted.
+alter table account_views add column if not exists pending_cents bigint not null default 0;
+
 -- What accounts are, by the last of their changes.
 create table if not exists account_states (
   account_id            text    primary key,

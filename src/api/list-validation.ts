@@ -1,3 +1,4 @@
+import { PAYMENT_STATUSES } from '../app/domain/payment-balance.ts';
 import type { FieldViolation } from '../app/errors.ts';
 import {
   AccountEntryOrder,
@@ -6,13 +7,16 @@ import {
   type ListAccountEntriesRequest,
   type ListAccountsRequest,
 } from '../gen/payment/v1/account.ts';
-import { AccountRole, type ListPaymentsRequest, PaymentStatus } from '../gen/payment/v1/payment.ts';
+import {
+  AccountRole,
+  type ListPaymentActionsRequest,
+  type ListPaymentsRequest,
+  PaymentStatus,
+} from '../gen/payment/v1/payment.ts';
 import { isTime } from './time.ts';
 import { accountId, currency, notNegative, rejectIf, text } from './validation.ts';
 
 // As validation.ts, for lists and points in time. Filters that are empty were not given.
-
-const { PAYMENT_STATUS_AUTHORIZED: AUTHORIZED, PAYMENT_STATUS_DECLINED: DECLINED } = PaymentStatus;
 
 const DEFAULT_PAGE_SIZE = 50;
 const MAX_PAGE_SIZE = 1_000;
@@ -37,15 +41,23 @@ export function checkListPayments(request: ListPaymentsRequest): void {
     id === '' ? undefined : accountId('account_id', id),
     oneOf('role', request.role, AccountRole),
     id === '' && request.role !== 0 ? { field: 'role', description: 'needs an account_id' } : undefined,
-    request.statuses.every((each) => each === AUTHORIZED || each === DECLINED)
+    request.statuses.every(isOfPayments)
       ? undefined
-      : { field: 'statuses', description: 'must be AUTHORIZED or DECLINED' },
+      : { field: 'statuses', description: 'must be AUTHORIZED, DECLINED, HELD, CAPTURED, VOIDED or EXPIRED' },
     text('reference', reference, 0, 255),
     ...timeRange(request),
     id === '' && reference === '' && createdFrom === ''
       ? { field: 'account_id', description: 'must be given, or a reference, or created_from' }
       : undefined,
   );
+}
+
+function isOfPayments(status: PaymentStatus): boolean {
+  return PAYMENT_STATUSES.some((each) => PaymentStatus[`PAYMENT_STATUS_${each}`] === status);
+}
+
+export function checkListPaymentActions(request: ListPaymentActionsRequest): void {
+  rejectIf(text('payment_id', request.paymentId, 1, 64), size(request.pageSize));
 }
 
 export function checkListAccountEntries(request: ListAccountEntriesRequest): void {

@@ -3,13 +3,12 @@ import type pg from 'pg';
 import { AccountChanges } from '../app/account-changes.ts';
 import { AccountTypes } from '../app/account-types.ts';
 import { admissions } from '../app/admission.ts';
-import { paymentTransaction } from '../app/authorize-payments.ts';
+import { paymentTransaction } from '../app/decide-payments.ts';
 import { GroupCommit } from '../app/group-commit.ts';
 import { LimitByAccountType } from '../app/limit-by-account-type.ts';
-import { Accounts, Payments } from '../app/payment-service.ts';
+import { Accounts } from '../app/payment-service.ts';
 import { Reads } from '../app/reads.ts';
 import { tracedTransaction } from '../app/traced-transaction.ts';
-import { monotonicUlids } from '../app/ulid.ts';
 import { accessSettings, callerLimit, listensUnprotected, tlsSettings } from '../config/access.ts';
 import { connectionLimits } from '../config/connections.ts';
 import { orExit } from '../config/or-exit.ts';
@@ -19,7 +18,7 @@ import { createLog } from '../infra/log.ts';
 import { startMetricsServer } from '../infra/metrics/metrics-server.ts';
 import { poolGauges } from '../infra/metrics/pool-gauges.ts';
 import { processRegistry } from '../infra/metrics/process-registry.ts';
-import { databaseOutage, limiterOutage } from '../infra/outages.ts';
+import { databaseOutage, expiryOutage, limiterOutage } from '../infra/outages.ts';
 import { apiPools } from '../infra/postgres/api-pools.ts';
 import { shardCount } from '../infra/postgres/outbox/shard-count.ts';
 import { postgresAccountLedger } from '../infra/postgres/payments/change-account.ts';
@@ -43,7 +42,7 @@ import { listen } from './listen.ts';
 import { AccountMetrics } from './metrics/account-metrics.ts';
 import { CallMetrics } from './metrics/call-metrics.ts';
 import { LedgerMetrics } from './metrics/ledger-metrics.ts';
-import { PaymentMetrics } from './metrics/payment-metrics.ts';
+import { paymentServices } from './payment-services.ts';
 import { Reflection } from './reflection.ts';
 import { createServer, SERVICES } from './server.ts';
 import { stopServing } from './shutdown.ts';
@@ -110,9 +109,8 @@ const limiter = new LimitByAccountType(
 const callerBucket = callerLimit(config);
 const callerLimiter = callerBucket && new RedisTokenBuckets(redis, callerBucket, decisions, onOwnBuckets, 'caller');
 const access = await openAccess(accessSettings(config), callerLimiter, registry, watch).catch(leaveIfUnreadable);
-// Monotonic, so that ids made within one millisecond are in order too.
-const newId = monotonicUlids();
-const payments = new Payments(groupCommit, limiter, ledger, admission.reads, newId);
+const expiry = expiryOutage(log);
+const { newId, sweeper, ...paymentCalls } = paymentServices(groupCommit, limiter, ledger, admission, registry, expiry);
 const accounts = new Accounts(ledger, admission.reads);
 const accountLedger = postgresAccountLedger(pools.reads, shards);
 const accountChanges = new AccountChanges(accountLedger, admission.openings, outboxHint, newId);
@@ -133,7 +131,7 @@ const health = new Health({
 const reflection = config.REFLECTION === 'on' ? new Reflection() : undefined;
 const limits = connectionLimits(config);
 const counted = {
-  payments: new PaymentMetrics(registry).counted(payments),
+  ...paymentCalls,
   accountChanges: new AccountMetrics(registry).counted(accountChanges),
 };
 const instruments = { metrics: new CallMetrics(registry), callLog: new CallLog(log, outage), tracer: tracing?.tracer };
@@ -149,6 +147,7 @@ const metricsServer = await startMetricsServer({
 const { GRPC_HOST: host, GRPC_PORT: port } = config;
 const listener = await listen(server, { host, port, credentials, maxConnections: limits.maxConnections, log });
 await health.start();
+sweeper.start();
 
 onStopSignal(process, log, () => void stop());
 log.info({ address: listener.address, metricsAddress: metricsServer.address }, 'api ready');
@@ -185,7 +184,7 @@ async function stop(): Promise<void> {
   const stopBy = performance.now() + config.SHUTDOWN_DRAIN_MS + config.SHUTDOWN_GRACE_MS;
   const times = { drainMs: config.SHUTDOWN_DRAIN_MS, graceMs: config.SHUTDOWN_GRACE_MS };
   const inTime = await stopServing(server, { listener, health, reflection }, times);
-  const committed = groupCommit.close();
+  const committed = Promise.all([sweeper.stop(), groupCommit.close()]);
   if (!inTime) {
     log.warn('calls took longer than SHUTDOWN_GRACE_MS and will be cut off');
     groupCommit.abandonQueue();

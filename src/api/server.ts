@@ -1,22 +1,27 @@
 import { Server, type ServerOptions } from '@grpc/grpc-js';
 import type { AccountChanges } from '../app/account-changes.ts';
+import type { LaterActions } from '../app/later-actions.ts';
 import type { Accounts, Payments } from '../app/payment-service.ts';
 import type { Reads } from '../app/reads.ts';
 import { AccountServiceService } from '../gen/payment/v1/account.ts';
 import { PaymentServiceService } from '../gen/payment/v1/payment.ts';
 import { authorizePayment } from './handlers/authorize-payment.ts';
+import { capturePayment } from './handlers/capture-payment.ts';
 import { closeAccount } from './handlers/close-account.ts';
 import { freezeAccount } from './handlers/freeze-account.ts';
 import { getAccount } from './handlers/get-account.ts';
 import { getAccountBalance } from './handlers/get-account-balance.ts';
 import { getBalanceSnapshot } from './handlers/get-balance-snapshot.ts';
 import { getPayment } from './handlers/get-payment.ts';
+import { holdPayment } from './handlers/hold-payment.ts';
 import { listAccountEntries } from './handlers/list-account-entries.ts';
 import { listAccounts } from './handlers/list-accounts.ts';
+import { listPaymentActions } from './handlers/list-payment-actions.ts';
 import { listPayments } from './handlers/list-payments.ts';
 import { openAccount } from './handlers/open-account.ts';
 import { unfreezeAccount } from './handlers/unfreeze-account.ts';
 import { updateAccount } from './handlers/update-account.ts';
+import { voidPayment } from './handlers/void-payment.ts';
 import type { Health } from './health.ts';
 import type { CallMetrics } from './metrics/call-metrics.ts';
 import type { Reflection } from './reflection.ts';
@@ -43,10 +48,11 @@ export interface ConnectionLimits {
 }
 
 export interface Services extends Instruments {
-  readonly payments: Pick<Payments, 'authorize' | 'findPayment' | 'findPaymentByKey'>;
+  readonly payments: Pick<Payments, 'authorize' | 'hold' | 'findPayment' | 'findPaymentByKey'>;
+  readonly laterActions: Pick<LaterActions, 'capture' | 'void'>;
   readonly accounts: Pick<Accounts, 'find' | 'balance'>;
   readonly accountChanges: Pick<AccountChanges, 'open' | 'change'>;
-  readonly reads: Pick<Reads, 'payments' | 'accounts' | 'entries' | 'snapshot'>;
+  readonly reads: Pick<Reads, 'payments' | 'actions' | 'accounts' | 'entries' | 'snapshot'>;
   readonly health: Health;
   /** Left out, nobody can ask which services there are. */
   readonly reflection?: Reflection | undefined;
@@ -56,6 +62,7 @@ export interface Services extends Instruments {
 
 export function createServer({
   payments,
+  laterActions,
   accounts,
   accountChanges,
   reads,
@@ -72,7 +79,11 @@ export function createServer({
     PaymentServiceService,
     {
       authorizePayment: authorizePayment(payments),
+      holdPayment: holdPayment(payments),
+      capturePayment: capturePayment(laterActions),
+      voidPayment: voidPayment(laterActions),
       getPayment: getPayment(payments),
+      listPaymentActions: listPaymentActions(payments, reads),
       listPayments: listPayments(reads),
       getAccountBalance: getAccountBalance(accounts),
     },

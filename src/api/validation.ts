@@ -14,7 +14,12 @@ import { PROTOTYPE_KEY } from './wire.ts';
 
 /** The amount is not among them: one that is not positive is a decline, see precheck(). */
 export function checkAuthorizePayment(request: AuthorizePaymentRequest): void {
-  rejectIf(
+  rejectIf(...paymentViolations(request));
+}
+
+/** What is wrong with the fields that every request for a payment has. */
+export function paymentViolations(request: AuthorizePaymentRequest): (FieldViolation | undefined)[] {
+  return [
     text('idempotency_key', request.idempotencyKey, 1, 255),
     accountId('payer_account_id', request.payerAccountId),
     accountId('payee_account_id', request.payeeAccountId),
@@ -22,7 +27,7 @@ export function checkAuthorizePayment(request: AuthorizePaymentRequest): void {
     text('description', request.description, 0, 1_000),
     text('reference', request.reference, 0, 255),
     metadata('metadata', request.metadata),
-  );
+  ];
 }
 
 /** Whether the id is a ULID is left to the look-up: what is none names no payment, which is NOT_FOUND. */

@@ -1,5 +1,5 @@
+import type { AuthorizeCommand } from './commands.ts';
 import { ExternalPayerError, ServiceError } from './errors.ts';
-import type { AuthorizeCommand } from './ports.ts';
 
 /** Accounts remembered. There are few EXTERNAL ones, and only administrators open them. */
 const MAX_KNOWN = 10_000;

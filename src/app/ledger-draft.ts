@@ -1,16 +1,13 @@
+import { accountsOf, type FirstCommand, isLater, type LaterCommand, type PaymentCommand } from './commands.ts';
 import type { Balance } from './domain/account.ts';
-import { authorize, isExternal } from './domain/authorize.ts';
-import { paymentAuthorized, paymentDeclined } from './domain/event.ts';
-import type { LedgerEntry } from './domain/ledger.ts';
-import type { Decline, Payment } from './domain/payment.ts';
+import { authorize, hold, isExternal } from './domain/authorize.ts';
+import { actionDeclined, actionTaken } from './domain/event.ts';
+import { capture, type LaterDecision, release, type Step, voidHold } from './domain/later-actions.ts';
+import type { Action, Decline, Payment, Verdict } from './domain/payment.ts';
+import { firstBalance, isDue, type PaymentBalance } from './domain/payment-balance.ts';
+import { entriesOf } from './entries.ts';
 import { ExternalPayerError } from './errors.ts';
-import type { AuthorizeCommand, CallerKey, DecidedPayment, LedgerChanges } from './ports.ts';
-
-/** What identifies a command to its caller; a string, for maps. */
-export function keyOf({ caller, idempotencyKey }: CallerKey): string {
-  // The length keeps apart callers and keys that only together are the same text.
-  return `${caller.length}:${caller}${idempotencyKey}`;
-}
+import type { ChangedPayment, DecidedAction, LedgerChanges } from './ports.ts';
 
 /**
  * Decides a batch of commands one after the other against balances that are locked,
@@ -18,102 +15,182 @@ export function keyOf({ caller, idempotencyKey }: CallerKey): string {
  */
 export class LedgerDraft {
   readonly #balances: Map<string, Balance>;
+  readonly #payments: Map<string, PaymentBalance>;
   readonly #now: Date;
   readonly #changed = new Set<string>();
-  readonly #decided: DecidedPayment[] = [];
+  readonly #changedPayments = new Map<string, Omit<ChangedPayment, 'balance'>>();
+  readonly #decided: DecidedAction[] = [];
 
-  constructor(balances: readonly Balance[], now: Date) {
+  /** payments are the balances of those that have one, by payment id. */
+  constructor(balances: readonly Balance[], payments: ReadonlyMap<string, PaymentBalance>, now: Date) {
     this.#balances = new Map(balances.map((balance) => [balance.accountId, balance]));
+    this.#payments = new Map(payments);
     this.#now = now;
   }
 
   /** Throws ExternalPayerError, which ends the transaction, so that the key is free again. */
-  checkPayer({ payerAccountId, mayPayFromExternal }: AuthorizeCommand): void {
-    if (mayPayFromExternal) return;
+  checkPayer(command: PaymentCommand): void {
+    if (!('mayPayFromExternal' in command) || command.mayPayFromExternal) return;
+    const [payerAccountId] = accountsOf(command);
     const payer = this.#balances.get(payerAccountId);
     if (payer !== undefined && isExternal(payer)) throw new ExternalPayerError(payerAccountId);
   }
 
-  /** Decides the command against the balances as the commands before it left them. */
-  decide(command: AuthorizeCommand): Payment {
-    const decision = authorize(
-      command,
-      this.#balances.get(command.payerAccountId),
-      this.#balances.get(command.payeeAccountId),
-    );
-    return decision.decline === undefined
-      ? this.#post(command, decision.payer, decision.payee)
-      : this.#decline(command, decision.decline);
+  /**
+   * Decides the command against the balances as the commands before it left them. Undefined if there is nothing to
+   * decide: an expiry of what is not on hold any more, or not over yet.
+   */
+  decide(command: PaymentCommand): Action | undefined {
+    return isLater(command) ? this.#decideLater(command) : this.#decideFirst(command);
+  }
+
+  /** Of a payment, as the commands until now left it; undefined if it has none of its own. */
+  balanceOf(paymentId: string): PaymentBalance | undefined {
+    return this.#payments.get(paymentId);
   }
 
   changes(): LedgerChanges {
-    const sumCents = this.#decided.reduce(
-      (sum, { entries }) =>
-        entries === undefined ? sum : sum - entries.debit.amountCents + entries.credit.amountCents,
-      0n,
-    );
+    const sumCents = this.#decided.reduce((sum, { entries }) => sum + sumOf(entries), 0n);
     if (sumCents !== 0n) throw new Error(`Bug! The ledger entries of a batch sum to ${sumCents}, not to zero`);
     return {
       at: this.#now,
       decided: this.#decided,
       balances: [...this.#changed].map((accountId) => this.#balances.get(accountId)!),
+      payments: [...this.#changedPayments].map(([id, changed]) => ({ ...changed, balance: this.#payments.get(id)! })),
     };
   }
 
-  #post(command: AuthorizeCommand, payer: Balance, payee: Balance): Payment {
-    const payment = this.#payment(command, {
-      status: 'AUTHORIZED',
-      payerVersion: payer.version,
-      payeeVersion: payee.version,
-    });
-    const debit = entry(payment, 'DEBIT', payer);
-    const credit = entry(payment, 'CREDIT', payee);
-    this.#decided.push({
-      payment,
-      entries: { debit, credit },
-      event: paymentAuthorized(payment, debit, credit),
-      traceparent: command.traceparent,
-    });
-    for (const balance of [payer, payee]) {
-      this.#balances.set(balance.accountId, balance);
-      this.#changed.add(balance.accountId);
-    }
-    return payment;
-  }
-
-  #decline(command: AuthorizeCommand, decline: Decline): Payment {
-    const payment = this.#payment(command, { status: 'DECLINED', decline });
-    const event = paymentDeclined(payment, decline);
-    this.#decided.push({ payment, entries: undefined, event, traceparent: command.traceparent });
-    return payment;
-  }
-
-  #payment(command: AuthorizeCommand, verdict: Payment['verdict']): Payment {
-    const { paymentId, payerAccountId, payeeAccountId, amountCents, currency, description, reference, metadata } =
-      command;
-    return {
-      paymentId,
+  #decideFirst(command: FirstCommand): Action {
+    const { kind, actionId, payerAccountId, payeeAccountId } = command;
+    const decide = kind === 'HOLD' ? hold : authorize;
+    const after = decide(command, this.#balances.get(payerAccountId), this.#balances.get(payeeAccountId));
+    const verdict: Verdict =
+      after.decline === undefined
+        ? {
+            status: 'AUTHORIZED',
+            payerVersion: after.payer.version,
+            payeeVersion: kind === 'HOLD' ? undefined : after.payee.version,
+          }
+        : { status: 'DECLINED', decline: after.decline };
+    const { amountCents, currency, description, reference, metadata } = command;
+    const payment: Payment = {
+      actionId,
+      paymentId: actionId,
+      kind,
       payerAccountId,
       payeeAccountId,
       amountCents,
+      releasedCents: 0n,
       currency,
       description,
       reference,
       metadata,
       createdAt: this.#now,
       verdict,
+      expiresAt: kind === 'HOLD' ? new Date(this.#now.getTime() + command.ttlMs) : undefined,
     };
+    if (after.decline !== undefined) return this.#decline(payment, after.decline, command.traceparent);
+    if (kind === 'HOLD') this.#setPayment(payment, firstBalance(payment), true);
+    return this.#take(payment, after, command.traceparent);
+  }
+
+  #decideLater(command: LaterCommand): Action | undefined {
+    const { payment, kind } = command;
+    // Before anything else is decided of it: whether the sweeper has come by makes no difference.
+    const expiry = this.#expireIfDue(command);
+    if (kind === 'EXPIRY') return expiry;
+
+    const decision = this.#decisionOn(command);
+    const { actionId, description, reference, metadata, traceparent } = command;
+    const asked = kind === 'CAPTURE' ? command : { requestedCents: undefined, keepRemainder: undefined };
+    const common = {
+      ...partiesOf(payment),
+      actionId,
+      kind,
+      description,
+      reference,
+      metadata,
+      createdAt: this.#now,
+      requestedCents: asked.requestedCents,
+      keepRemainder: asked.keepRemainder,
+    };
+    if (decision.decline !== undefined) {
+      const verdict = { status: 'DECLINED', decline: decision.decline } as const;
+      const declined = { ...common, amountCents: asked.requestedCents ?? 0n, releasedCents: 0n, verdict };
+      return this.#decline(declined, decision.decline, traceparent);
+    }
+    return this.#step(common, payment, decision, traceparent);
+  }
+
+  #decisionOn(command: Exclude<LaterCommand, { kind: 'EXPIRY' }>): LaterDecision {
+    const { payment } = command;
+    const books = this.#booksOf(payment);
+    switch (command.kind) {
+      case 'CAPTURE':
+        return capture(payment, books, command, this.#now);
+      case 'VOID':
+        return voidHold(payment, books, this.#now);
+    }
+  }
+
+  #expireIfDue({ payment, expiryId }: LaterCommand): Action | undefined {
+    const books = this.#booksOf(payment);
+    if (!isDue(books.balance, this.#now)) return undefined;
+    const action = { ...partiesOf(payment), actionId: expiryId, kind: 'EXPIRY', description: '', createdAt: this.#now };
+    return this.#step(action as Omit<Action, Decided>, payment, release(books, this.#now), undefined);
+  }
+
+  #step(action: Omit<Action, Decided>, payment: Payment, step: Step, traceparent: string | undefined): Action {
+    const { amountCents, releasedCents, payer, payee } = step;
+    this.#setPayment(payment, step.balance, false);
+    const verdict: Verdict = {
+      status: 'AUTHORIZED',
+      payerVersion: payer.version,
+      payeeVersion: amountCents > 0n ? payee.version : undefined,
+    };
+    return this.#take({ ...action, amountCents, releasedCents, verdict }, { payer, payee }, traceparent);
+  }
+
+  #booksOf(payment: Payment) {
+    return {
+      balance: this.#payments.get(payment.paymentId) ?? firstBalance(payment),
+      // A payment that was authorized has both accounts, and no other has a balance that anything is done to.
+      payer: this.#balances.get(payment.payerAccountId)!,
+      payee: this.#balances.get(payment.payeeAccountId)!,
+    };
+  }
+
+  #setPayment(payment: Payment, balance: PaymentBalance, isNew: boolean): void {
+    const { paymentId } = payment;
+    this.#payments.set(paymentId, balance);
+    if (!this.#changedPayments.has(paymentId)) this.#changedPayments.set(paymentId, { payment, isNew });
+  }
+
+  #take(action: Action, after: { payer: Balance; payee: Balance }, traceparent: string | undefined): Action {
+    const entries = entriesOf(action, after);
+    this.#decided.push({ action, entries, event: actionTaken(action, entries), traceparent });
+    for (const balance of [after.payer, after.payee]) {
+      this.#balances.set(balance.accountId, balance);
+      this.#changed.add(balance.accountId);
+    }
+    return action;
+  }
+
+  #decline(action: Action, decline: Decline, traceparent: string | undefined): Action {
+    this.#decided.push({ action, entries: undefined, event: actionDeclined(action, decline), traceparent });
+    return action;
   }
 }
 
-function entry(payment: Payment, direction: LedgerEntry['direction'], after: Balance): LedgerEntry {
-  return {
-    accountId: after.accountId,
-    version: after.version,
-    paymentId: payment.paymentId,
-    direction,
-    amountCents: payment.amountCents,
-    balanceAfterCents: after.availableCents,
-    createdAt: payment.createdAt,
-  };
+/** What of an action the decision on it says. */
+type Decided = 'amountCents' | 'releasedCents' | 'verdict';
+
+function partiesOf({ paymentId, payerAccountId, payeeAccountId, currency }: Payment) {
+  return { paymentId, payerAccountId, payeeAccountId, currency };
+}
+
+function sumOf(entries: DecidedAction['entries']): bigint {
+  if (entries === undefined) return 0n;
+  const debit = entries.payer.direction === 'DEBIT' ? entries.payer.amountCents : 0n;
+  return (entries.payee?.amountCents ?? 0n) - debit;
 }

@@ -1,6 +1,7 @@
 import type { Account, AccountType } from './domain/account.ts';
 import type { LedgerEntry } from './domain/ledger.ts';
-import type { Payment } from './domain/payment.ts';
+import type { Action } from './domain/payment.ts';
+import type { CurrentPayment, PaymentStatus } from './domain/payment-balance.ts';
 
 /** A part of a list. */
 export interface Page<Item, Cursor> {
@@ -26,6 +27,7 @@ export interface EntryRange {
 
 /** A ledger entry as its account's statement shows it. */
 export interface StatementEntry extends LedgerEntry {
+  readonly paymentId: string;
   readonly counterpartyAccountId: string;
 }
 
@@ -36,11 +38,16 @@ export interface BalanceSnapshot {
   readonly currency: string;
   /** Undefined if the account has no entry of the version that was asked for. */
   readonly after:
-    | { readonly version: bigint; readonly balanceCents: bigint; readonly entryAt: Date | undefined }
+    | {
+        readonly version: bigint;
+        /** What was posted. */
+        readonly balanceCents: bigint;
+        /** What the account had on hold for others. */
+        readonly pendingCents: bigint;
+        readonly entryAt: Date | undefined;
+      }
     | undefined;
 }
-
-export type PaymentStatus = Payment['verdict']['status'];
 
 export interface PaymentFilter {
   readonly accountId: string | undefined;
@@ -54,9 +61,9 @@ export interface PaymentFilter {
 
 /** Where a page of payments begins. */
 export interface PaymentCursor {
-  /** Before this version of the account, where payments are listed by account: those that moved its money. */
+  /** Before this version of the account, where payments are listed by account: those that were authorized at once. */
   readonly versionBefore: bigint | undefined;
-  /** Before this payment: the declined ones by account, otherwise all. */
+  /** Before this payment: holds and the declined ones by account, otherwise all. */
   readonly paymentBefore: string | undefined;
 }
 
@@ -69,7 +76,9 @@ export interface Listings {
     filter: PaymentFilter,
     cursor: PaymentCursor | undefined,
     size: number,
-  ): Promise<Page<Payment, PaymentCursor>>;
+  ): Promise<Page<CurrentPayment, PaymentCursor>>;
+  /** Of a payment, by action id, after the one that is given. */
+  actions(paymentId: string, after: string | undefined, size: number): Promise<Page<Action, string>>;
   /** Entries from a version on, in the order of the range. Undefined if there is no such account. */
   entries(range: EntryRange, from: bigint | undefined, size: number): Promise<Page<StatementEntry, bigint> | undefined>;
   /** Undefined if there is no such account. */

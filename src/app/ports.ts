@@ -1,35 +1,20 @@
+import type { CallerKey, KeyedCommand } from './commands.ts';
 import type { Account, AccountType, Balance } from './domain/account.ts';
 import type { PaymentEvent } from './domain/event.ts';
 import type { LedgerEntry } from './domain/ledger.ts';
-import type { Payment, PaymentRequest } from './domain/payment.ts';
-
-/** An idempotency key, which belongs to its caller. */
-export interface CallerKey {
-  /** The authenticated identity; empty while calls are not authenticated. */
-  readonly caller: string;
-  readonly idempotencyKey: string;
-}
-
-/** A request to authorize, with the id its payment will have if it comes to one. */
-export interface AuthorizeCommand extends PaymentRequest, CallerKey {
-  /** A ULID, given once: a command that is run again is recognized by it. */
-  readonly paymentId: string;
-  /** Whether the caller may bring money into the books: pay from an EXTERNAL account. */
-  readonly mayPayFromExternal: boolean;
-  /** W3C trace context of the call, for the event. */
-  readonly traceparent?: string | undefined;
-}
+import type { Action, Payment } from './domain/payment.ts';
+import type { CurrentPayment, PaymentBalance } from './domain/payment-balance.ts';
 
 /** One transaction over the whole ledger: everything in it commits together or not at all. */
 export interface UnitOfWork {
   /**
    * Runs work in a transaction, writes the changes it returns and commits. Changes are
-   * payments, ledger entries, balances and outbox; work must have locked the balances.
+   * actions, ledger entries, balances and outbox; work must have locked the balances.
    * Returns work's result.
    *
    * Throws TransientError if the transaction may be run again (serialization
    * failure, deadlock, connection lost, also after COMMIT was sent: the commands'
-   * payment ids tell whether it took hold); ContendedError if one of its locks was not
+   * action ids tell whether it took hold); ContendedError if one of its locks was not
    * granted within lockWaitMs; and ServiceError UNAVAILABLE if Postgres is unavailable,
    * or took so much longer than the deadline that it was told to stop, before COMMIT.
    */
@@ -41,9 +26,10 @@ export interface UnitOfWork {
   keptLocks(locks: readonly Lock[]): Promise<ReadonlyMap<string, LockHolder>>;
 }
 
-/** A lock that a payment needs: an account's, or that of an idempotency key. */
+/** A lock that a command needs: an account's, a payment's, or that of an idempotency key. */
 export type Lock = { readonly name: string } & (
   | { readonly accountId: string }
+  | { readonly paymentId: string }
   | { readonly caller: string; readonly idempotencyKey: string }
 );
 
@@ -80,11 +66,16 @@ export interface LedgerTransaction {
    * each other. Waits for a transaction that is claiming the same key. Among commands
    * with one key the first gets it. Returns how many got theirs.
    */
-  claimKeys(commands: readonly AuthorizeCommand[], now: Date): Promise<number>;
+  claimKeys(commands: readonly KeyedCommand[], now: Date): Promise<number>;
+  /**
+   * Locks until commit what changes of the payments, in id order, by payment id. A payment that was never held and
+   * has had no further action has nothing to lock, and is left out.
+   */
+  lockPayments(paymentIds: readonly string[]): Promise<ReadonlyMap<string, PaymentBalance>>;
   /** Locks the accounts' balances until commit, in id order; accounts that do not exist are left out. */
   lockBalances(accountIds: readonly string[]): Promise<LockedBalances>;
   /** Who holds the commands' keys, by keyOf(command). */
-  findKeyHolders(commands: readonly AuthorizeCommand[]): Promise<ReadonlyMap<string, KeyHolder>>;
+  findKeyHolders(commands: readonly KeyedCommand[]): Promise<ReadonlyMap<string, KeyHolder>>;
 }
 
 export interface LockedBalances {
@@ -95,35 +86,55 @@ export interface LockedBalances {
 
 /** What an idempotency key leads to. */
 export interface KeyHolder {
-  readonly paymentId: string;
-  /** Undefined if the key was claimed by this very transaction, which has recorded no payment yet. */
-  readonly payment: Payment | undefined;
+  readonly actionId: string;
+  /** Undefined if the key was claimed by this very transaction, which has recorded no action yet. */
+  readonly action: Action | undefined;
+  /** Of the action's payment, as it is now; undefined if it has none of its own. */
+  readonly balance: PaymentBalance | undefined;
 }
 
-/** What a batch of decided payments changes. */
+/** What a batch of decided actions changes. */
 export interface LedgerChanges {
   /** When they were decided: the createdAt of everything below. */
   readonly at: Date;
   /** In the order in which they were decided. */
-  readonly decided: readonly DecidedPayment[];
-  /** The changed balances, once each, as the last payment left them. */
+  readonly decided: readonly DecidedAction[];
+  /** The changed balances of accounts, once each, as the last action left them. */
   readonly balances: readonly Balance[];
+  /** The changed balances of payments, likewise. */
+  readonly payments: readonly ChangedPayment[];
 }
 
-/** A payment and what is written with it. */
-export interface DecidedPayment {
-  readonly payment: Payment;
+/** An action and what is written with it. */
+export interface DecidedAction {
+  readonly action: Action;
   /** Undefined if it was declined. */
-  readonly entries: { readonly debit: LedgerEntry; readonly credit: LedgerEntry } | undefined;
+  readonly entries: ActionEntries | undefined;
   readonly event: PaymentEvent;
   /** W3C trace context, for the event. */
   readonly traceparent: string | undefined;
 }
 
+export interface ActionEntries {
+  readonly payer: LedgerEntry;
+  /** Undefined if the action leaves what the payee has posted as it was. */
+  readonly payee: LedgerEntry | undefined;
+}
+
+export interface ChangedPayment {
+  readonly payment: Payment;
+  readonly balance: PaymentBalance;
+  /** Whether it had no balance before. */
+  readonly isNew: boolean;
+}
+
 /** Reads outside a transaction. Throw ServiceError: UNAVAILABLE if Postgres is unreachable, OVERLOADED if no connection is free. */
 export interface Ledger {
-  findPayment(paymentId: string): Promise<Payment | undefined>;
-  findPaymentByKey(key: CallerKey): Promise<Payment | undefined>;
+  findPayment(paymentId: string): Promise<CurrentPayment | undefined>;
+  /** The payment that any of its actions was made on with the key. */
+  findPaymentByKey(key: CallerKey): Promise<CurrentPayment | undefined>;
+  /** Holds whose time is over and that are still open, the oldest first, but for those with the ids. */
+  dueHolds(limit: number, except: readonly string[]): Promise<CurrentPayment[]>;
   findAccount(accountId: string): Promise<Account | undefined>;
   findBalance(accountId: string): Promise<Balance | undefined>;
   findAccountType(accountId: string): Promise<AccountType | undefined>;

@@ -1,6 +1,7 @@
 import type { Admission } from './admission.ts';
 import type { Account } from './domain/account.ts';
-import type { Payment } from './domain/payment.ts';
+import type { Action } from './domain/payment.ts';
+import type { CurrentPayment } from './domain/payment-balance.ts';
 import { notFound } from './errors.ts';
 import type {
   AccountFilter,
@@ -29,8 +30,17 @@ export class Reads {
     cursor: PaymentCursor | undefined,
     size: number,
     abandoned: () => boolean,
-  ): Promise<Page<Payment, PaymentCursor>> {
+  ): Promise<Page<CurrentPayment, PaymentCursor>> {
     return this.#admission.run(() => this.#listings.payments(filter, cursor, size), abandoned);
+  }
+
+  actions(
+    paymentId: string,
+    after: string | undefined,
+    size: number,
+    abandoned: () => boolean,
+  ): Promise<Page<Action, string>> {
+    return this.#admission.run(() => this.#listings.actions(paymentId, after, size), abandoned);
   }
 
   accounts(

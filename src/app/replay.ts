@@ -1,30 +1,30 @@
 import type { AccountChange } from './domain/account-change.ts';
 import { type AccountEvent, accountChanged } from './domain/account-event.ts';
-import { type JsonObject, type PaymentEvent, paymentAuthorized, paymentDeclined } from './domain/event.ts';
+import { actionDeclined, actionTaken, type JsonObject, type PaymentEvent } from './domain/event.ts';
 import type { LedgerEntry } from './domain/ledger.ts';
-import type { Payment } from './domain/payment.ts';
+import type { Action } from './domain/payment.ts';
 
 /** What to send again. */
 export type ReplayRange =
-  /** Payments and changes of accounts whose calls came in between the two, to excluded. */
+  /** Actions on payments and changes of accounts whose calls came in between the two, to excluded. */
   | { readonly kind: 'TIME'; readonly from: Date; readonly to: Date }
-  /** Changes of the account, and payments that moved its money, either way. Declined ones did not. */
+  /** Changes of the account, and actions on payments that it has a ledger entry of. */
   | { readonly kind: 'ACCOUNT'; readonly accountId: string }
-  /** One payment, authorized or declined. */
+  /** All actions of one payment. */
   | { readonly kind: 'PAYMENT'; readonly paymentId: string };
 
-export interface RecordedPayment {
-  readonly payment: Payment;
-  /** Both if the payment was authorized. */
-  readonly debit?: LedgerEntry | undefined;
-  readonly credit?: LedgerEntry | undefined;
+export interface RecordedAction {
+  readonly action: Action;
+  /** Of its two accounts; the payer's at least, unless it was declined. */
+  readonly payer?: LedgerEntry | undefined;
+  readonly payee?: LedgerEntry | undefined;
   /** Where the next page begins. */
   readonly cursor: string;
 }
 
 export interface PaymentHistory {
-  /** The next payments of the range, a time range by payment id, an account by its version. */
-  page(range: ReplayRange, after: string | undefined, limit: number): Promise<RecordedPayment[]>;
+  /** The next actions of the range, a time range by action id, an account by its version. */
+  page(range: ReplayRange, after: string | undefined, limit: number): Promise<RecordedAction[]>;
 }
 
 export interface RecordedAccountChange {
@@ -124,10 +124,10 @@ function ofPayment({ eventId, type, payerAccountId, createdAt, payload }: Paymen
   return { eventId, type, key: payerAccountId, subject: eventId, createdAt, payload };
 }
 
-function toEvent({ payment, debit, credit }: RecordedPayment): PaymentEvent {
-  if (payment.verdict.status === 'DECLINED') return paymentDeclined(payment, payment.verdict.decline);
-  if (debit === undefined || credit === undefined) {
-    throw new Error(`Bug! Authorized payment ${payment.paymentId} lacks a ledger entry`);
+function toEvent({ action, payer, payee }: RecordedAction): PaymentEvent {
+  if (action.verdict.status === 'DECLINED') return actionDeclined(action, action.verdict.decline);
+  if (payer === undefined || (action.verdict.payeeVersion !== undefined && payee === undefined)) {
+    throw new Error(`Bug! Action ${action.actionId} lacks a ledger entry`);
   }
-  return paymentAuthorized(payment, debit, credit);
+  return actionTaken(action, { payer, payee });
 }

@@ -1,9 +1,9 @@
-import type { Outcome } from './authorize-payments.ts';
 import type { GroupTransaction } from './batch-runner.ts';
-import type { AuthorizeCommand } from './ports.ts';
+import type { PaymentCommand } from './commands.ts';
+import type { Outcome } from './decide-payments.ts';
 import { failedWith, isSampled, type Span, type Tracer } from './tracing.ts';
 
-type PaymentTransaction = GroupTransaction<AuthorizeCommand, Outcome>;
+type PaymentTransaction = GroupTransaction<PaymentCommand, Outcome>;
 
 /**
  * The same transaction with a span for each sampled call in it, in the call's own trace.
@@ -18,9 +18,12 @@ export function tracedTransaction(transaction: PaymentTransaction, tracer: Trace
       try {
         const outcomes = await transaction.execute(commands, limits);
         for (const [index, span] of spans) {
-          const { kind, payment } = outcomes[index]!;
+          const { kind, action } = outcomes[index]!;
           span.end({
-            attributes: { 'payment_ledger.outcome': kind, 'payment_ledger.payment.id': payment.paymentId },
+            attributes: {
+              'payment_ledger.outcome': kind,
+              ...(action && { 'payment_ledger.payment.id': action.paymentId }),
+            },
           });
         }
         return outcomes;
@@ -33,7 +36,7 @@ export function tracedTransaction(transaction: PaymentTransaction, tracer: Trace
 }
 
 /** By the command's place in the batch. */
-function startSpans(tracer: Tracer, commands: readonly AuthorizeCommand[]): Map<number, Span> {
+function startSpans(tracer: Tracer, commands: readonly PaymentCommand[]): Map<number, Span> {
   const spans = new Map<number, Span>();
   let first: Span | undefined;
   for (const [index, { traceparent }] of commands.entries()) {

@@ -1,8 +1,31 @@
 import { account_StateToJSON } from '../gen/payment/v1/account.ts';
-import { AccountChanged, PaymentAuthorized, PaymentDeclined } from '../gen/payment/v1/events.ts';
-import { paymentErrorCodeToJSON } from '../gen/payment/v1/payment.ts';
+import {
+  AccountChanged,
+  PaymentActionDeclined,
+  PaymentAuthorized,
+  PaymentCaptured,
+  PaymentDeclined,
+  PaymentHeld,
+} from '../gen/payment/v1/events.ts';
+import { paymentActionTypeToJSON, paymentErrorCodeToJSON } from '../gen/payment/v1/payment.ts';
 import type { TopicRecord } from '../infra/kafka/topic-tail.ts';
 import { printable, shortName } from './output.ts';
+
+/** What the types of events say happened, to payments and to accounts. */
+export const EVENT_TYPES = [
+  'authorized',
+  'declined',
+  'held',
+  'captured',
+  'voided',
+  'expired',
+  'action_declined',
+  'opened',
+  'updated',
+  'frozen',
+  'unfrozen',
+  'closed',
+];
 
 /** A record of the topic, as far as it is an event. */
 export interface TopicEvent {
@@ -23,7 +46,7 @@ export interface TopicEvent {
 export interface EventFilter {
   readonly account?: string;
   readonly payment?: string;
-  /** authorized or declined. */
+  /** What its type says happened, such as authorized. */
   readonly type?: string;
 }
 
@@ -54,7 +77,8 @@ function objectOf(value: string): TopicEvent['data'] {
 
 /** Whether the event is one of those that were asked for. */
 export function matches({ type, id, data }: TopicEvent, filter: EventFilter): boolean {
-  if (filter.payment !== undefined && id !== filter.payment) return false;
+  // A later action on a payment has an id of its own.
+  if (filter.payment !== undefined && ![id, data?.['paymentId']].includes(filter.payment)) return false;
   if (filter.type !== undefined && type.split('.')[1] !== filter.type) return false;
   if (filter.account === undefined) return true;
   return ['payerAccountId', 'payeeAccountId', 'accountId'].some((field) => data?.[field] === filter.account);
@@ -87,6 +111,24 @@ function contentOf({ type, data, key }: TopicEvent): string {
       const event = PaymentDeclined.fromJSON(data);
       const code = event.error === undefined ? '' : shortName(paymentErrorCodeToJSON(event.error.code));
       return `${event.payerAccountId} -> ${event.payeeAccountId} ${event.amountCents} ${event.currency}  ${code}`;
+    }
+    case 'payment.held.v1': {
+      const event = PaymentHeld.fromJSON(data);
+      return `${event.payerAccountId} -> ${event.payeeAccountId} ${event.amountCents} ${event.currency}  until ${event.expiresAt}`;
+    }
+    case 'payment.captured.v1':
+    case 'payment.voided.v1':
+    case 'payment.expired.v1': {
+      // All three have these fields; of a void and an expiry the amount is 0.
+      const event = PaymentCaptured.fromJSON(data);
+      const moved = `${event.amountCents} ${event.currency}, ${event.releasedCents} released`;
+      return `${event.payerAccountId} -> ${event.payeeAccountId} ${moved}  of ${event.paymentId}`;
+    }
+    case 'payment.action_declined.v1': {
+      const event = PaymentActionDeclined.fromJSON(data);
+      const code = event.error === undefined ? '' : shortName(paymentErrorCodeToJSON(event.error.code));
+      const action = paymentActionTypeToJSON(event.type).replace('PAYMENT_ACTION_TYPE_', '');
+      return `${action} of ${event.amountCents} ${event.currency}  ${code}  of ${event.paymentId}`;
     }
     default:
       return type.startsWith('account.') ? accountLine(AccountChanged.fromJSON(data)) : JSON.stringify(data);

@@ -14,6 +14,10 @@ export function databaseOutage(log: Logger): Outage {
   return logged(log, 'calls fail because the database is unavailable', 'the database is available again');
 }
 
+export function expiryOutage(log: Logger): Outage {
+  return logged(log, 'some holds whose time is over cannot be released', 'holds whose time is over are released again');
+}
+
 export function limiterOutage(log: Logger): Outage {
   const began = 'the rate limiter is on its own buckets: Redis fails or is slow';
   return logged(log, began, 'the rate limiter is on Redis again', LIMITER_QUIET_MS);

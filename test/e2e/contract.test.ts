@@ -174,6 +174,11 @@ describe('AuthorizePayment: declined by the books', () => {
       status: PaymentStatus.PAYMENT_STATUS_DECLINED,
       createdAt: answer.processedAt,
       updatedAt: answer.processedAt,
+      capturedCents: 0n,
+      heldCents: 0n,
+      releasedCents: 0n,
+      refundedCents: 0n,
+      expiresAt: '',
       reference: '',
       metadata: {},
       error: answer.error,
@@ -223,6 +228,9 @@ describe('AuthorizePayment: authorized', () => {
       accountId: 'payer',
       availableBalanceCents: 400n,
       pendingBalanceCents: 0n,
+      postedBalanceCents: 400n,
+      incomingPendingCents: 0n,
+      version: 2n,
       currency: 'RUB',
     });
     expect(await client.payment(answer.paymentId)).toMatchObject({

@@ -24,13 +24,21 @@ describe('the example consumer', () => {
         }),
       ),
     );
+    // Holds, too, have entries, and so versions: one is captured in part, one voided, two are left.
+    const held = await Promise.all(
+      accounts.map((payerAccountId, index) =>
+        client.hold({ payerAccountId, payeeAccountId: accounts[(index + 1) % 4]!, amountCents: 5n }),
+      ),
+    );
+    await client.capture(held[0]!.payment!.paymentId, { amountCents: 2n });
+    await client.void(held[1]!.payment!.paymentId);
     await client.updateAccount('acc-a', { overdraftLimitCents: 7n, metadata: { tier: 'gold' } });
     await client.freeze('acc-a', { debits: true });
     await client.freeze('acc-b', { credits: true });
     await client.unfreeze('acc-b');
     const consumer = await consumeEvents(inject('kafkaBrokers'), system.topic);
-    // Five accounts, 104 payments, four changes.
-    await consumer.until((events) => events.length === 113);
+    // Five accounts, 104 payments, four changes; and four holds, a capture and a void.
+    await consumer.until((events) => events.length === 119);
     await consumer.close();
     received = consumer.events;
     // In the database of the system, whose truth it is then compared with.
@@ -60,7 +68,8 @@ describe('the example consumer', () => {
     expect(await handle(late)).toBe(late.length);
     expect(await handle(received)).toBe(0);
 
-    const truth = 'select account_id, currency, available_cents as balance_cents, version from account_balances';
+    const truth = `select account_id, currency, available_cents + pending_cents as balance_cents, pending_cents, version
+      from account_balances`;
     expect(await system.database.query('select * from account_views order by account_id')).toEqual(
       await system.database.query(`${truth} order by account_id`),
     );

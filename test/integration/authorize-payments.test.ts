@@ -1,9 +1,9 @@
 import { monotonicFactory } from 'ulid';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { authorizePayments, type Outcome, paymentTransaction } from '../../src/app/authorize-payments.ts';
+import type { AuthorizeCommand } from '../../src/app/commands.ts';
+import { decidePayments, type Outcome, paymentTransaction } from '../../src/app/decide-payments.ts';
 import { ContendedError, ExternalPayerError } from '../../src/app/errors.ts';
 import { GroupCommit } from '../../src/app/group-commit.ts';
-import type { AuthorizeCommand } from '../../src/app/ports.ts';
 import { shardCount } from '../../src/infra/postgres/outbox/shard-count.ts';
 import { claimKeys } from '../../src/infra/postgres/payments/claim-keys.ts';
 import { PostgresUnitOfWork } from '../../src/infra/postgres/payments/unit-of-work.ts';
@@ -49,7 +49,8 @@ const present = () => false;
 
 function command(overrides: Partial<AuthorizeCommand> = {}): AuthorizeCommand {
   return {
-    paymentId: newId(),
+    kind: 'PAYMENT',
+    actionId: newId(),
     caller: '',
     mayPayFromExternal: true,
     idempotencyKey: crypto.randomUUID(),
@@ -66,7 +67,7 @@ function command(overrides: Partial<AuthorizeCommand> = {}): AuthorizeCommand {
 const PATIENT = { lockWaitMs: 5_000, deadlineMs: Number.POSITIVE_INFINITY };
 
 function authorize(commands: readonly AuthorizeCommand[], on = unitOfWork): Promise<Outcome[]> {
-  return authorizePayments(on, commands, new Date(), PATIENT);
+  return decidePayments(on, commands, new Date(), PATIENT);
 }
 
 function groupCommit() {
@@ -99,7 +100,7 @@ describe('one batch', () => {
       command({ payerAccountId: 'b', payeeAccountId: 'a', amountCents: 1n }),
     ];
     const outcomes = await authorize(batch);
-    expect(outcomes.map((outcome) => outcome.payment.verdict.status)).toEqual([
+    expect(outcomes.map((outcome) => outcome.action?.verdict.status)).toEqual([
       'DECLINED',
       'AUTHORIZED',
       'AUTHORIZED',
@@ -110,16 +111,16 @@ describe('one batch', () => {
 
   test('decides a key that stands in it several times: first come, first served', async () => {
     const first = command();
-    const same = { ...first, paymentId: newId() };
-    const other = { ...first, paymentId: newId(), amountCents: 11n };
+    const same = { ...first, actionId: newId() };
+    const other = { ...first, actionId: newId(), amountCents: 11n };
     const outcomes = await authorize([first, same, other]);
     expect(outcomes.map(({ kind }) => kind)).toEqual(['DECIDED', 'DUPLICATE', 'KEY_REUSED']);
-    expect(new Set(outcomes.map((outcome) => outcome.payment.paymentId))).toEqual(new Set([first.paymentId]));
+    expect(new Set(outcomes.map((outcome) => outcome.action?.actionId))).toEqual(new Set([first.actionId]));
   });
 
   test('keeps the keys of different callers apart', async () => {
     const one = command({ caller: 'one' });
-    const two = { ...one, caller: 'two', paymentId: newId(), amountCents: 99n };
+    const two = { ...one, caller: 'two', actionId: newId(), amountCents: 99n };
     const outcomes = await authorize([one, two]);
     expect(outcomes.map(({ kind }) => kind)).toEqual(['DECIDED', 'DECIDED']);
   });
@@ -139,7 +140,7 @@ describe('one batch', () => {
     expect(
       fulfilled.map((result) => (result.status === 'fulfilled' ? result.value.kind : String(result.reason))),
     ).toEqual(fulfilled.map(() => 'DECIDED'));
-    expect(await countPayments(denied.paymentId)).toBe(0);
+    expect(await countPayments(denied.actionId)).toBe(0);
     expect(await auditBooks(database)).toEqual([]);
   });
 
@@ -149,7 +150,7 @@ describe('one batch', () => {
     const rows = await database.query<{ id: string }>(
       `select payload->>'paymentId' as id from outbox where aggregateid = 'world' order by position desc limit 50`,
     );
-    expect(rows.map(({ id }) => id).reverse()).toEqual(batch.map(({ paymentId }) => paymentId));
+    expect(rows.map(({ id }) => id).reverse()).toEqual(batch.map(({ actionId }) => actionId));
   });
 });
 
@@ -162,7 +163,7 @@ describe('a connection lost after COMMIT was sent', () => {
       proxy.cutCommits = times;
       const outcome = await groupCommit().submit(wanted, present);
       expect(proxy.cut - before).toBe(times);
-      expect(outcome).toMatchObject({ kind: 'DECIDED', payment: { paymentId: wanted.paymentId } });
+      expect(outcome).toMatchObject({ kind: 'DECIDED', action: { actionId: wanted.actionId } });
       expect(await countPayments(wanted.idempotencyKey)).toBe(1);
       expect(await auditBooks(database)).toEqual([]);
     },
@@ -172,8 +173,8 @@ describe('a connection lost after COMMIT was sent', () => {
     const wanted = command();
     proxy.cutCommits = 4;
     await expect(groupCommit().submit(wanted, present)).rejects.toMatchObject({ problem: { kind: 'UNAVAILABLE' } });
-    const repeated = await groupCommit().submit({ ...wanted, paymentId: newId() }, present);
-    expect(repeated).toMatchObject({ kind: 'DUPLICATE', payment: { paymentId: wanted.paymentId } });
+    const repeated = await groupCommit().submit({ ...wanted, actionId: newId() }, present);
+    expect(repeated).toMatchObject({ kind: 'DUPLICATE', action: { actionId: wanted.actionId } });
     expect(await countPayments(wanted.idempotencyKey)).toBe(1);
   });
 });
@@ -311,7 +312,7 @@ describe('a lock that another transaction does not give back', () => {
       );
 
       contended.length = 0;
-      const repeated = group.submit({ ...stuck, paymentId: newId() }, present).catch((error: unknown) => error);
+      const repeated = group.submit({ ...stuck, actionId: newId() }, present).catch((error: unknown) => error);
       await Promise.all(Array.from({ length: 40 }, () => group.submit(command(), present)));
       expect(await repeated).toMatchObject({ problem: { kind: 'UNAVAILABLE' } });
       expect(contended).toEqual([]);

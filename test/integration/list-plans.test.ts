@@ -38,6 +38,9 @@ beforeAll(async () => {
       left join entries credit using (n, id)
       where declined or (debit.direction = 'DEBIT' and credit.direction = 'CREDIT');
     insert into ledger_entries select account, version, id::uuid, direction::entry_direction, 1, 0, at from entries;
+    insert into payment_balances (payment_id, payer_account_id, payee_account_id, amount_cents, held_cents,
+        captured_cents, released_cents, refunded_cents, actions, updated_at)
+      select id::uuid, payer, payee, 1, 0, 1, 0, 0, 0, at from drawn where not declined and n % 3 = 0;
     insert into account_balances (account_id, currency, version)
       select account, 'RUB', max(version) from entries group by account;
     insert into idempotency_keys select '', 'key ' || n, id::uuid, at from drawn;
@@ -111,6 +114,7 @@ describe('no table is read as a whole', () => {
   test.each<[string, Partial<PaymentFilter>]>([
     ['by account', { accountId: 'acc-5' }],
     ['by payer', { accountId: 'acc-5', role: 'PAYER' }],
+    ['by payer, held', { accountId: 'acc-5', role: 'PAYER', statuses: new Set(['HELD']) }],
     ['by payee, declined', { accountId: 'acc-5', role: 'PAYEE', statuses: new Set(['DECLINED']) }],
     ['by account and time', { accountId: 'acc-5', createdFrom: from, createdBefore: before }],
     ['by reference', { reference: 'order 77' }],
@@ -146,6 +150,14 @@ describe('no table is read as a whole', () => {
     const listings = postgresListings(noting());
     await listings.snapshot('acc-5', { at: before });
     await listings.snapshot('acc-5', { version: 100n });
+    expect(await scannedWhole()).toEqual([]);
+  });
+
+  test('by actions of a payment, and by holds that are due', async () => {
+    const listings = postgresListings(noting());
+    await listings.actions(uuidToUlid('00019ab1-0000-7000-8000-000000000000'), undefined, 50);
+    await postgresLedger(database.application).dueHolds(256, []);
+    expect(sent.length).toBe(3);
     expect(await scannedWhole()).toEqual([]);
   });
 

@@ -1,6 +1,7 @@
 import { ulid, ulidToUUID } from 'ulid';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { paymentAuthorized } from '../../src/app/domain/event.ts';
+import { actionTaken } from '../../src/app/domain/event.ts';
+import type { Action } from '../../src/app/domain/payment.ts';
 import { type Books, type BooksProgress, reconcile } from '../../src/app/reconciliation/books.ts';
 import { reconcileRecent, reconcileWhole } from '../../src/app/reconciliation/reconcile-lately.ts';
 import { postgresAccountLedger } from '../../src/infra/postgres/payments/change-account.ts';
@@ -57,23 +58,26 @@ describe('reconciling the books', () => {
       [uuid, payer, payee, cents],
     );
     const entries = await database.query<{ accountId: string; version: bigint; balanceAfterCents: bigint }>(
-      `select account_id as "accountId", version, balance_after_cents as "balanceAfterCents" from ledger_entries
+      `select account_id as "accountId", version, balance_after_cents as "balanceAfterCents", 0::bigint as "pendingAfterCents"
+       from ledger_entries
        where payment_id = $1`,
       [uuid],
     );
     const [debit, credit] = [payer, payee].map((id) => entries.find(({ accountId }) => accountId === id)!);
-    const event = paymentAuthorized(
+    const event = actionTaken(
       {
+        actionId: paymentId,
         paymentId,
+        kind: 'PAYMENT',
         payerAccountId: payer,
         payeeAccountId: payee,
         amountCents: cents,
+        releasedCents: 0n,
         currency: 'RUB',
         description: '',
         createdAt: now,
-      } as Parameters<typeof paymentAuthorized>[0],
-      debit as Parameters<typeof paymentAuthorized>[1],
-      credit as Parameters<typeof paymentAuthorized>[2],
+      } as Action,
+      { payer: debit, payee: credit } as Parameters<typeof actionTaken>[1],
     );
     await database.query(
       `insert into outbox (shard, id, aggregatetype, aggregateid, type, payload, created_at)
@@ -214,11 +218,11 @@ describe('reconciling the books', () => {
       "delete from accounts where account_id = 'bob'",
       /entry belongs to no account: bob version 1/,
     ],
-    ['an entry lost', "delete from ledger_entries where account_id = 'bob'", /not one debit and one credit/],
+    ['an entry lost', "delete from ledger_entries where account_id = 'bob'", /not those of its kind/],
     [
       'an entry of another amount',
       "update ledger_entries set amount_cents = 51 where account_id = 'bob'",
-      /not one debit and one credit/,
+      /not those of its kind/,
     ],
     [
       'a chain broken',
@@ -285,7 +289,7 @@ describe('reconciling the books', () => {
     expect(await reconcile(books, undefined, rangeSize)).toMatchObject({ problems: [], paymentsExamined: 24 });
     await corrupt('update ledger_entries set amount_cents = amount_cents + 1');
     const problems = new Set((await reconcile(books, undefined, rangeSize)).problems);
-    const payments = [...problems].filter((problem) => problem.includes('not one debit and one credit'));
+    const payments = [...problems].filter((problem) => problem.includes('not those of its kind'));
     expect(payments).toHaveLength(rangeSize === 1_000 ? 5 : rangeSize === 7 ? 18 : 24);
   });
 

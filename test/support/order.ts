@@ -2,17 +2,18 @@ import type { ReceivedEvent } from '../../tools/events.ts';
 
 /**
  * What is wrong with the order in which events arrived, leaving repeats out: for each
- * payer the versions of its authorized payments must rise. An empty list is well.
+ * payer the versions of what changed its account must rise. An empty list is well.
  */
 export function disorder(events: readonly ReceivedEvent[]): string[] {
   const seen = new Set<string>();
   const lastVersion = new Map<string, bigint>();
   const problems: string[] = [];
-  for (const { eventId, key, authorized } of events) {
+  for (const { eventId, key, value } of events) {
     if (seen.has(eventId)) continue;
     seen.add(eventId);
-    if (authorized === undefined) continue;
-    const version = authorized.payer!.version;
+    const { payer } = JSON.parse(value) as { payer?: { version: string } };
+    if (payer === undefined) continue;
+    const version = BigInt(payer.version);
     const last = lastVersion.get(key) ?? 0n;
     if (version <= last) problems.push(`${key}: version ${version} came after ${last}`);
     lastVersion.set(key, version);

@@ -1,4 +1,3 @@
-import type { Metadata } from '../../app/domain/payment.ts';
 import type { AuthorizeResult, Payments } from '../../app/payment-service.ts';
 import {
   AuthorizePaymentRequest,
@@ -9,6 +8,7 @@ import {
 import { requireAccount } from '../access/accounts.ts';
 import type { Rpc } from '../rpc.ts';
 import { checkAuthorizePayment } from '../validation.ts';
+import { notesOf } from './notes.ts';
 import { toPaymentError } from './payment-error.ts';
 
 const OUTCOMES = namesOf(PaymentStatus, 'PAYMENT_STATUS_');
@@ -24,16 +24,14 @@ export function authorizePayment(
       checkAuthorizePayment(request);
       requireAccount(call.caller, request.payerAccountId);
       const { name: caller, scopes } = call.caller;
-      const { reference, metadata } = request;
       const command = {
         ...request,
-        // What is empty was not given.
-        reference: reference === '' ? undefined : reference,
-        metadata: isEmpty(metadata) ? undefined : metadata,
+        ...notesOf(request),
+        kind: 'PAYMENT',
         caller,
         mayPayFromExternal: scopes.has('accounts.admin'),
         traceparent: call.traceparent(),
-      };
+      } as const;
       return toResponse(await payments.authorize(command, () => call.abandoned(), call.deadlineMs()));
     },
     summary: ({ status, error, paymentId }) => ({
@@ -42,11 +40,6 @@ export function authorizePayment(
       paymentId: paymentId || undefined,
     }),
   };
-}
-
-function isEmpty(metadata: Metadata): boolean {
-  for (const _ in metadata) return false;
-  return true;
 }
 
 function toResponse(result: AuthorizeResult): AuthorizePaymentResponse {
@@ -59,8 +52,8 @@ function toResponse(result: AuthorizeResult): AuthorizePaymentResponse {
       originalStatus: PaymentStatus.PAYMENT_STATUS_UNSPECIFIED,
     };
   }
-  const { kind, payment } = result;
-  const { paymentId, verdict, createdAt } = payment;
+  const { kind, action } = result;
+  const { paymentId, verdict, createdAt } = action;
   const decided = PaymentStatus[`PAYMENT_STATUS_${verdict.status}`];
   const duplicate = kind === 'DUPLICATE';
   return {

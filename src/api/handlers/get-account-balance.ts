@@ -1,3 +1,4 @@
+import { postedCents } from '../../app/domain/account.ts';
 import type { Accounts } from '../../app/payment-service.ts';
 import { GetAccountBalanceRequest, type GetAccountBalanceResponse } from '../../gen/payment/v1/payment.ts';
 import { requireAccount } from '../access/accounts.ts';
@@ -14,8 +15,16 @@ export function getAccountBalance(
       checkGetAccountBalance(request);
       requireAccount(call.caller, request.accountId);
       const balance = await accounts.balance(request.accountId, () => call.abandoned());
-      const { accountId, availableCents, pendingCents, currency } = balance;
-      return { accountId, availableBalanceCents: availableCents, pendingBalanceCents: pendingCents, currency };
+      const { accountId, availableCents, pendingCents, incomingCents, currency, version } = balance;
+      return {
+        accountId,
+        availableBalanceCents: availableCents,
+        pendingBalanceCents: pendingCents,
+        postedBalanceCents: postedCents(balance),
+        incomingPendingCents: incomingCents,
+        currency,
+        version,
+      };
     },
   };
 }

@@ -19,9 +19,9 @@ export function getBalanceSnapshot(
       const snapshot = await reads.snapshot(accountId, point, () => call.abandoned());
       return {
         accountId,
-        availableBalanceCents: snapshot.balanceCents,
-        // Nothing is on hold today.
-        pendingBalanceCents: 0n,
+        availableBalanceCents: snapshot.balanceCents - snapshot.pendingCents,
+        pendingBalanceCents: snapshot.pendingCents,
+        postedBalanceCents: snapshot.balanceCents,
         currency: snapshot.currency,
         version: snapshot.version,
         lastEntryAt: snapshot.entryAt?.toISOString() ?? '',

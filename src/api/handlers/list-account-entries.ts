@@ -49,12 +49,15 @@ function toVersion(text: string): bigint | undefined {
 }
 
 function toMessage(entry: StatementEntry): AccountEntry {
-  const { version, direction, amountCents, balanceAfterCents, paymentId, counterpartyAccountId, createdAt } = entry;
+  const { version, direction, amountCents, actionId, paymentId, counterpartyAccountId, createdAt } = entry;
   return {
     version,
     type: AccountEntryType[`ACCOUNT_ENTRY_TYPE_${direction}`],
     amountCents,
-    postedAfterCents: balanceAfterCents,
+    releasedCents: entry.releasedCents ?? 0n,
+    postedAfterCents: entry.balanceAfterCents,
+    pendingAfterCents: entry.pendingAfterCents,
+    actionId,
     paymentId,
     counterpartyAccountId,
     createdAt: createdAt.toISOString(),

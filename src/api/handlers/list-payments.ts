@@ -1,3 +1,4 @@
+import { type PaymentStatus as DomainStatus, PAYMENT_STATUSES } from '../../app/domain/payment-balance.ts';
 import type { PaymentCursor } from '../../app/listings.ts';
 import type { Reads } from '../../app/reads.ts';
 import { isUlid } from '../../app/ulid.ts';
@@ -53,8 +54,8 @@ export function listPayments(reads: Pick<Reads, 'payments'>): Rpc<ListPaymentsRe
 }
 
 /** In one order, and once each, however they were given. */
-function statusesOf({ statuses }: ListPaymentsRequest): ReadonlySet<'AUTHORIZED' | 'DECLINED'> {
-  const wanted = (['AUTHORIZED', 'DECLINED'] as const).filter(
+function statusesOf({ statuses }: ListPaymentsRequest): ReadonlySet<DomainStatus> {
+  const wanted = PAYMENT_STATUSES.filter(
     (status) => statuses.length === 0 || statuses.includes(PaymentStatus[`PAYMENT_STATUS_${status}`]),
   );
   return new Set(wanted);

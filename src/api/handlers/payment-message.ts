@@ -1,8 +1,8 @@
-import type { Payment } from '../../app/domain/payment.ts';
+import { type CurrentPayment, statusOf } from '../../app/domain/payment-balance.ts';
 import { PaymentStatus, type Payment as ProtoPayment } from '../../gen/payment/v1/payment.ts';
 import { toPaymentError } from './payment-error.ts';
 
-export function toPaymentMessage(payment: Payment): ProtoPayment {
+export function toPaymentMessage(payment: CurrentPayment): ProtoPayment {
   const {
     paymentId,
     payerAccountId,
@@ -13,18 +13,23 @@ export function toPaymentMessage(payment: Payment): ProtoPayment {
     reference,
     metadata,
     verdict,
+    balance,
   } = payment;
-  const decidedAt = payment.createdAt.toISOString();
   return {
     paymentId,
     payerAccountId,
     payeeAccountId,
     amountCents,
     currency,
-    status: PaymentStatus[`PAYMENT_STATUS_${verdict.status}`],
+    status: PaymentStatus[`PAYMENT_STATUS_${statusOf(payment, balance)}`],
     description,
-    createdAt: decidedAt,
-    updatedAt: decidedAt,
+    createdAt: payment.createdAt.toISOString(),
+    updatedAt: balance.updatedAt.toISOString(),
+    capturedCents: balance.capturedCents,
+    heldCents: balance.heldCents,
+    releasedCents: balance.releasedCents,
+    refundedCents: balance.refundedCents,
+    expiresAt: balance.expiresAt?.toISOString() ?? '',
     reference: reference ?? '',
     metadata: metadata ?? {},
     error: verdict.status === 'DECLINED' ? toPaymentError(verdict.decline) : undefined,

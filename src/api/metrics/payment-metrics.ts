@@ -1,10 +1,12 @@
 import type { Registry } from 'prom-client';
-import type { DeclineCode, Verdict } from '../../app/domain/payment.ts';
+import type { DeclineCode, LaterKind, Verdict } from '../../app/domain/payment.ts';
 import { ServiceError } from '../../app/errors.ts';
-import type { AuthorizeResult, Payments } from '../../app/payment-service.ts';
-import { readOnScrape } from './on-scrape.ts';
+import type { LaterActions } from '../../app/later-actions.ts';
+import type { AuthorizeResult, NotStored, Payments, Stored } from '../../app/payment-service.ts';
+import { type Reading, readOnScrape } from './on-scrape.ts';
 
-type PaymentCalls = Pick<Payments, 'authorize' | 'findPayment' | 'findPaymentByKey'>;
+type PaymentCalls = Pick<Payments, 'authorize' | 'hold' | 'findPayment' | 'findPaymentByKey'>;
+type LaterCalls = Pick<LaterActions, 'capture' | 'void'>;
 
 /** Declines that an answer has as its own; RATE_LIMITED is an outcome by itself. */
 const DECLINE_CODES: readonly DeclineCode[] = [
@@ -17,65 +19,122 @@ const DECLINE_CODES: readonly DeclineCode[] = [
   'ACCOUNT_CLOSED',
 ];
 
+const CAPTURE_DECLINES: readonly DeclineCode[] = [
+  'PAYMENT_NOT_HELD',
+  'PAYMENT_EXPIRED',
+  'AMOUNT_EXCEEDS_HELD',
+  'TOO_MANY_ACTIONS',
+  'INVALID_AMOUNT',
+];
+
+const FAILURES = ['key_reused', 'permission_denied', 'overloaded', 'unavailable', 'abandoned', 'failed'];
+
+type CountedKind = 'HOLD' | LaterKind;
+
+/** By outcome and code, with a space between. */
+type Counts = Map<string, number>;
+
+/** All that are likely are there from the start, so that each first one shows as a rise. */
+function countsOf(taken: string, declines: readonly DeclineCode[], isLimited: boolean): Counts {
+  const likely = [
+    `${taken} `,
+    ...declines.map((code) => `declined ${code}`),
+    ...(isLimited ? ['rate_limited RATE_LIMITED'] : []),
+    'duplicate ',
+    ...FAILURES.map((outcome) => `${outcome} `),
+  ];
+  return new Map(likely.map((each) => [each, 0]));
+}
+
+function readings(counts: Counts, labels: Readonly<Record<string, string>>): Reading[] {
+  return [...counts].map(([outcomeAndCode, value]) => {
+    const [outcome = '', code = ''] = outcomeAndCode.split(' ');
+    return { labels: { ...labels, outcome, code }, value };
+  });
+}
+
 /**
  * Counts payments by what became of them. Requests that were rejected before they
  * were a payment, such as invalid ones, are among the calls only.
  */
 export class PaymentMetrics {
-  /** By outcome and code, with a space between. All that are likely are there from the start, so that each first one shows as a rise. */
-  readonly #counts = new Map<string, number>([
-    ['authorized ', 0],
-    ...DECLINE_CODES.map((code) => [`declined ${code}`, 0] as const),
-    ['rate_limited RATE_LIMITED', 0],
-    ...['duplicate ', 'key_reused ', 'permission_denied ', 'overloaded ', 'unavailable ', 'abandoned ', 'failed '].map(
-      (outcome) => [outcome, 0] as const,
-    ),
-  ]);
+  readonly #payments = countsOf('authorized', DECLINE_CODES, true);
+  readonly #later: Readonly<Record<CountedKind, Counts>> = {
+    HOLD: countsOf('taken', DECLINE_CODES, true),
+    CAPTURE: countsOf('taken', CAPTURE_DECLINES, false),
+    VOID: countsOf('taken', ['PAYMENT_NOT_HELD'], false),
+    EXPIRY: new Map([['taken ', 0]]),
+  };
 
   constructor(registry: Registry) {
     const help = 'Payments by what became of them; code is why one was declined, or its original if it is a duplicate.';
     readOnScrape(registry, { name: 'payment_ledger_payments_total', help, type: 'counter' }, () =>
-      [...this.#counts].map(([outcomeAndCode, value]) => {
-        const [outcome = '', code = ''] = outcomeAndCode.split(' ');
-        return { labels: { outcome, code }, value };
-      }),
+      readings(this.#payments, {}),
+    );
+    const actions = 'Holds, captures, voids and expiries by what became of them; code as for payments.';
+    readOnScrape(registry, { name: 'payment_ledger_actions_total', help: actions, type: 'counter' }, () =>
+      Object.entries(this.#later).flatMap(([kind, counts]) => readings(counts, { kind: kind.toLowerCase() })),
     );
   }
 
   /** The same, with its results counted. */
   counted(payments: PaymentCalls): PaymentCalls {
     return {
-      authorize: (...call) => {
-        const result = payments.authorize(...call);
-        result.then(
-          (authorized) => this.#count(outcomeOf(authorized)),
-          (error) => this.#count(`${failureOf(error)} `),
-        );
-        return result;
-      },
+      authorize: (...call) => this.#watched(payments.authorize(...call), outcomeOf, this.#payments),
+      hold: (...call) => this.#watched(payments.hold(...call), outcomeOfAction, this.#actions('HOLD')),
       findPayment: (...call) => payments.findPayment(...call),
       findPaymentByKey: (...call) => payments.findPaymentByKey(...call),
     };
   }
 
-  #count(outcomeAndCode: string): void {
-    this.#counts.set(outcomeAndCode, (this.#counts.get(outcomeAndCode) ?? 0) + 1);
+  countedLater(actions: LaterCalls): LaterCalls {
+    return {
+      capture: (...call) => this.#watched(actions.capture(...call), outcomeOfAction, this.#actions('CAPTURE')),
+      void: (...call) => this.#watched(actions.void(...call), outcomeOfAction, this.#actions('VOID')),
+    };
   }
+
+  /** So many holds have been released at the end of their time, without a call that found them. */
+  readonly expired = (holds: number): void => {
+    const counts = this.#actions('EXPIRY');
+    counts.set('taken ', counts.get('taken ')! + holds);
+  };
+
+  #actions(kind: CountedKind): Counts {
+    return this.#later[kind];
+  }
+
+  #watched<Result>(call: Promise<Result>, outcome: (result: Result) => string, counts: Counts): Promise<Result> {
+    call.then(
+      (result) => count(counts, outcome(result)),
+      (error) => count(counts, `${failureOf(error)} `),
+    );
+    return call;
+  }
+}
+
+function count(counts: Counts, outcomeAndCode: string): void {
+  counts.set(outcomeAndCode, (counts.get(outcomeAndCode) ?? 0) + 1);
 }
 
 function outcomeOf(result: AuthorizeResult): string {
   switch (result.kind) {
     case 'DECIDED': {
-      const code = codeOf(result.payment.verdict);
+      const code = codeOf(result.action.verdict);
       return code === '' ? 'authorized ' : `declined ${code}`;
     }
     case 'DUPLICATE':
-      return `duplicate ${codeOf(result.payment.verdict)}`;
+      return `duplicate ${codeOf(result.action.verdict)}`;
     case 'NOT_STORED': {
       const { code } = result.decline;
       return code === 'RATE_LIMITED' ? 'rate_limited RATE_LIMITED' : `declined ${code}`;
     }
   }
+}
+
+function outcomeOfAction(result: Stored | NotStored): string {
+  const outcome = outcomeOf(result);
+  return outcome === 'authorized ' ? 'taken ' : outcome;
 }
 
 function codeOf(verdict: Verdict): DeclineCode | '' {

@@ -79,7 +79,8 @@ export function decideChange(
   if (terms.overdraftLimitCents !== null && balance.availableCents < -terms.overdraftLimitCents) {
     return refused('OVERDRAFT_IN_USE', `Account ${accountId} is further below zero than the limit would allow.`);
   }
-  if (terms.closed && (balance.availableCents !== 0n || balance.pendingCents !== 0n)) {
+  const holds = [balance.availableCents, balance.pendingCents, balance.incomingCents];
+  if (terms.closed && holds.some((cents) => cents !== 0n)) {
     return refused('ACCOUNT_NOT_EMPTY', `Account ${accountId} holds or owes money.`);
   }
   return { kind: 'CHANGE', terms };

@@ -40,11 +40,20 @@ export interface Balance {
   readonly accountId: string;
   readonly currency: string;
   readonly overdraftLimitCents: bigint | null;
+  /** What is posted, credits less debits, less what is pending. */
   readonly availableCents: bigint;
+  /** On hold for others, where the account is the payer. */
   readonly pendingCents: bigint;
+  /** On hold for the account, where it is the payee. */
+  readonly incomingCents: bigint;
   /** The version of the account's last ledger entry; 0 before the first. */
   readonly version: bigint;
   readonly debitsFrozen: boolean;
   readonly creditsFrozen: boolean;
   readonly closed: boolean;
+}
+
+/** Credits less debits. */
+export function postedCents({ availableCents, pendingCents }: Balance): bigint {
+  return availableCents + pendingCents;
 }

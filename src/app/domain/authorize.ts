@@ -1,4 +1,4 @@
-import type { Balance } from './account.ts';
+import { type Balance, postedCents } from './account.ts';
 import type { Decline, PaymentRequest } from './payment.ts';
 
 /** The range of int64: what an amount or a balance can be, in minor units. */
@@ -42,6 +42,51 @@ export type Decision =
  * is an account that does not exist. Pure: nothing is moved here.
  */
 export function authorize(request: PaymentRequest, payer: Balance | undefined, payee: Balance | undefined): Decision {
+  return decideTransfer(request, payer, payee, (payer, payee) => ({
+    payer: {
+      ...payer,
+      availableCents: payer.availableCents - request.amountCents,
+      version: payer.version + 1n,
+    },
+    payee: {
+      ...payee,
+      availableCents: payee.availableCents + request.amountCents,
+      version: payee.version + 1n,
+    },
+  }));
+}
+
+/** The same for a hold: the payer's funds go down, and what it has posted, and the payee's funds, stay as they are. */
+export function hold(request: PaymentRequest, payer: Balance | undefined, payee: Balance | undefined): Decision {
+  return decideTransfer(request, payer, payee, (payer, payee) => ({
+    payer: {
+      ...payer,
+      availableCents: payer.availableCents - request.amountCents,
+      pendingCents: payer.pendingCents + request.amountCents,
+      version: payer.version + 1n,
+    },
+    payee: { ...payee, incomingCents: payee.incomingCents + request.amountCents },
+  }));
+}
+
+/** Whether a balance is beyond what int64, and so a column of it, can be. */
+export function outOfRange(balance: Balance): boolean {
+  const { availableCents, pendingCents, incomingCents } = balance;
+  const highest = [availableCents, postedCents(balance), pendingCents, incomingCents];
+  return availableCents < INT64_MIN || highest.some((cents) => cents > INT64_MAX);
+}
+
+interface Sides {
+  readonly payer: Balance;
+  readonly payee: Balance;
+}
+
+function decideTransfer(
+  request: PaymentRequest,
+  payer: Balance | undefined,
+  payee: Balance | undefined,
+  move: (payer: Balance, payee: Balance) => Sides,
+): Decision {
   if (payer === undefined) return decline('ACCOUNT_NOT_FOUND', `There is no payer account ${request.payerAccountId}.`);
   if (payee === undefined) return decline('ACCOUNT_NOT_FOUND', `There is no payee account ${request.payeeAccountId}.`);
 
@@ -60,22 +105,16 @@ export function authorize(request: PaymentRequest, payer: Balance | undefined, p
   if (payer.debitsFrozen) return decline('ACCOUNT_FROZEN', `Debits of account ${payer.accountId} are frozen.`);
   if (payee.creditsFrozen) return decline('ACCOUNT_FROZEN', `Credits of account ${payee.accountId} are frozen.`);
 
-  const payerAfterCents = payer.availableCents - request.amountCents;
-  if (payer.overdraftLimitCents !== null && payerAfterCents < -payer.overdraftLimitCents) {
+  const after = move(payer, payee);
+  if (payer.overdraftLimitCents !== null && after.payer.availableCents < -payer.overdraftLimitCents) {
     return decline('INSUFFICIENT_FUNDS', 'The available funds are below the amount.');
   }
-
-  const payeeAfterCents = payee.availableCents + request.amountCents;
-  if (payerAfterCents < INT64_MIN || payeeAfterCents > INT64_MAX) {
+  if (outOfRange(after.payer) || outOfRange(after.payee)) {
     return decline('INVALID_AMOUNT', 'The amount would take a balance out of the range of int64.');
   }
-
-  return {
-    payer: { ...payer, availableCents: payerAfterCents, version: payer.version + 1n },
-    payee: { ...payee, availableCents: payeeAfterCents, version: payee.version + 1n },
-  };
+  return after;
 }
 
-function decline(code: Decline['code'], message: string): Decision {
+function decline(code: Decline['code'], message: string): { readonly decline: Decline } {
   return { decline: { code, message } };
 }

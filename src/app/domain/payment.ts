@@ -1,4 +1,4 @@
-/** Why a payment is declined: the names of PaymentErrorCode without their prefix. */
+/** Why a payment, or a later action on it, is declined: the names of PaymentErrorCode without their prefix. */
 export type DeclineCode =
   | 'INSUFFICIENT_FUNDS'
   | 'ACCOUNT_NOT_FOUND'
@@ -7,7 +7,11 @@ export type DeclineCode =
   | 'CURRENCY_MISMATCH'
   | 'RATE_LIMITED'
   | 'ACCOUNT_FROZEN'
-  | 'ACCOUNT_CLOSED';
+  | 'ACCOUNT_CLOSED'
+  | 'PAYMENT_NOT_HELD'
+  | 'PAYMENT_EXPIRED'
+  | 'AMOUNT_EXCEEDS_HELD'
+  | 'TOO_MANY_ACTIONS';
 
 export interface Decline {
   readonly code: DeclineCode;
@@ -15,45 +19,60 @@ export interface Decline {
   readonly message: string;
 }
 
-/** What a caller asks for. */
-export interface PaymentRequest {
-  readonly payerAccountId: string;
-  readonly payeeAccountId: string;
-  /** Minor units of currency. */
-  readonly amountCents: bigint;
-  readonly currency: string;
+/** What a caller notes on an action. */
+export interface Notes {
   readonly description: string;
-  /** What the payment is for in the caller's own books; undefined if it named nothing. */
+  /** What the action is for in the caller's own books; undefined if it named nothing. */
   readonly reference?: string | undefined;
   /** The caller's own notes, one at least; undefined if it has none. */
   readonly metadata?: Metadata | undefined;
 }
 
+/** What a caller asks for. */
+export interface PaymentRequest extends Notes {
+  readonly payerAccountId: string;
+  readonly payeeAccountId: string;
+  /** Minor units of currency. */
+  readonly amountCents: bigint;
+  readonly currency: string;
+}
+
 export type Metadata = { readonly [key: string]: string };
 
-/** A payment as it is stored: decided once, never changed. */
-export interface Payment extends PaymentRequest {
-  /** A ULID: 26 characters. */
+/** One step in the life of a payment, as it is stored: decided once, never changed. */
+export interface Action extends PaymentRequest {
+  /** A ULID: 26 characters. The first action's is the payment's id. */
+  readonly actionId: string;
   readonly paymentId: string;
+  readonly kind: 'PAYMENT' | 'HOLD' | LaterKind;
+  /** What went back to the payer's funds. */
+  readonly releasedCents: bigint;
   readonly createdAt: Date;
   readonly verdict: Verdict;
+  /** When a hold's time is over. */
+  readonly expiresAt?: Date | undefined;
+  /** What a capture asked for; undefined is all that is held. */
+  readonly requestedCents?: bigint | undefined;
+  /** Whether a capture asked to keep on hold what it leaves. */
+  readonly keepRemainder?: boolean | undefined;
+}
+
+/** What follows on a payment. */
+export type LaterKind = 'CAPTURE' | 'VOID' | 'EXPIRY';
+
+/** The first action of a payment, with what never changes of it. */
+export interface Payment extends Action {
+  readonly kind: 'PAYMENT' | 'HOLD';
 }
 
 export type Verdict =
-  | { readonly status: 'AUTHORIZED'; readonly payerVersion: bigint; readonly payeeVersion: bigint }
+  | {
+      readonly status: 'AUTHORIZED';
+      readonly payerVersion: bigint;
+      /** Undefined if the payee has no ledger entry of it: of a hold, a void or an expiry. */
+      readonly payeeVersion: bigint | undefined;
+    }
   | { readonly status: 'DECLINED'; readonly decline: Decline };
-
-/** The fields that make two requests with one idempotency key the same payment. */
-const identity = ['payerAccountId', 'payeeAccountId', 'amountCents', 'currency', 'reference', 'metadata'] as const;
-
-export type IdentityField = (typeof identity)[number];
-
-/** The identity fields in which the requests differ; empty if they ask for the same payment. */
-export function differingFields(one: PaymentRequest, other: PaymentRequest): IdentityField[] {
-  return identity.filter((field) =>
-    field === 'metadata' ? !isSameMetadata(one.metadata, other.metadata) : one[field] !== other[field],
-  );
-}
 
 /** Metadata has no order. */
 export function isSameMetadata(one: Metadata = {}, other: Metadata = {}): boolean {

@@ -8,6 +8,7 @@ export type BooksStage =
   | 'PAYMENTS'
   | 'ACCOUNTS'
   | 'BALANCES'
+  | 'PAYMENT_BALANCES'
   | 'ENTRIES'
   | 'KEYS'
   | 'OUTBOX'
@@ -19,6 +20,7 @@ const WHOLE: readonly BooksStage[] = [
   'PAYMENTS',
   'ACCOUNTS',
   'BALANCES',
+  'PAYMENT_BALANCES',
   'ENTRIES',
   'KEYS',
   'OUTBOX',
@@ -81,13 +83,19 @@ const MOST_PROBLEMS = 100;
 
 const BROKEN = {
   BALANCE_IS_LAST_ENTRY: 'the balance is not what the last ledger entry left, of account',
+  PENDING_IS_OPEN_HOLDS: 'what is pending is not what open holds of the payer keep, of account',
+  INCOMING_IS_OPEN_HOLDS: 'what is incoming is not what open holds for the payee keep, of account',
   BALANCE_HAS_ITS_ACCOUNT: 'a balance belongs to no account:',
   ACCOUNT_HAS_ITS_BALANCE: 'there is no balance of account',
   BALANCE_HAS_TERMS_OF_ACCOUNT: 'the balance has another currency, overdraft limit or state than its account:',
   CLOSED_HOLDS_NOTHING: 'there is money on closed account',
   ACCOUNT_CHANGES_FORM_A_CHAIN: 'the changes of the account have a gap, or one follows the closing:',
   ENTRIES_FORM_A_CHAIN: 'a ledger entry does not follow from the one before, of account',
-  PAYMENT_HAS_ITS_ENTRIES: 'the ledger entries are not one debit and one credit of the amount, of payment',
+  PAYMENT_HAS_ITS_ENTRIES: 'the ledger entries are not those of its kind and amount, of payment',
+  HOLD_HAS_ITS_BALANCE: 'nothing says what became of the hold of payment',
+  ACTION_HAS_ITS_PAYMENT: 'the action is of no payment between the same accounts:',
+  PAYMENT_BALANCE_IS_SUM_OF_ACTIONS:
+    'what is held, captured, released or refunded is not the sum of the actions, of payment',
   PAYMENT_HAS_CURRENCY_OF_ACCOUNTS: 'the currency is not that of payer and payee, of payment',
   ENTRY_HAS_ITS_PAYMENT: 'a ledger entry belongs to no authorized payment, of account',
   ENTRY_HAS_ITS_ACCOUNT: 'a ledger entry belongs to no account:',
@@ -96,7 +104,7 @@ const BROKEN = {
   EVENT_HAS_ITS_PAYMENT: 'a pending event belongs to no payment or account change:',
   EVENT_IS_THAT_OF_ITS_CHANGE: 'the key, type or payload of the pending event is not that of the account change:',
   EVENT_HAS_KEY_OF_PAYMENT: 'the key of the pending event is not the payer, of payment',
-  EVENT_HAS_TYPE_OF_PAYMENT: 'the type of the pending event does not fit the status, of payment',
+  EVENT_HAS_TYPE_OF_PAYMENT: 'the type of the pending event does not fit the kind and status, of payment',
   EVENT_HAS_AMOUNT_OF_PAYMENT: 'the amount or currency of the pending event is another, of payment',
   EVENT_HAS_PAYLOAD_OF_PAYMENT: 'the payload of the pending event is not that of the payment, of payment',
 } as const;

@@ -73,16 +73,20 @@ function payloadMismatch(value: string, event: AuditedEvent): string | undefined
     if (payload[field] === text) continue;
     return `has ${field} ${JSON.stringify(payload[field])}, its ${originOf(event)} has ${JSON.stringify(text)}`;
   }
-  const outcome = OUTCOME_FIELDS[event.type];
-  if (outcome === undefined) return undefined;
-  const [own, other] = outcome;
-  return own in payload && !(other in payload) ? undefined : `says another status than ${event.type}`;
+  const own = TIME_FIELDS[event.type];
+  const isRight = Object.values(TIME_FIELDS).every((field) => field in payload === (field === own));
+  return isRight ? undefined : `says another status than ${event.type}`;
 }
 
-/** By type: the field that only its message has, and the one that only the other has. */
-const OUTCOME_FIELDS: Partial<Record<AuditedEvent['type'], readonly [own: string, other: string]>> = {
-  'payment.authorized.v1': ['authorizedAt', 'declinedAt'],
-  'payment.declined.v1': ['declinedAt', 'authorizedAt'],
+/** By type: the field with its time, which no other message has but that of the other decline. */
+const TIME_FIELDS: Readonly<Record<string, string>> = {
+  'payment.authorized.v1': 'authorizedAt',
+  'payment.declined.v1': 'declinedAt',
+  'payment.held.v1': 'heldAt',
+  'payment.captured.v1': 'capturedAt',
+  'payment.voided.v1': 'voidedAt',
+  'payment.expired.v1': 'expiredAt',
+  'payment.action_declined.v1': 'declinedAt',
 };
 
 function parsed(value: string): Readonly<Record<string, unknown>> | undefined {

@@ -22,13 +22,13 @@ export interface PartitionPosition {
 
 /** The event that a payment or a change of an account calls for. */
 export interface AuditedEvent {
-  /** Of the payment or the change. */
+  /** Of the payment, the later action on it, or the change. */
   readonly eventId: string;
   /** The Kafka key: the payer, or the account. */
   readonly key: string;
   readonly type: PaymentEventType | AccountEventType;
-  /** What its payload must have, among other things. */
-  readonly fields: Readonly<Record<string, string>>;
+  /** What its payload must have, among other things, or not have. */
+  readonly fields: Readonly<Record<string, string | undefined>>;
   /** SENT: it must be on Kafka. PENDING: in the outbox, blocked, or a dead letter. DISCARDED by an operator. */
   readonly state: 'SENT' | 'PENDING' | 'DISCARDED';
   /** An earlier audit has not found it. */

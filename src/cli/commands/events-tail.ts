@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { kafkaAddress, loadTopicConfig } from '../../config.ts';
 import { kafkaClient } from '../../infra/kafka/client.ts';
 import { type TailStart, type TopicRecord, tailTopic } from '../../infra/kafka/topic-tail.ts';
-import { decode, eventLine, matches } from '../events.ts';
+import { decode, EVENT_TYPES, eventLine, matches } from '../events.ts';
 import { ExitCode } from '../exit-codes.ts';
 import { KAFKA_VARIABLES, withUsage } from '../help.ts';
 import { json } from '../output.ts';
@@ -29,17 +29,7 @@ export function addTail(group: Command, end: (exitCode: ExitCode) => void): void
   command
     .option('--account <account-id>', 'only events of this account, and of payments from or to it')
     .option('--payment <payment-id>', 'only the events of this payment', parseId)
-    .addOption(
-      new Option('--type <type>', 'only these').choices([
-        'authorized',
-        'declined',
-        'opened',
-        'updated',
-        'frozen',
-        'unfrozen',
-        'closed',
-      ]),
-    )
+    .addOption(new Option('--type <type>', 'only these').choices(EVENT_TYPES))
     .option('--from <time>', 'from what was sent at this time on, as RFC 3339, and not only from now on', parseTime)
     .addOption(new Option('--from-beginning', 'from the first that the topic retains on').conflicts('from'))
     .option('--until-end', 'end where the topic ends now')

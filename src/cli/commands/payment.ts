@@ -19,7 +19,7 @@ export function addPayment(program: Command, end: (exitCode: ExitCode) => void):
   const command = group.command('show').summary('show a payment by its id or key');
   command
     .description(
-      'Shows one payment, authorized or declined, by its id or by the key that the same caller made it with. ' +
+      'Shows one payment, whatever became of it, by its id or by the key that the same caller made it, captured it or voided it with. ' +
         'Needs the scope payments.read.',
     )
     .argument('[payment-id]', 'ULID or uuid', parseId)
@@ -46,6 +46,11 @@ function toJson(payment: Payment) {
     amountCents: payment.amountCents,
     currency: payment.currency,
     status: shortName(paymentStatusToJSON(payment.status)),
+    heldCents: payment.heldCents,
+    capturedCents: payment.capturedCents,
+    releasedCents: payment.releasedCents,
+    refundedCents: payment.refundedCents,
+    expiresAt: payment.expiresAt || null,
     description: payment.description,
     reference: payment.reference,
     metadata: payment.metadata,
@@ -65,6 +70,12 @@ function report(payment: Payment): string {
     payee: payment.payeeAccountId,
     'amount (cents)': String(payment.amountCents),
     currency: payment.currency,
+    ...(payment.expiresAt && {
+      'held (cents)': String(payment.heldCents),
+      'captured (cents)': String(payment.capturedCents),
+      'released (cents)': String(payment.releasedCents),
+      'held until': payment.expiresAt,
+    }),
     decided: payment.createdAt,
     description: payment.description || undefined,
     reference: payment.reference || undefined,

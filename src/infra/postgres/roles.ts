@@ -20,8 +20,11 @@ export const DEFAULT_ROLES: RoleNames = {
 export const APPLICATION_GRANTS: Readonly<Record<string, string>> = {
   accounts: 'select, insert',
   account_changes: 'select, insert',
-  account_balances: 'select, insert (account_id), update (available_cents, pending_cents, version, last_entry_at)',
+  account_balances:
+    'select, insert (account_id), update (available_cents, pending_cents, incoming_cents, version, last_entry_at)',
   payments: 'select, insert',
+  payment_balances:
+    'select, insert, update (held_cents, captured_cents, released_cents, refunded_cents, actions, updated_at)',
   ledger_entries: 'select, insert',
   idempotency_keys: 'select, insert, delete',
   outbox: 'select, insert, delete',

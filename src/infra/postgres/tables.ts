@@ -1,13 +1,14 @@
 import type { Generated, Selectable } from 'kysely';
 import type { AccountType } from '../../app/domain/account.ts';
 import type { EntryDirection } from '../../app/domain/ledger.ts';
-import type { DeclineCode, Metadata } from '../../app/domain/payment.ts';
+import type { Action, DeclineCode, Metadata } from '../../app/domain/payment.ts';
 
 /** The tables of migrations/, as kysely sees them. */
 export interface Database {
   accounts: AccountsTable;
   account_balances: AccountBalancesTable;
   payments: PaymentsTable;
+  payment_balances: PaymentBalancesTable;
   ledger_entries: LedgerEntriesTable;
   idempotency_keys: IdempotencyKeysTable;
 }
@@ -26,6 +27,7 @@ export interface AccountBalancesTable {
   overdraft_limit_cents: bigint | null;
   available_cents: Generated<bigint>;
   pending_cents: Generated<bigint>;
+  incoming_cents: Generated<bigint>;
   version: Generated<bigint>;
   last_entry_at: Date | null;
   flags: Generated<number>;
@@ -46,6 +48,24 @@ export interface PaymentsTable {
   payer_version: bigint | null;
   payee_version: bigint | null;
   created_at: Date;
+  kind: Action['kind'];
+  parent_id: string | null;
+  released_cents: bigint | null;
+  expires_at: Date | null;
+  requested_cents: bigint | null;
+  keep_remainder: boolean | null;
+}
+
+export interface PaymentBalancesTable {
+  payment_id: string;
+  held_cents: bigint;
+  captured_cents: bigint;
+  released_cents: bigint;
+  refunded_cents: bigint;
+  actions: number;
+  expires_at: Date | null;
+  open: Generated<boolean>;
+  updated_at: Date;
 }
 
 export interface LedgerEntriesTable {
@@ -56,6 +76,8 @@ export interface LedgerEntriesTable {
   amount_cents: bigint;
   balance_after_cents: bigint;
   created_at: Date;
+  released_cents: bigint | null;
+  pending_after_cents: bigint | null;
 }
 
 export interface IdempotencyKeysTable {
@@ -68,3 +90,4 @@ export interface IdempotencyKeysTable {
 export type AccountRow = Selectable<AccountsTable>;
 export type BalanceRow = Selectable<AccountBalancesTable>;
 export type PaymentRow = Selectable<PaymentsTable>;
+export type PaymentBalanceRow = Selectable<PaymentBalancesTable>;

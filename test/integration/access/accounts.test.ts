@@ -186,3 +186,22 @@ test('a caller that may no longer act for the accounts of its payment does not f
   await (await clientFor(['shop-1'])).authorize(request);
   expect(await statusOf((await clientFor(['shop-2'])).paymentByKey(key))).toBe('NOT_FOUND');
 });
+
+test('a caller holds from, captures and voids only with the payer among its accounts', async () => {
+  const pair = { payerAccountId: 'shop-1', payeeAccountId: 'bank-1', amountCents: 3n };
+  const [shop, bank, other] = [await clientFor(['shop-*']), await clientFor(['bank-*']), await clientFor(['other'])];
+  expect(await statusOf(bank.hold(pair))).toBe('PERMISSION_DENIED');
+  const { payment } = await shop.hold(pair);
+  const id = payment!.paymentId;
+  for (const call of [() => bank.capture(id), () => bank.void(id)]) {
+    const denied = await failure(call());
+    expect(await statusOf(Promise.reject(denied))).toBe('PERMISSION_DENIED');
+    expect(errorDetails(denied).errorInfo?.metadata['account_id']).toBe('shop-1');
+  }
+  for (const call of [() => other.capture(id), () => other.void(id), () => other.actions(id)]) {
+    expect(await statusOf(call())).toBe('NOT_FOUND');
+  }
+  expect((await bank.actions(id)).actions).toHaveLength(1);
+  await shop.capture(id, { amountCents: 1n, keepRemainder: true });
+  expect((await shop.void(id)).payment).toMatchObject({ capturedCents: 1n, releasedCents: 2n });
+});

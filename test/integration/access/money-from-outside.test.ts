@@ -144,3 +144,19 @@ test('a key belongs to its caller: the same key of another is another key, and t
   );
   expect(callers).toEqual([{ caller: 'other-shop' }, { caller: 'shop' }]);
 });
+
+test('holding and capturing from an EXTERNAL account need accounts.admin, voiding does not', async () => {
+  await treasury.open('outside-hold', { type: ACCOUNT_TYPE_EXTERNAL });
+  const request = payment('outside-hold');
+  expect(await statusOf(shop.hold(request))).toBe('PERMISSION_DENIED');
+  expect(await stored(request.idempotencyKey)).toBe(0);
+  const held = await treasury.hold(request);
+  const { paymentId } = held.payment!;
+  const idempotencyKey = crypto.randomUUID();
+  const error = await failure(otherShop.capture(paymentId, { idempotencyKey }));
+  expect(await statusOf(Promise.reject(error))).toBe('PERMISSION_DENIED');
+  expect(errorDetails(error).errorInfo).toMatchObject({ reason: 'SCOPE_MISSING' });
+  expect(await stored(idempotencyKey)).toBe(0);
+  expect((await treasury.capture(paymentId, { amountCents: 1n, keepRemainder: true })).action!.error).toBeUndefined();
+  expect((await shop.void(paymentId)).payment).toMatchObject({ releasedCents: 4n });
+});

@@ -32,9 +32,18 @@ const request = {
 };
 const valid = Buffer.from(AuthorizePaymentRequest.encode(request).finish());
 const verdict = { status: 'AUTHORIZED', payerVersion: 1n, payeeVersion: 1n } as const;
+const ID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
 const authorized: AuthorizeResult = {
   kind: 'DECIDED',
-  payment: { ...request, paymentId: '01ARZ3NDEKTSV4RRFFQ69G5FAV', createdAt: new Date(), verdict },
+  action: {
+    ...request,
+    actionId: ID,
+    paymentId: ID,
+    kind: 'PAYMENT',
+    releasedCents: 0n,
+    createdAt: new Date(),
+    verdict,
+  },
 };
 
 let authorize: () => Promise<AuthorizeResult>;
@@ -51,10 +60,11 @@ beforeEach(async () => {
   const log = pino({ level: 'silent' });
   const unused = () => Promise.reject(new Error('not played here'));
   server = createServer({
-    payments: { authorize: () => authorize(), findPayment: unused, findPaymentByKey: unused },
+    payments: { authorize: () => authorize(), hold: unused, findPayment: unused, findPaymentByKey: unused },
+    laterActions: { capture: unused, void: unused },
     accounts: { find: unused, balance: unused },
     accountChanges: { open: unused, change: unused },
-    reads: { payments: unused, accounts: unused, entries: unused, snapshot: unused },
+    reads: { payments: unused, actions: unused, accounts: unused, entries: unused, snapshot: unused },
     health: new Health({ services: SERVICES, probe: async () => undefined, log }),
     reflection: new Reflection(),
     limits: connectionLimits(),

@@ -40,11 +40,14 @@ const good: AuthorizePaymentRequest = {
 };
 
 const at = new Date('2026-01-02T03:04:05.678Z');
-const authorized: AuthorizeResult = {
+const authorized: Exclude<AuthorizeResult, { kind: 'NOT_STORED' }> = {
   kind: 'DECIDED',
-  payment: {
+  action: {
     ...good,
+    actionId: '01ARZ3NDEKTSV4RRFFQ69G5FAV',
     paymentId: '01ARZ3NDEKTSV4RRFFQ69G5FAV',
+    kind: 'PAYMENT',
+    releasedCents: 0n,
     createdAt: at,
     verdict: { status: 'AUTHORIZED', payerVersion: 1n, payeeVersion: 1n },
   },
@@ -78,12 +81,14 @@ beforeEach(async () => {
   const services: Services = {
     payments: {
       authorize: (request, abandoned) => authorize(request, abandoned),
+      hold: unused,
       findPayment: unused,
       findPaymentByKey: unused,
     },
+    laterActions: { capture: unused, void: unused },
     accounts: { find: unused, balance: unused },
     accountChanges: { open: unused, change: unused },
-    reads: { payments: unused, accounts: unused, entries: unused, snapshot: unused },
+    reads: { payments: unused, actions: unused, accounts: unused, entries: unused, snapshot: unused },
     health,
     reflection,
     limits: connectionLimits(),
@@ -154,7 +159,7 @@ describe('answers', () => {
       processedAt: '2026-01-02T03:04:05.678Z',
       originalStatus: PaymentStatus.PAYMENT_STATUS_UNSPECIFIED,
     });
-    expect(seen).toEqual({ ...good, caller: '', mayPayFromExternal: true, traceparent: undefined });
+    expect(seen).toEqual({ ...good, kind: 'PAYMENT', caller: '', mayPayFromExternal: true, traceparent: undefined });
   });
 
   test('a decline that is not stored has no id, and the time to wait', async () => {
@@ -173,7 +178,7 @@ describe('answers', () => {
     const decline = { code: 'INSUFFICIENT_FUNDS', message: 'No funds.' } as const;
     authorize = async () => ({
       kind: 'DUPLICATE',
-      payment: { ...authorized.payment, verdict: { status: 'DECLINED', decline } },
+      action: { ...authorized.action, verdict: { status: 'DECLINED', decline } },
     });
     expect(await call()).toMatchObject({
       status: PaymentStatus.PAYMENT_STATUS_DUPLICATE,
@@ -322,7 +327,7 @@ describe('the log', () => {
     const decline = { code: 'INSUFFICIENT_FUNDS', message: 'No funds.' } as const;
     authorize = async () => ({
       kind: 'DUPLICATE',
-      payment: { ...authorized.payment, verdict: { status: 'DECLINED', decline } },
+      action: { ...authorized.action, verdict: { status: 'DECLINED', decline } },
     });
     await call();
     expect(lines).toMatchObject([

@@ -1,16 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import type { Outcome } from '../../../src/app/authorize-payments.ts';
 import type { GroupTransaction } from '../../../src/app/batch-runner.ts';
+import type { AuthorizeCommand, KeyedCommand, PaymentCommand } from '../../../src/app/commands.ts';
+import type { Outcome } from '../../../src/app/decide-payments.ts';
 import { TransientError } from '../../../src/app/errors.ts';
-import type { AuthorizeCommand } from '../../../src/app/ports.ts';
 import { tracedTransaction } from '../../../src/app/traced-transaction.ts';
 import { isSampled } from '../../../src/app/tracing.ts';
 import { recordingTracer, traceparent } from '../../support/recording-tracer.ts';
 
-type Transaction = GroupTransaction<AuthorizeCommand, Outcome>;
+type Transaction = GroupTransaction<PaymentCommand, Outcome>;
 
 function command(paymentId: string, context: string | undefined): AuthorizeCommand {
-  return { paymentId, traceparent: context } as AuthorizeCommand;
+  return { actionId: paymentId, traceparent: context } as AuthorizeCommand;
 }
 
 function transaction(execute: Transaction['execute']): Transaction {
@@ -18,7 +18,7 @@ function transaction(execute: Transaction['execute']): Transaction {
 }
 
 const decideAll = transaction(async (commands) =>
-  commands.map((payment) => ({ kind: 'DECIDED', payment }) as unknown as Outcome),
+  (commands as KeyedCommand[]).map(({ actionId }) => ({ kind: 'DECIDED', action: { paymentId: actionId } }) as Outcome),
 );
 
 describe('the spans of a transaction', () => {

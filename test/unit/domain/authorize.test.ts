@@ -18,6 +18,7 @@ function balance(accountId: string, overrides: Partial<Balance> = {}): Balance {
     overdraftLimitCents: 0n,
     availableCents: 100n,
     pendingCents: 0n,
+    incomingCents: 0n,
     version: 7n,
     debitsFrozen: false,
     creditsFrozen: false,

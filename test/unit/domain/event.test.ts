@@ -1,11 +1,14 @@
 import { expect, test } from 'vitest';
-import { paymentAuthorized, paymentDeclined } from '../../../src/app/domain/event.ts';
+import { actionDeclined, actionTaken } from '../../../src/app/domain/event.ts';
 import type { LedgerEntry } from '../../../src/app/domain/ledger.ts';
 import type { Payment } from '../../../src/app/domain/payment.ts';
 import { PaymentAuthorized, PaymentDeclined } from '../../../src/gen/payment/v1/events.ts';
 
 const payment: Payment = {
+  actionId: '01JZ0000000000000000000000',
   paymentId: '01JZ0000000000000000000000',
+  kind: 'PAYMENT',
+  releasedCents: 0n,
   payerAccountId: 'acc-001',
   payeeAccountId: 'acc-002',
   amountCents: 9_007_199_254_740_993n,
@@ -16,15 +19,25 @@ const payment: Payment = {
 };
 
 function entry(direction: LedgerEntry['direction'], balanceAfterCents: bigint, version: bigint): LedgerEntry {
-  const { paymentId, amountCents, createdAt } = payment;
-  return { accountId: 'acc', version, paymentId, direction, amountCents, balanceAfterCents, createdAt };
+  const { actionId, amountCents, createdAt } = payment;
+  const pendingAfterCents = 0n;
+  return {
+    accountId: 'acc',
+    version,
+    actionId,
+    direction,
+    amountCents,
+    balanceAfterCents,
+    pendingAfterCents,
+    createdAt,
+  };
 }
 
 /** The payload as it leaves for Kafka. */
 const sent = (payload: object) => JSON.parse(JSON.stringify(payload));
 
 test('PaymentAuthorized is the protobuf-JSON form of its message', () => {
-  const { payload } = paymentAuthorized(payment, entry('DEBIT', -5n, 1n), entry('CREDIT', 0n, 2n));
+  const { payload } = actionTaken(payment, { payer: entry('DEBIT', -5n, 1n), payee: entry('CREDIT', 0n, 2n) });
   const message = PaymentAuthorized.fromJSON(sent(payload));
   expect(message).toMatchObject({
     amountCents: 9_007_199_254_740_993n,
@@ -38,7 +51,7 @@ test('PaymentAuthorized is the protobuf-JSON form of its message', () => {
 test.each(['INSUFFICIENT_FUNDS', 'ACCOUNT_NOT_FOUND', 'CURRENCY_MISMATCH', 'INVALID_AMOUNT'] as const)(
   'PaymentDeclined (%s) is the protobuf-JSON form of its message',
   (code) => {
-    const { payload } = paymentDeclined({ ...payment, description: '' }, { code, message: 'No.' });
+    const { payload } = actionDeclined({ ...payment, description: '' }, { code, message: 'No.' });
     const message = PaymentDeclined.fromJSON(sent(payload));
     expect(message.error?.code).toBeGreaterThan(0);
     expect(PaymentDeclined.toJSON(message)).toEqual(sent(payload));
@@ -47,13 +60,13 @@ test.each(['INSUFFICIENT_FUNDS', 'ACCOUNT_NOT_FOUND', 'CURRENCY_MISMATCH', 'INVA
 
 test('reference and metadata are in both events, and leave no trace where a payment has none', () => {
   const noted = { ...payment, reference: 'order "1" 🧾', metadata: { b: '2', a: '' } };
-  const [debit, credit] = [entry('DEBIT', -5n, 1n), entry('CREDIT', 0n, 2n)];
-  const authorized = sent(paymentAuthorized(noted, debit, credit).payload);
+  const entries = { payer: entry('DEBIT', -5n, 1n), payee: entry('CREDIT', 0n, 2n) };
+  const authorized = sent(actionTaken(noted, entries).payload);
   expect(PaymentAuthorized.toJSON(PaymentAuthorized.fromJSON(authorized))).toEqual(authorized);
   expect(authorized).toMatchObject({ reference: 'order "1" 🧾', metadata: { a: '', b: '2' } });
-  const declined = sent(paymentDeclined(noted, { code: 'INSUFFICIENT_FUNDS', message: 'No.' }).payload);
+  const declined = sent(actionDeclined(noted, { code: 'INSUFFICIENT_FUNDS', message: 'No.' }).payload);
   expect(PaymentDeclined.toJSON(PaymentDeclined.fromJSON(declined))).toEqual(declined);
   expect(declined).toMatchObject({ reference: 'order "1" 🧾', metadata: { a: '', b: '2' } });
-  expect(Object.keys(sent(paymentAuthorized(payment, debit, credit).payload))).not.toContain('reference');
-  expect(Object.keys(sent(paymentAuthorized(payment, debit, credit).payload))).not.toContain('metadata');
+  expect(Object.keys(sent(actionTaken(payment, entries).payload))).not.toContain('reference');
+  expect(Object.keys(sent(actionTaken(payment, entries).payload))).not.toContain('metadata');
 });

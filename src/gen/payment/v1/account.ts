@@ -30,6 +30,10 @@ export const AccountEntryType = {
   ACCOUNT_ENTRY_TYPE_DEBIT: 1,
   /** ACCOUNT_ENTRY_TYPE_CREDIT - The account was paid. */
   ACCOUNT_ENTRY_TYPE_CREDIT: 2,
+  /** ACCOUNT_ENTRY_TYPE_HOLD - The amount went on hold; the posted balance is as before. */
+  ACCOUNT_ENTRY_TYPE_HOLD: 3,
+  /** ACCOUNT_ENTRY_TYPE_RELEASE - The amount is no longer on hold: the payment was voided or has expired. */
+  ACCOUNT_ENTRY_TYPE_RELEASE: 4,
 } as const;
 
 export type AccountEntryType = typeof AccountEntryType[keyof typeof AccountEntryType];
@@ -38,6 +42,8 @@ export namespace AccountEntryType {
   export type ACCOUNT_ENTRY_TYPE_UNSPECIFIED = typeof AccountEntryType.ACCOUNT_ENTRY_TYPE_UNSPECIFIED;
   export type ACCOUNT_ENTRY_TYPE_DEBIT = typeof AccountEntryType.ACCOUNT_ENTRY_TYPE_DEBIT;
   export type ACCOUNT_ENTRY_TYPE_CREDIT = typeof AccountEntryType.ACCOUNT_ENTRY_TYPE_CREDIT;
+  export type ACCOUNT_ENTRY_TYPE_HOLD = typeof AccountEntryType.ACCOUNT_ENTRY_TYPE_HOLD;
+  export type ACCOUNT_ENTRY_TYPE_RELEASE = typeof AccountEntryType.ACCOUNT_ENTRY_TYPE_RELEASE;
 }
 
 export function accountEntryTypeFromJSON(object: any): AccountEntryType {
@@ -51,6 +57,12 @@ export function accountEntryTypeFromJSON(object: any): AccountEntryType {
     case 2:
     case "ACCOUNT_ENTRY_TYPE_CREDIT":
       return AccountEntryType.ACCOUNT_ENTRY_TYPE_CREDIT;
+    case 3:
+    case "ACCOUNT_ENTRY_TYPE_HOLD":
+      return AccountEntryType.ACCOUNT_ENTRY_TYPE_HOLD;
+    case 4:
+    case "ACCOUNT_ENTRY_TYPE_RELEASE":
+      return AccountEntryType.ACCOUNT_ENTRY_TYPE_RELEASE;
     default:
       throw new globalThis.Error("Unrecognized enum value " + object + " for enum AccountEntryType");
   }
@@ -64,6 +76,10 @@ export function accountEntryTypeToJSON(object: AccountEntryType): string {
       return "ACCOUNT_ENTRY_TYPE_DEBIT";
     case AccountEntryType.ACCOUNT_ENTRY_TYPE_CREDIT:
       return "ACCOUNT_ENTRY_TYPE_CREDIT";
+    case AccountEntryType.ACCOUNT_ENTRY_TYPE_HOLD:
+      return "ACCOUNT_ENTRY_TYPE_HOLD";
+    case AccountEntryType.ACCOUNT_ENTRY_TYPE_RELEASE:
+      return "ACCOUNT_ENTRY_TYPE_RELEASE";
     default:
       throw new globalThis.Error("Unrecognized enum value " + object + " for enum AccountEntryType");
   }
@@ -360,15 +376,24 @@ export interface ListAccountEntriesResponse {
   nextPageToken: string;
 }
 
-/** One side of a payment in the books. Entries never change. */
+/** One account's side of an action on a payment. Entries never change. */
 export interface AccountEntry {
   /** Counts the account's entries from 1, without gaps. */
   version: bigint;
   type: AccountEntryType;
   /** More than zero, in minor units of the account's currency. */
   amountCents: bigint;
-  /** The account's balance after this entry. */
+  /**
+   * Of the DEBIT of a capture: what went from on hold back to the account's funds
+   * with it, beside amount_cents, which left them.
+   */
+  releasedCents: bigint;
+  /** The account's posted balance after this entry. */
   postedAfterCents: bigint;
+  /** What the account had on hold for others after this entry. */
+  pendingAfterCents: bigint;
+  /** The action that made the entry; the first action's is the payment_id. */
+  actionId: string;
   paymentId: string;
   /** The account on the other side of the payment. */
   counterpartyAccountId: string;
@@ -396,6 +421,7 @@ export interface GetBalanceSnapshotResponse {
   availableBalanceCents: bigint;
   pendingBalanceCents: bigint;
   currency: string;
+  postedBalanceCents: bigint;
   /** Of the last entry that counts. */
   version: bigint;
   /** When that entry was made, RFC 3339; empty at version 0. */
@@ -2407,7 +2433,10 @@ function createBaseAccountEntry(): AccountEntry {
     version: 0n,
     type: 0,
     amountCents: 0n,
+    releasedCents: 0n,
     postedAfterCents: 0n,
+    pendingAfterCents: 0n,
+    actionId: "",
     paymentId: "",
     counterpartyAccountId: "",
     createdAt: "",
@@ -2431,11 +2460,26 @@ export const AccountEntry: MessageFns<AccountEntry> = {
       }
       writer.uint32(24).int64(message.amountCents);
     }
+    if (message.releasedCents !== 0n) {
+      if (BigInt.asIntN(64, message.releasedCents) !== message.releasedCents) {
+        throw new globalThis.Error("value provided for field message.releasedCents of type int64 too large");
+      }
+      writer.uint32(32).int64(message.releasedCents);
+    }
     if (message.postedAfterCents !== 0n) {
       if (BigInt.asIntN(64, message.postedAfterCents) !== message.postedAfterCents) {
         throw new globalThis.Error("value provided for field message.postedAfterCents of type int64 too large");
       }
       writer.uint32(40).int64(message.postedAfterCents);
+    }
+    if (message.pendingAfterCents !== 0n) {
+      if (BigInt.asIntN(64, message.pendingAfterCents) !== message.pendingAfterCents) {
+        throw new globalThis.Error("value provided for field message.pendingAfterCents of type int64 too large");
+      }
+      writer.uint32(48).int64(message.pendingAfterCents);
+    }
+    if (message.actionId !== "") {
+      writer.uint32(58).string(message.actionId);
     }
     if (message.paymentId !== "") {
       writer.uint32(66).string(message.paymentId);
@@ -2486,12 +2530,36 @@ export const AccountEntry: MessageFns<AccountEntry> = {
             message.amountCents = reader.int64() as bigint;
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.releasedCents = reader.int64() as bigint;
+            continue;
+          }
           case 5: {
             if (tag !== 40) {
               break;
             }
 
             message.postedAfterCents = reader.int64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.pendingAfterCents = reader.int64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.actionId = reader.string();
             continue;
           }
           case 8: {
@@ -2539,11 +2607,26 @@ export const AccountEntry: MessageFns<AccountEntry> = {
         : isSet(object.amount_cents)
         ? BigInt(object.amount_cents)
         : 0n,
+      releasedCents: isSet(object.releasedCents)
+        ? BigInt(object.releasedCents)
+        : isSet(object.released_cents)
+        ? BigInt(object.released_cents)
+        : 0n,
       postedAfterCents: isSet(object.postedAfterCents)
         ? BigInt(object.postedAfterCents)
         : isSet(object.posted_after_cents)
         ? BigInt(object.posted_after_cents)
         : 0n,
+      pendingAfterCents: isSet(object.pendingAfterCents)
+        ? BigInt(object.pendingAfterCents)
+        : isSet(object.pending_after_cents)
+        ? BigInt(object.pending_after_cents)
+        : 0n,
+      actionId: isSet(object.actionId)
+        ? globalThis.String(object.actionId)
+        : isSet(object.action_id)
+        ? globalThis.String(object.action_id)
+        : "",
       paymentId: isSet(object.paymentId)
         ? globalThis.String(object.paymentId)
         : isSet(object.payment_id)
@@ -2573,8 +2656,17 @@ export const AccountEntry: MessageFns<AccountEntry> = {
     if (message.amountCents !== 0n) {
       obj.amountCents = message.amountCents.toString();
     }
+    if (message.releasedCents !== 0n) {
+      obj.releasedCents = message.releasedCents.toString();
+    }
     if (message.postedAfterCents !== 0n) {
       obj.postedAfterCents = message.postedAfterCents.toString();
+    }
+    if (message.pendingAfterCents !== 0n) {
+      obj.pendingAfterCents = message.pendingAfterCents.toString();
+    }
+    if (message.actionId !== "") {
+      obj.actionId = message.actionId;
     }
     if (message.paymentId !== "") {
       obj.paymentId = message.paymentId;
@@ -2598,9 +2690,16 @@ export const AccountEntry: MessageFns<AccountEntry> = {
     message.amountCents = (object.amountCents !== undefined && object.amountCents !== null)
       ? BigInt(object.amountCents)
       : 0n;
+    message.releasedCents = (object.releasedCents !== undefined && object.releasedCents !== null)
+      ? BigInt(object.releasedCents)
+      : 0n;
     message.postedAfterCents = (object.postedAfterCents !== undefined && object.postedAfterCents !== null)
       ? BigInt(object.postedAfterCents)
       : 0n;
+    message.pendingAfterCents = (object.pendingAfterCents !== undefined && object.pendingAfterCents !== null)
+      ? BigInt(object.pendingAfterCents)
+      : 0n;
+    message.actionId = object.actionId ?? "";
     message.paymentId = object.paymentId ?? "";
     message.counterpartyAccountId = object.counterpartyAccountId ?? "";
     message.createdAt = object.createdAt ?? "";
@@ -2722,6 +2821,7 @@ function createBaseGetBalanceSnapshotResponse(): GetBalanceSnapshotResponse {
     availableBalanceCents: 0n,
     pendingBalanceCents: 0n,
     currency: "",
+    postedBalanceCents: 0n,
     version: 0n,
     lastEntryAt: "",
   };
@@ -2746,6 +2846,12 @@ export const GetBalanceSnapshotResponse: MessageFns<GetBalanceSnapshotResponse> 
     }
     if (message.currency !== "") {
       writer.uint32(34).string(message.currency);
+    }
+    if (message.postedBalanceCents !== 0n) {
+      if (BigInt.asIntN(64, message.postedBalanceCents) !== message.postedBalanceCents) {
+        throw new globalThis.Error("value provided for field message.postedBalanceCents of type int64 too large");
+      }
+      writer.uint32(40).int64(message.postedBalanceCents);
     }
     if (message.version !== 0n) {
       if (BigInt.asIntN(64, message.version) !== message.version) {
@@ -2804,6 +2910,14 @@ export const GetBalanceSnapshotResponse: MessageFns<GetBalanceSnapshotResponse> 
             message.currency = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.postedBalanceCents = reader.int64() as bigint;
+            continue;
+          }
           case 7: {
             if (tag !== 56) {
               break;
@@ -2850,6 +2964,11 @@ export const GetBalanceSnapshotResponse: MessageFns<GetBalanceSnapshotResponse> 
         ? BigInt(object.pending_balance_cents)
         : 0n,
       currency: isSet(object.currency) ? globalThis.String(object.currency) : "",
+      postedBalanceCents: isSet(object.postedBalanceCents)
+        ? BigInt(object.postedBalanceCents)
+        : isSet(object.posted_balance_cents)
+        ? BigInt(object.posted_balance_cents)
+        : 0n,
       version: isSet(object.version) ? BigInt(object.version) : 0n,
       lastEntryAt: isSet(object.lastEntryAt)
         ? globalThis.String(object.lastEntryAt)
@@ -2872,6 +2991,9 @@ export const GetBalanceSnapshotResponse: MessageFns<GetBalanceSnapshotResponse> 
     }
     if (message.currency !== "") {
       obj.currency = message.currency;
+    }
+    if (message.postedBalanceCents !== 0n) {
+      obj.postedBalanceCents = message.postedBalanceCents.toString();
     }
     if (message.version !== 0n) {
       obj.version = message.version.toString();
@@ -2896,6 +3018,9 @@ export const GetBalanceSnapshotResponse: MessageFns<GetBalanceSnapshotResponse> 
       ? BigInt(object.pendingBalanceCents)
       : 0n;
     message.currency = object.currency ?? "";
+    message.postedBalanceCents = (object.postedBalanceCents !== undefined && object.postedBalanceCents !== null)
+      ? BigInt(object.postedBalanceCents)
+      : 0n;
     message.version = (object.version !== undefined && object.version !== null) ? BigInt(object.version) : 0n;
     message.lastEntryAt = object.lastEntryAt ?? "";
     return message;

@@ -14,7 +14,7 @@ import {
   accountTypeFromJSON,
   accountTypeToJSON,
 } from "./account.ts";
-import { PaymentError } from "./payment.ts";
+import { PaymentActionType, paymentActionTypeFromJSON, paymentActionTypeToJSON, PaymentError } from "./payment.ts";
 
 export const protobufPackage = "payment.v1";
 
@@ -51,12 +51,15 @@ export interface PaymentAuthorized_MetadataEntry {
 
 /** An account's balance after one of its ledger entries. Always has version. */
 export interface AccountState {
+  /** What is posted: credits less debits. */
   balanceCents: bigint;
   /**
    * Counts the account's ledger entries from 1, without gaps: a repeat or a
    * missed event shows.
    */
   version: bigint;
+  /** What the account has on hold for others. */
+  pendingCents: bigint;
 }
 
 /**
@@ -82,6 +85,151 @@ export interface PaymentDeclined {
 }
 
 export interface PaymentDeclined_MetadataEntry {
+  key: string;
+  value: string;
+}
+
+/**
+ * ce_type payment.held.v1: the amount is set aside; no money has moved. Always has
+ * payment_id, payer_account_id, payee_account_id, amount_cents, currency, held_at,
+ * payer and expires_at.
+ */
+export interface PaymentHeld {
+  paymentId: string;
+  payerAccountId: string;
+  payeeAccountId: string;
+  amountCents: bigint;
+  currency: string;
+  description: string;
+  /** RFC 3339. */
+  heldAt: string;
+  /** Right after this. The payee has no ledger entry of a hold, and so no state here. */
+  payer:
+    | AccountState
+    | undefined;
+  /** As the request had them. */
+  reference: string;
+  metadata: { [key: string]: string };
+  /** RFC 3339. */
+  expiresAt: string;
+}
+
+export interface PaymentHeld_MetadataEntry {
+  key: string;
+  value: string;
+}
+
+/**
+ * ce_type payment.captured.v1: of what was on hold amount_cents has moved, and
+ * released_cents has gone back to the payer's funds. Always has payment_id,
+ * payer_account_id, payee_account_id, amount_cents, currency, captured_at, payer,
+ * payee and action_id.
+ */
+export interface PaymentCaptured {
+  paymentId: string;
+  payerAccountId: string;
+  payeeAccountId: string;
+  amountCents: bigint;
+  currency: string;
+  description: string;
+  /** RFC 3339. */
+  capturedAt: string;
+  /** Both accounts right after this capture. */
+  payer: AccountState | undefined;
+  payee:
+    | AccountState
+    | undefined;
+  /** As the request had them. */
+  reference: string;
+  metadata: { [key: string]: string };
+  /** The ce_id; a payment may have several captures. */
+  actionId: string;
+  releasedCents: bigint;
+}
+
+export interface PaymentCaptured_MetadataEntry {
+  key: string;
+  value: string;
+}
+
+/**
+ * ce_type payment.voided.v1: all that was still on hold has gone back to the payer's
+ * funds. Always has payment_id, payer_account_id, payee_account_id, currency, voided_at,
+ * payer, action_id and released_cents.
+ */
+export interface PaymentVoided {
+  paymentId: string;
+  payerAccountId: string;
+  payeeAccountId: string;
+  currency: string;
+  description: string;
+  /** RFC 3339. */
+  voidedAt: string;
+  /** Right after this. */
+  payer:
+    | AccountState
+    | undefined;
+  /** As the request had them. */
+  reference: string;
+  metadata: { [key: string]: string };
+  /** The ce_id. */
+  actionId: string;
+  releasedCents: bigint;
+}
+
+export interface PaymentVoided_MetadataEntry {
+  key: string;
+  value: string;
+}
+
+/**
+ * ce_type payment.expired.v1: the time of the hold was over, and all that was still
+ * on hold has gone back to the payer's funds. Always has payment_id, payer_account_id,
+ * payee_account_id, currency, expired_at, payer, action_id and released_cents.
+ */
+export interface PaymentExpired {
+  paymentId: string;
+  payerAccountId: string;
+  payeeAccountId: string;
+  currency: string;
+  /** RFC 3339. */
+  expiredAt: string;
+  /** Right after this. */
+  payer:
+    | AccountState
+    | undefined;
+  /** The ce_id. */
+  actionId: string;
+  releasedCents: bigint;
+}
+
+/**
+ * ce_type payment.action_declined.v1: an action on a payment was decided against and
+ * stored; the payment is as it was. Always has payment_id, payer_account_id,
+ * payee_account_id, currency, declined_at, error, action_id and type.
+ */
+export interface PaymentActionDeclined {
+  paymentId: string;
+  payerAccountId: string;
+  payeeAccountId: string;
+  /** What was asked for; 0 for a void, and for all that is held. */
+  amountCents: bigint;
+  currency: string;
+  description: string;
+  /** RFC 3339. */
+  declinedAt: string;
+  error:
+    | PaymentError
+    | undefined;
+  /** As the request had them. */
+  reference: string;
+  metadata: { [key: string]: string };
+  /** The ce_id. */
+  actionId: string;
+  type: PaymentActionType;
+}
+
+export interface PaymentActionDeclined_MetadataEntry {
   key: string;
   value: string;
 }
@@ -505,7 +653,7 @@ export const PaymentAuthorized_MetadataEntry: MessageFns<PaymentAuthorized_Metad
 };
 
 function createBaseAccountState(): AccountState {
-  return { balanceCents: 0n, version: 0n };
+  return { balanceCents: 0n, version: 0n, pendingCents: 0n };
 }
 
 export const AccountState: MessageFns<AccountState> = {
@@ -521,6 +669,12 @@ export const AccountState: MessageFns<AccountState> = {
         throw new globalThis.Error("value provided for field message.version of type int64 too large");
       }
       writer.uint32(16).int64(message.version);
+    }
+    if (message.pendingCents !== 0n) {
+      if (BigInt.asIntN(64, message.pendingCents) !== message.pendingCents) {
+        throw new globalThis.Error("value provided for field message.pendingCents of type int64 too large");
+      }
+      writer.uint32(24).int64(message.pendingCents);
     }
     return writer;
   },
@@ -554,6 +708,14 @@ export const AccountState: MessageFns<AccountState> = {
             message.version = reader.int64() as bigint;
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.pendingCents = reader.int64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -574,6 +736,11 @@ export const AccountState: MessageFns<AccountState> = {
         ? BigInt(object.balance_cents)
         : 0n,
       version: isSet(object.version) ? BigInt(object.version) : 0n,
+      pendingCents: isSet(object.pendingCents)
+        ? BigInt(object.pendingCents)
+        : isSet(object.pending_cents)
+        ? BigInt(object.pending_cents)
+        : 0n,
     };
   },
 
@@ -584,6 +751,9 @@ export const AccountState: MessageFns<AccountState> = {
     }
     if (message.version !== 0n) {
       obj.version = message.version.toString();
+    }
+    if (message.pendingCents !== 0n) {
+      obj.pendingCents = message.pendingCents.toString();
     }
     return obj;
   },
@@ -597,6 +767,9 @@ export const AccountState: MessageFns<AccountState> = {
       ? BigInt(object.balanceCents)
       : 0n;
     message.version = (object.version !== undefined && object.version !== null) ? BigInt(object.version) : 0n;
+    message.pendingCents = (object.pendingCents !== undefined && object.pendingCents !== null)
+      ? BigInt(object.pendingCents)
+      : 0n;
     return message;
   },
 };
@@ -961,6 +1134,1837 @@ export const PaymentDeclined_MetadataEntry: MessageFns<PaymentDeclined_MetadataE
   },
   fromPartial(object: DeepPartial<PaymentDeclined_MetadataEntry>): PaymentDeclined_MetadataEntry {
     const message = createBasePaymentDeclined_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBasePaymentHeld(): PaymentHeld {
+  return {
+    paymentId: "",
+    payerAccountId: "",
+    payeeAccountId: "",
+    amountCents: 0n,
+    currency: "",
+    description: "",
+    heldAt: "",
+    payer: undefined,
+    reference: "",
+    metadata: {},
+    expiresAt: "",
+  };
+}
+
+export const PaymentHeld: MessageFns<PaymentHeld> = {
+  encode(message: PaymentHeld, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.paymentId !== "") {
+      writer.uint32(10).string(message.paymentId);
+    }
+    if (message.payerAccountId !== "") {
+      writer.uint32(18).string(message.payerAccountId);
+    }
+    if (message.payeeAccountId !== "") {
+      writer.uint32(26).string(message.payeeAccountId);
+    }
+    if (message.amountCents !== 0n) {
+      if (BigInt.asIntN(64, message.amountCents) !== message.amountCents) {
+        throw new globalThis.Error("value provided for field message.amountCents of type int64 too large");
+      }
+      writer.uint32(32).int64(message.amountCents);
+    }
+    if (message.currency !== "") {
+      writer.uint32(42).string(message.currency);
+    }
+    if (message.description !== "") {
+      writer.uint32(50).string(message.description);
+    }
+    if (message.heldAt !== "") {
+      writer.uint32(58).string(message.heldAt);
+    }
+    if (message.payer !== undefined) {
+      AccountState.encode(message.payer, writer.uint32(66).fork()).join();
+    }
+    if (message.reference !== "") {
+      writer.uint32(82).string(message.reference);
+    }
+    globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
+      PaymentHeld_MetadataEntry.encode({ key: key as any, value }, writer.uint32(90).fork()).join();
+    });
+    if (message.expiresAt !== "") {
+      writer.uint32(98).string(message.expiresAt);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PaymentHeld {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePaymentHeld();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.paymentId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.payerAccountId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.payeeAccountId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.amountCents = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.currency = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.description = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.heldAt = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.payer = AccountState.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.reference = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            const entry11 = PaymentHeld_MetadataEntry.decode(reader, reader.uint32());
+            if (entry11.value !== undefined) {
+              message.metadata[entry11.key] = entry11.value;
+            }
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.expiresAt = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PaymentHeld {
+    return {
+      paymentId: isSet(object.paymentId)
+        ? globalThis.String(object.paymentId)
+        : isSet(object.payment_id)
+        ? globalThis.String(object.payment_id)
+        : "",
+      payerAccountId: isSet(object.payerAccountId)
+        ? globalThis.String(object.payerAccountId)
+        : isSet(object.payer_account_id)
+        ? globalThis.String(object.payer_account_id)
+        : "",
+      payeeAccountId: isSet(object.payeeAccountId)
+        ? globalThis.String(object.payeeAccountId)
+        : isSet(object.payee_account_id)
+        ? globalThis.String(object.payee_account_id)
+        : "",
+      amountCents: isSet(object.amountCents)
+        ? BigInt(object.amountCents)
+        : isSet(object.amount_cents)
+        ? BigInt(object.amount_cents)
+        : 0n,
+      currency: isSet(object.currency) ? globalThis.String(object.currency) : "",
+      description: isSet(object.description) ? globalThis.String(object.description) : "",
+      heldAt: isSet(object.heldAt)
+        ? globalThis.String(object.heldAt)
+        : isSet(object.held_at)
+        ? globalThis.String(object.held_at)
+        : "",
+      payer: isSet(object.payer) ? AccountState.fromJSON(object.payer) : undefined,
+      reference: isSet(object.reference) ? globalThis.String(object.reference) : "",
+      metadata: isObject(object.metadata)
+        ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+      expiresAt: isSet(object.expiresAt)
+        ? globalThis.String(object.expiresAt)
+        : isSet(object.expires_at)
+        ? globalThis.String(object.expires_at)
+        : "",
+    };
+  },
+
+  toJSON(message: PaymentHeld): unknown {
+    const obj: any = {};
+    if (message.paymentId !== "") {
+      obj.paymentId = message.paymentId;
+    }
+    if (message.payerAccountId !== "") {
+      obj.payerAccountId = message.payerAccountId;
+    }
+    if (message.payeeAccountId !== "") {
+      obj.payeeAccountId = message.payeeAccountId;
+    }
+    if (message.amountCents !== 0n) {
+      obj.amountCents = message.amountCents.toString();
+    }
+    if (message.currency !== "") {
+      obj.currency = message.currency;
+    }
+    if (message.description !== "") {
+      obj.description = message.description;
+    }
+    if (message.heldAt !== "") {
+      obj.heldAt = message.heldAt;
+    }
+    if (message.payer !== undefined) {
+      obj.payer = AccountState.toJSON(message.payer);
+    }
+    if (message.reference !== "") {
+      obj.reference = message.reference;
+    }
+    if (message.metadata) {
+      const entries = globalThis.Object.entries(message.metadata) as [string, string][];
+      if (entries.length > 0) {
+        obj.metadata = {};
+        entries.forEach(([k, v]) => {
+          obj.metadata[k] = v;
+        });
+      }
+    }
+    if (message.expiresAt !== "") {
+      obj.expiresAt = message.expiresAt;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PaymentHeld>): PaymentHeld {
+    return PaymentHeld.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PaymentHeld>): PaymentHeld {
+    const message = createBasePaymentHeld();
+    message.paymentId = object.paymentId ?? "";
+    message.payerAccountId = object.payerAccountId ?? "";
+    message.payeeAccountId = object.payeeAccountId ?? "";
+    message.amountCents = (object.amountCents !== undefined && object.amountCents !== null)
+      ? BigInt(object.amountCents)
+      : 0n;
+    message.currency = object.currency ?? "";
+    message.description = object.description ?? "";
+    message.heldAt = object.heldAt ?? "";
+    message.payer = (object.payer !== undefined && object.payer !== null)
+      ? AccountState.fromPartial(object.payer)
+      : undefined;
+    message.reference = object.reference ?? "";
+    message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.expiresAt = object.expiresAt ?? "";
+    return message;
+  },
+};
+
+function createBasePaymentHeld_MetadataEntry(): PaymentHeld_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const PaymentHeld_MetadataEntry: MessageFns<PaymentHeld_MetadataEntry> = {
+  encode(message: PaymentHeld_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PaymentHeld_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePaymentHeld_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PaymentHeld_MetadataEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: PaymentHeld_MetadataEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PaymentHeld_MetadataEntry>): PaymentHeld_MetadataEntry {
+    return PaymentHeld_MetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PaymentHeld_MetadataEntry>): PaymentHeld_MetadataEntry {
+    const message = createBasePaymentHeld_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBasePaymentCaptured(): PaymentCaptured {
+  return {
+    paymentId: "",
+    payerAccountId: "",
+    payeeAccountId: "",
+    amountCents: 0n,
+    currency: "",
+    description: "",
+    capturedAt: "",
+    payer: undefined,
+    payee: undefined,
+    reference: "",
+    metadata: {},
+    actionId: "",
+    releasedCents: 0n,
+  };
+}
+
+export const PaymentCaptured: MessageFns<PaymentCaptured> = {
+  encode(message: PaymentCaptured, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.paymentId !== "") {
+      writer.uint32(10).string(message.paymentId);
+    }
+    if (message.payerAccountId !== "") {
+      writer.uint32(18).string(message.payerAccountId);
+    }
+    if (message.payeeAccountId !== "") {
+      writer.uint32(26).string(message.payeeAccountId);
+    }
+    if (message.amountCents !== 0n) {
+      if (BigInt.asIntN(64, message.amountCents) !== message.amountCents) {
+        throw new globalThis.Error("value provided for field message.amountCents of type int64 too large");
+      }
+      writer.uint32(32).int64(message.amountCents);
+    }
+    if (message.currency !== "") {
+      writer.uint32(42).string(message.currency);
+    }
+    if (message.description !== "") {
+      writer.uint32(50).string(message.description);
+    }
+    if (message.capturedAt !== "") {
+      writer.uint32(58).string(message.capturedAt);
+    }
+    if (message.payer !== undefined) {
+      AccountState.encode(message.payer, writer.uint32(66).fork()).join();
+    }
+    if (message.payee !== undefined) {
+      AccountState.encode(message.payee, writer.uint32(74).fork()).join();
+    }
+    if (message.reference !== "") {
+      writer.uint32(82).string(message.reference);
+    }
+    globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
+      PaymentCaptured_MetadataEntry.encode({ key: key as any, value }, writer.uint32(90).fork()).join();
+    });
+    if (message.actionId !== "") {
+      writer.uint32(106).string(message.actionId);
+    }
+    if (message.releasedCents !== 0n) {
+      if (BigInt.asIntN(64, message.releasedCents) !== message.releasedCents) {
+        throw new globalThis.Error("value provided for field message.releasedCents of type int64 too large");
+      }
+      writer.uint32(112).int64(message.releasedCents);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PaymentCaptured {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePaymentCaptured();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.paymentId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.payerAccountId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.payeeAccountId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.amountCents = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.currency = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.description = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.capturedAt = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.payer = AccountState.decode(reader, reader.uint32());
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.payee = AccountState.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.reference = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            const entry11 = PaymentCaptured_MetadataEntry.decode(reader, reader.uint32());
+            if (entry11.value !== undefined) {
+              message.metadata[entry11.key] = entry11.value;
+            }
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.actionId = reader.string();
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.releasedCents = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PaymentCaptured {
+    return {
+      paymentId: isSet(object.paymentId)
+        ? globalThis.String(object.paymentId)
+        : isSet(object.payment_id)
+        ? globalThis.String(object.payment_id)
+        : "",
+      payerAccountId: isSet(object.payerAccountId)
+        ? globalThis.String(object.payerAccountId)
+        : isSet(object.payer_account_id)
+        ? globalThis.String(object.payer_account_id)
+        : "",
+      payeeAccountId: isSet(object.payeeAccountId)
+        ? globalThis.String(object.payeeAccountId)
+        : isSet(object.payee_account_id)
+        ? globalThis.String(object.payee_account_id)
+        : "",
+      amountCents: isSet(object.amountCents)
+        ? BigInt(object.amountCents)
+        : isSet(object.amount_cents)
+        ? BigInt(object.amount_cents)
+        : 0n,
+      currency: isSet(object.currency) ? globalThis.String(object.currency) : "",
+      description: isSet(object.description) ? globalThis.String(object.description) : "",
+      capturedAt: isSet(object.capturedAt)
+        ? globalThis.String(object.capturedAt)
+        : isSet(object.captured_at)
+        ? globalThis.String(object.captured_at)
+        : "",
+      payer: isSet(object.payer) ? AccountState.fromJSON(object.payer) : undefined,
+      payee: isSet(object.payee) ? AccountState.fromJSON(object.payee) : undefined,
+      reference: isSet(object.reference) ? globalThis.String(object.reference) : "",
+      metadata: isObject(object.metadata)
+        ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+      actionId: isSet(object.actionId)
+        ? globalThis.String(object.actionId)
+        : isSet(object.action_id)
+        ? globalThis.String(object.action_id)
+        : "",
+      releasedCents: isSet(object.releasedCents)
+        ? BigInt(object.releasedCents)
+        : isSet(object.released_cents)
+        ? BigInt(object.released_cents)
+        : 0n,
+    };
+  },
+
+  toJSON(message: PaymentCaptured): unknown {
+    const obj: any = {};
+    if (message.paymentId !== "") {
+      obj.paymentId = message.paymentId;
+    }
+    if (message.payerAccountId !== "") {
+      obj.payerAccountId = message.payerAccountId;
+    }
+    if (message.payeeAccountId !== "") {
+      obj.payeeAccountId = message.payeeAccountId;
+    }
+    if (message.amountCents !== 0n) {
+      obj.amountCents = message.amountCents.toString();
+    }
+    if (message.currency !== "") {
+      obj.currency = message.currency;
+    }
+    if (message.description !== "") {
+      obj.description = message.description;
+    }
+    if (message.capturedAt !== "") {
+      obj.capturedAt = message.capturedAt;
+    }
+    if (message.payer !== undefined) {
+      obj.payer = AccountState.toJSON(message.payer);
+    }
+    if (message.payee !== undefined) {
+      obj.payee = AccountState.toJSON(message.payee);
+    }
+    if (message.reference !== "") {
+      obj.reference = message.reference;
+    }
+    if (message.metadata) {
+      const entries = globalThis.Object.entries(message.metadata) as [string, string][];
+      if (entries.length > 0) {
+        obj.metadata = {};
+        entries.forEach(([k, v]) => {
+          obj.metadata[k] = v;
+        });
+      }
+    }
+    if (message.actionId !== "") {
+      obj.actionId = message.actionId;
+    }
+    if (message.releasedCents !== 0n) {
+      obj.releasedCents = message.releasedCents.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PaymentCaptured>): PaymentCaptured {
+    return PaymentCaptured.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PaymentCaptured>): PaymentCaptured {
+    const message = createBasePaymentCaptured();
+    message.paymentId = object.paymentId ?? "";
+    message.payerAccountId = object.payerAccountId ?? "";
+    message.payeeAccountId = object.payeeAccountId ?? "";
+    message.amountCents = (object.amountCents !== undefined && object.amountCents !== null)
+      ? BigInt(object.amountCents)
+      : 0n;
+    message.currency = object.currency ?? "";
+    message.description = object.description ?? "";
+    message.capturedAt = object.capturedAt ?? "";
+    message.payer = (object.payer !== undefined && object.payer !== null)
+      ? AccountState.fromPartial(object.payer)
+      : undefined;
+    message.payee = (object.payee !== undefined && object.payee !== null)
+      ? AccountState.fromPartial(object.payee)
+      : undefined;
+    message.reference = object.reference ?? "";
+    message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.actionId = object.actionId ?? "";
+    message.releasedCents = (object.releasedCents !== undefined && object.releasedCents !== null)
+      ? BigInt(object.releasedCents)
+      : 0n;
+    return message;
+  },
+};
+
+function createBasePaymentCaptured_MetadataEntry(): PaymentCaptured_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const PaymentCaptured_MetadataEntry: MessageFns<PaymentCaptured_MetadataEntry> = {
+  encode(message: PaymentCaptured_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PaymentCaptured_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePaymentCaptured_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PaymentCaptured_MetadataEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: PaymentCaptured_MetadataEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PaymentCaptured_MetadataEntry>): PaymentCaptured_MetadataEntry {
+    return PaymentCaptured_MetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PaymentCaptured_MetadataEntry>): PaymentCaptured_MetadataEntry {
+    const message = createBasePaymentCaptured_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBasePaymentVoided(): PaymentVoided {
+  return {
+    paymentId: "",
+    payerAccountId: "",
+    payeeAccountId: "",
+    currency: "",
+    description: "",
+    voidedAt: "",
+    payer: undefined,
+    reference: "",
+    metadata: {},
+    actionId: "",
+    releasedCents: 0n,
+  };
+}
+
+export const PaymentVoided: MessageFns<PaymentVoided> = {
+  encode(message: PaymentVoided, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.paymentId !== "") {
+      writer.uint32(10).string(message.paymentId);
+    }
+    if (message.payerAccountId !== "") {
+      writer.uint32(18).string(message.payerAccountId);
+    }
+    if (message.payeeAccountId !== "") {
+      writer.uint32(26).string(message.payeeAccountId);
+    }
+    if (message.currency !== "") {
+      writer.uint32(42).string(message.currency);
+    }
+    if (message.description !== "") {
+      writer.uint32(50).string(message.description);
+    }
+    if (message.voidedAt !== "") {
+      writer.uint32(58).string(message.voidedAt);
+    }
+    if (message.payer !== undefined) {
+      AccountState.encode(message.payer, writer.uint32(66).fork()).join();
+    }
+    if (message.reference !== "") {
+      writer.uint32(82).string(message.reference);
+    }
+    globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
+      PaymentVoided_MetadataEntry.encode({ key: key as any, value }, writer.uint32(90).fork()).join();
+    });
+    if (message.actionId !== "") {
+      writer.uint32(106).string(message.actionId);
+    }
+    if (message.releasedCents !== 0n) {
+      if (BigInt.asIntN(64, message.releasedCents) !== message.releasedCents) {
+        throw new globalThis.Error("value provided for field message.releasedCents of type int64 too large");
+      }
+      writer.uint32(112).int64(message.releasedCents);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PaymentVoided {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePaymentVoided();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.paymentId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.payerAccountId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.payeeAccountId = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.currency = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.description = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.voidedAt = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.payer = AccountState.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.reference = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            const entry11 = PaymentVoided_MetadataEntry.decode(reader, reader.uint32());
+            if (entry11.value !== undefined) {
+              message.metadata[entry11.key] = entry11.value;
+            }
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.actionId = reader.string();
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.releasedCents = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PaymentVoided {
+    return {
+      paymentId: isSet(object.paymentId)
+        ? globalThis.String(object.paymentId)
+        : isSet(object.payment_id)
+        ? globalThis.String(object.payment_id)
+        : "",
+      payerAccountId: isSet(object.payerAccountId)
+        ? globalThis.String(object.payerAccountId)
+        : isSet(object.payer_account_id)
+        ? globalThis.String(object.payer_account_id)
+        : "",
+      payeeAccountId: isSet(object.payeeAccountId)
+        ? globalThis.String(object.payeeAccountId)
+        : isSet(object.payee_account_id)
+        ? globalThis.String(object.payee_account_id)
+        : "",
+      currency: isSet(object.currency) ? globalThis.String(object.currency) : "",
+      description: isSet(object.description) ? globalThis.String(object.description) : "",
+      voidedAt: isSet(object.voidedAt)
+        ? globalThis.String(object.voidedAt)
+        : isSet(object.voided_at)
+        ? globalThis.String(object.voided_at)
+        : "",
+      payer: isSet(object.payer) ? AccountState.fromJSON(object.payer) : undefined,
+      reference: isSet(object.reference) ? globalThis.String(object.reference) : "",
+      metadata: isObject(object.metadata)
+        ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+      actionId: isSet(object.actionId)
+        ? globalThis.String(object.actionId)
+        : isSet(object.action_id)
+        ? globalThis.String(object.action_id)
+        : "",
+      releasedCents: isSet(object.releasedCents)
+        ? BigInt(object.releasedCents)
+        : isSet(object.released_cents)
+        ? BigInt(object.released_cents)
+        : 0n,
+    };
+  },
+
+  toJSON(message: PaymentVoided): unknown {
+    const obj: any = {};
+    if (message.paymentId !== "") {
+      obj.paymentId = message.paymentId;
+    }
+    if (message.payerAccountId !== "") {
+      obj.payerAccountId = message.payerAccountId;
+    }
+    if (message.payeeAccountId !== "") {
+      obj.payeeAccountId = message.payeeAccountId;
+    }
+    if (message.currency !== "") {
+      obj.currency = message.currency;
+    }
+    if (message.description !== "") {
+      obj.description = message.description;
+    }
+    if (message.voidedAt !== "") {
+      obj.voidedAt = message.voidedAt;
+    }
+    if (message.payer !== undefined) {
+      obj.payer = AccountState.toJSON(message.payer);
+    }
+    if (message.reference !== "") {
+      obj.reference = message.reference;
+    }
+    if (message.metadata) {
+      const entries = globalThis.Object.entries(message.metadata) as [string, string][];
+      if (entries.length > 0) {
+        obj.metadata = {};
+        entries.forEach(([k, v]) => {
+          obj.metadata[k] = v;
+        });
+      }
+    }
+    if (message.actionId !== "") {
+      obj.actionId = message.actionId;
+    }
+    if (message.releasedCents !== 0n) {
+      obj.releasedCents = message.releasedCents.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PaymentVoided>): PaymentVoided {
+    return PaymentVoided.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PaymentVoided>): PaymentVoided {
+    const message = createBasePaymentVoided();
+    message.paymentId = object.paymentId ?? "";
+    message.payerAccountId = object.payerAccountId ?? "";
+    message.payeeAccountId = object.payeeAccountId ?? "";
+    message.currency = object.currency ?? "";
+    message.description = object.description ?? "";
+    message.voidedAt = object.voidedAt ?? "";
+    message.payer = (object.payer !== undefined && object.payer !== null)
+      ? AccountState.fromPartial(object.payer)
+      : undefined;
+    message.reference = object.reference ?? "";
+    message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.actionId = object.actionId ?? "";
+    message.releasedCents = (object.releasedCents !== undefined && object.releasedCents !== null)
+      ? BigInt(object.releasedCents)
+      : 0n;
+    return message;
+  },
+};
+
+function createBasePaymentVoided_MetadataEntry(): PaymentVoided_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const PaymentVoided_MetadataEntry: MessageFns<PaymentVoided_MetadataEntry> = {
+  encode(message: PaymentVoided_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PaymentVoided_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePaymentVoided_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PaymentVoided_MetadataEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: PaymentVoided_MetadataEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PaymentVoided_MetadataEntry>): PaymentVoided_MetadataEntry {
+    return PaymentVoided_MetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PaymentVoided_MetadataEntry>): PaymentVoided_MetadataEntry {
+    const message = createBasePaymentVoided_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBasePaymentExpired(): PaymentExpired {
+  return {
+    paymentId: "",
+    payerAccountId: "",
+    payeeAccountId: "",
+    currency: "",
+    expiredAt: "",
+    payer: undefined,
+    actionId: "",
+    releasedCents: 0n,
+  };
+}
+
+export const PaymentExpired: MessageFns<PaymentExpired> = {
+  encode(message: PaymentExpired, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.paymentId !== "") {
+      writer.uint32(10).string(message.paymentId);
+    }
+    if (message.payerAccountId !== "") {
+      writer.uint32(18).string(message.payerAccountId);
+    }
+    if (message.payeeAccountId !== "") {
+      writer.uint32(26).string(message.payeeAccountId);
+    }
+    if (message.currency !== "") {
+      writer.uint32(42).string(message.currency);
+    }
+    if (message.expiredAt !== "") {
+      writer.uint32(58).string(message.expiredAt);
+    }
+    if (message.payer !== undefined) {
+      AccountState.encode(message.payer, writer.uint32(66).fork()).join();
+    }
+    if (message.actionId !== "") {
+      writer.uint32(106).string(message.actionId);
+    }
+    if (message.releasedCents !== 0n) {
+      if (BigInt.asIntN(64, message.releasedCents) !== message.releasedCents) {
+        throw new globalThis.Error("value provided for field message.releasedCents of type int64 too large");
+      }
+      writer.uint32(112).int64(message.releasedCents);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PaymentExpired {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePaymentExpired();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.paymentId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.payerAccountId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.payeeAccountId = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.currency = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.expiredAt = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.payer = AccountState.decode(reader, reader.uint32());
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.actionId = reader.string();
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.releasedCents = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PaymentExpired {
+    return {
+      paymentId: isSet(object.paymentId)
+        ? globalThis.String(object.paymentId)
+        : isSet(object.payment_id)
+        ? globalThis.String(object.payment_id)
+        : "",
+      payerAccountId: isSet(object.payerAccountId)
+        ? globalThis.String(object.payerAccountId)
+        : isSet(object.payer_account_id)
+        ? globalThis.String(object.payer_account_id)
+        : "",
+      payeeAccountId: isSet(object.payeeAccountId)
+        ? globalThis.String(object.payeeAccountId)
+        : isSet(object.payee_account_id)
+        ? globalThis.String(object.payee_account_id)
+        : "",
+      currency: isSet(object.currency) ? globalThis.String(object.currency) : "",
+      expiredAt: isSet(object.expiredAt)
+        ? globalThis.String(object.expiredAt)
+        : isSet(object.expired_at)
+        ? globalThis.String(object.expired_at)
+        : "",
+      payer: isSet(object.payer) ? AccountState.fromJSON(object.payer) : undefined,
+      actionId: isSet(object.actionId)
+        ? globalThis.String(object.actionId)
+        : isSet(object.action_id)
+        ? globalThis.String(object.action_id)
+        : "",
+      releasedCents: isSet(object.releasedCents)
+        ? BigInt(object.releasedCents)
+        : isSet(object.released_cents)
+        ? BigInt(object.released_cents)
+        : 0n,
+    };
+  },
+
+  toJSON(message: PaymentExpired): unknown {
+    const obj: any = {};
+    if (message.paymentId !== "") {
+      obj.paymentId = message.paymentId;
+    }
+    if (message.payerAccountId !== "") {
+      obj.payerAccountId = message.payerAccountId;
+    }
+    if (message.payeeAccountId !== "") {
+      obj.payeeAccountId = message.payeeAccountId;
+    }
+    if (message.currency !== "") {
+      obj.currency = message.currency;
+    }
+    if (message.expiredAt !== "") {
+      obj.expiredAt = message.expiredAt;
+    }
+    if (message.payer !== undefined) {
+      obj.payer = AccountState.toJSON(message.payer);
+    }
+    if (message.actionId !== "") {
+      obj.actionId = message.actionId;
+    }
+    if (message.releasedCents !== 0n) {
+      obj.releasedCents = message.releasedCents.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PaymentExpired>): PaymentExpired {
+    return PaymentExpired.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PaymentExpired>): PaymentExpired {
+    const message = createBasePaymentExpired();
+    message.paymentId = object.paymentId ?? "";
+    message.payerAccountId = object.payerAccountId ?? "";
+    message.payeeAccountId = object.payeeAccountId ?? "";
+    message.currency = object.currency ?? "";
+    message.expiredAt = object.expiredAt ?? "";
+    message.payer = (object.payer !== undefined && object.payer !== null)
+      ? AccountState.fromPartial(object.payer)
+      : undefined;
+    message.actionId = object.actionId ?? "";
+    message.releasedCents = (object.releasedCents !== undefined && object.releasedCents !== null)
+      ? BigInt(object.releasedCents)
+      : 0n;
+    return message;
+  },
+};
+
+function createBasePaymentActionDeclined(): PaymentActionDeclined {
+  return {
+    paymentId: "",
+    payerAccountId: "",
+    payeeAccountId: "",
+    amountCents: 0n,
+    currency: "",
+    description: "",
+    declinedAt: "",
+    error: undefined,
+    reference: "",
+    metadata: {},
+    actionId: "",
+    type: 0,
+  };
+}
+
+export const PaymentActionDeclined: MessageFns<PaymentActionDeclined> = {
+  encode(message: PaymentActionDeclined, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.paymentId !== "") {
+      writer.uint32(10).string(message.paymentId);
+    }
+    if (message.payerAccountId !== "") {
+      writer.uint32(18).string(message.payerAccountId);
+    }
+    if (message.payeeAccountId !== "") {
+      writer.uint32(26).string(message.payeeAccountId);
+    }
+    if (message.amountCents !== 0n) {
+      if (BigInt.asIntN(64, message.amountCents) !== message.amountCents) {
+        throw new globalThis.Error("value provided for field message.amountCents of type int64 too large");
+      }
+      writer.uint32(32).int64(message.amountCents);
+    }
+    if (message.currency !== "") {
+      writer.uint32(42).string(message.currency);
+    }
+    if (message.description !== "") {
+      writer.uint32(50).string(message.description);
+    }
+    if (message.declinedAt !== "") {
+      writer.uint32(58).string(message.declinedAt);
+    }
+    if (message.error !== undefined) {
+      PaymentError.encode(message.error, writer.uint32(66).fork()).join();
+    }
+    if (message.reference !== "") {
+      writer.uint32(82).string(message.reference);
+    }
+    globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
+      PaymentActionDeclined_MetadataEntry.encode({ key: key as any, value }, writer.uint32(90).fork()).join();
+    });
+    if (message.actionId !== "") {
+      writer.uint32(106).string(message.actionId);
+    }
+    if (message.type !== 0) {
+      writer.uint32(120).int32(message.type);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PaymentActionDeclined {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePaymentActionDeclined();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.paymentId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.payerAccountId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.payeeAccountId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.amountCents = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.currency = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.description = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.declinedAt = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.error = PaymentError.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.reference = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            const entry11 = PaymentActionDeclined_MetadataEntry.decode(reader, reader.uint32());
+            if (entry11.value !== undefined) {
+              message.metadata[entry11.key] = entry11.value;
+            }
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.actionId = reader.string();
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.type = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PaymentActionDeclined {
+    return {
+      paymentId: isSet(object.paymentId)
+        ? globalThis.String(object.paymentId)
+        : isSet(object.payment_id)
+        ? globalThis.String(object.payment_id)
+        : "",
+      payerAccountId: isSet(object.payerAccountId)
+        ? globalThis.String(object.payerAccountId)
+        : isSet(object.payer_account_id)
+        ? globalThis.String(object.payer_account_id)
+        : "",
+      payeeAccountId: isSet(object.payeeAccountId)
+        ? globalThis.String(object.payeeAccountId)
+        : isSet(object.payee_account_id)
+        ? globalThis.String(object.payee_account_id)
+        : "",
+      amountCents: isSet(object.amountCents)
+        ? BigInt(object.amountCents)
+        : isSet(object.amount_cents)
+        ? BigInt(object.amount_cents)
+        : 0n,
+      currency: isSet(object.currency) ? globalThis.String(object.currency) : "",
+      description: isSet(object.description) ? globalThis.String(object.description) : "",
+      declinedAt: isSet(object.declinedAt)
+        ? globalThis.String(object.declinedAt)
+        : isSet(object.declined_at)
+        ? globalThis.String(object.declined_at)
+        : "",
+      error: isSet(object.error) ? PaymentError.fromJSON(object.error) : undefined,
+      reference: isSet(object.reference) ? globalThis.String(object.reference) : "",
+      metadata: isObject(object.metadata)
+        ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+      actionId: isSet(object.actionId)
+        ? globalThis.String(object.actionId)
+        : isSet(object.action_id)
+        ? globalThis.String(object.action_id)
+        : "",
+      type: isSet(object.type) ? paymentActionTypeFromJSON(object.type) : 0,
+    };
+  },
+
+  toJSON(message: PaymentActionDeclined): unknown {
+    const obj: any = {};
+    if (message.paymentId !== "") {
+      obj.paymentId = message.paymentId;
+    }
+    if (message.payerAccountId !== "") {
+      obj.payerAccountId = message.payerAccountId;
+    }
+    if (message.payeeAccountId !== "") {
+      obj.payeeAccountId = message.payeeAccountId;
+    }
+    if (message.amountCents !== 0n) {
+      obj.amountCents = message.amountCents.toString();
+    }
+    if (message.currency !== "") {
+      obj.currency = message.currency;
+    }
+    if (message.description !== "") {
+      obj.description = message.description;
+    }
+    if (message.declinedAt !== "") {
+      obj.declinedAt = message.declinedAt;
+    }
+    if (message.error !== undefined) {
+      obj.error = PaymentError.toJSON(message.error);
+    }
+    if (message.reference !== "") {
+      obj.reference = message.reference;
+    }
+    if (message.metadata) {
+      const entries = globalThis.Object.entries(message.metadata) as [string, string][];
+      if (entries.length > 0) {
+        obj.metadata = {};
+        entries.forEach(([k, v]) => {
+          obj.metadata[k] = v;
+        });
+      }
+    }
+    if (message.actionId !== "") {
+      obj.actionId = message.actionId;
+    }
+    if (message.type !== 0) {
+      obj.type = paymentActionTypeToJSON(message.type);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PaymentActionDeclined>): PaymentActionDeclined {
+    return PaymentActionDeclined.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PaymentActionDeclined>): PaymentActionDeclined {
+    const message = createBasePaymentActionDeclined();
+    message.paymentId = object.paymentId ?? "";
+    message.payerAccountId = object.payerAccountId ?? "";
+    message.payeeAccountId = object.payeeAccountId ?? "";
+    message.amountCents = (object.amountCents !== undefined && object.amountCents !== null)
+      ? BigInt(object.amountCents)
+      : 0n;
+    message.currency = object.currency ?? "";
+    message.description = object.description ?? "";
+    message.declinedAt = object.declinedAt ?? "";
+    message.error = (object.error !== undefined && object.error !== null)
+      ? PaymentError.fromPartial(object.error)
+      : undefined;
+    message.reference = object.reference ?? "";
+    message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.actionId = object.actionId ?? "";
+    message.type = object.type ?? 0;
+    return message;
+  },
+};
+
+function createBasePaymentActionDeclined_MetadataEntry(): PaymentActionDeclined_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const PaymentActionDeclined_MetadataEntry: MessageFns<PaymentActionDeclined_MetadataEntry> = {
+  encode(message: PaymentActionDeclined_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PaymentActionDeclined_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePaymentActionDeclined_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PaymentActionDeclined_MetadataEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: PaymentActionDeclined_MetadataEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PaymentActionDeclined_MetadataEntry>): PaymentActionDeclined_MetadataEntry {
+    return PaymentActionDeclined_MetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PaymentActionDeclined_MetadataEntry>): PaymentActionDeclined_MetadataEntry {
+    const message = createBasePaymentActionDeclined_MetadataEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;

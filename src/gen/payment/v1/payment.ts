@@ -18,6 +18,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Duration } from "../../google/protobuf/duration.ts";
 
 export const protobufPackage = "payment.v1";
 
@@ -78,6 +79,14 @@ export const PaymentStatus = {
    * original_status says which, and the original's result follows.
    */
   PAYMENT_STATUS_DUPLICATE: 3,
+  /** PAYMENT_STATUS_HELD - Some of the amount is on hold; some may have been captured. */
+  PAYMENT_STATUS_HELD: 4,
+  /** PAYMENT_STATUS_CAPTURED - Nothing is on hold any more, and some or all of the amount has moved. */
+  PAYMENT_STATUS_CAPTURED: 5,
+  /** PAYMENT_STATUS_VOIDED - All of the hold was released by a void, and no money has moved. */
+  PAYMENT_STATUS_VOIDED: 6,
+  /** PAYMENT_STATUS_EXPIRED - All of the hold was released at the end of its time, and no money has moved. */
+  PAYMENT_STATUS_EXPIRED: 7,
 } as const;
 
 export type PaymentStatus = typeof PaymentStatus[keyof typeof PaymentStatus];
@@ -87,6 +96,10 @@ export namespace PaymentStatus {
   export type PAYMENT_STATUS_AUTHORIZED = typeof PaymentStatus.PAYMENT_STATUS_AUTHORIZED;
   export type PAYMENT_STATUS_DECLINED = typeof PaymentStatus.PAYMENT_STATUS_DECLINED;
   export type PAYMENT_STATUS_DUPLICATE = typeof PaymentStatus.PAYMENT_STATUS_DUPLICATE;
+  export type PAYMENT_STATUS_HELD = typeof PaymentStatus.PAYMENT_STATUS_HELD;
+  export type PAYMENT_STATUS_CAPTURED = typeof PaymentStatus.PAYMENT_STATUS_CAPTURED;
+  export type PAYMENT_STATUS_VOIDED = typeof PaymentStatus.PAYMENT_STATUS_VOIDED;
+  export type PAYMENT_STATUS_EXPIRED = typeof PaymentStatus.PAYMENT_STATUS_EXPIRED;
 }
 
 export function paymentStatusFromJSON(object: any): PaymentStatus {
@@ -103,6 +116,18 @@ export function paymentStatusFromJSON(object: any): PaymentStatus {
     case 3:
     case "PAYMENT_STATUS_DUPLICATE":
       return PaymentStatus.PAYMENT_STATUS_DUPLICATE;
+    case 4:
+    case "PAYMENT_STATUS_HELD":
+      return PaymentStatus.PAYMENT_STATUS_HELD;
+    case 5:
+    case "PAYMENT_STATUS_CAPTURED":
+      return PaymentStatus.PAYMENT_STATUS_CAPTURED;
+    case 6:
+    case "PAYMENT_STATUS_VOIDED":
+      return PaymentStatus.PAYMENT_STATUS_VOIDED;
+    case 7:
+    case "PAYMENT_STATUS_EXPIRED":
+      return PaymentStatus.PAYMENT_STATUS_EXPIRED;
     default:
       throw new globalThis.Error("Unrecognized enum value " + object + " for enum PaymentStatus");
   }
@@ -118,14 +143,88 @@ export function paymentStatusToJSON(object: PaymentStatus): string {
       return "PAYMENT_STATUS_DECLINED";
     case PaymentStatus.PAYMENT_STATUS_DUPLICATE:
       return "PAYMENT_STATUS_DUPLICATE";
+    case PaymentStatus.PAYMENT_STATUS_HELD:
+      return "PAYMENT_STATUS_HELD";
+    case PaymentStatus.PAYMENT_STATUS_CAPTURED:
+      return "PAYMENT_STATUS_CAPTURED";
+    case PaymentStatus.PAYMENT_STATUS_VOIDED:
+      return "PAYMENT_STATUS_VOIDED";
+    case PaymentStatus.PAYMENT_STATUS_EXPIRED:
+      return "PAYMENT_STATUS_EXPIRED";
     default:
       throw new globalThis.Error("Unrecognized enum value " + object + " for enum PaymentStatus");
   }
 }
 
+export const PaymentActionType = {
+  PAYMENT_ACTION_TYPE_UNSPECIFIED: 0,
+  /** PAYMENT_ACTION_TYPE_PAYMENT - Authorized at once, by AuthorizePayment. */
+  PAYMENT_ACTION_TYPE_PAYMENT: 1,
+  PAYMENT_ACTION_TYPE_HOLD: 2,
+  PAYMENT_ACTION_TYPE_CAPTURE: 3,
+  PAYMENT_ACTION_TYPE_VOID: 4,
+  /** PAYMENT_ACTION_TYPE_EXPIRY - The service's own, once the time of a hold is over. */
+  PAYMENT_ACTION_TYPE_EXPIRY: 5,
+} as const;
+
+export type PaymentActionType = typeof PaymentActionType[keyof typeof PaymentActionType];
+
+export namespace PaymentActionType {
+  export type PAYMENT_ACTION_TYPE_UNSPECIFIED = typeof PaymentActionType.PAYMENT_ACTION_TYPE_UNSPECIFIED;
+  export type PAYMENT_ACTION_TYPE_PAYMENT = typeof PaymentActionType.PAYMENT_ACTION_TYPE_PAYMENT;
+  export type PAYMENT_ACTION_TYPE_HOLD = typeof PaymentActionType.PAYMENT_ACTION_TYPE_HOLD;
+  export type PAYMENT_ACTION_TYPE_CAPTURE = typeof PaymentActionType.PAYMENT_ACTION_TYPE_CAPTURE;
+  export type PAYMENT_ACTION_TYPE_VOID = typeof PaymentActionType.PAYMENT_ACTION_TYPE_VOID;
+  export type PAYMENT_ACTION_TYPE_EXPIRY = typeof PaymentActionType.PAYMENT_ACTION_TYPE_EXPIRY;
+}
+
+export function paymentActionTypeFromJSON(object: any): PaymentActionType {
+  switch (object) {
+    case 0:
+    case "PAYMENT_ACTION_TYPE_UNSPECIFIED":
+      return PaymentActionType.PAYMENT_ACTION_TYPE_UNSPECIFIED;
+    case 1:
+    case "PAYMENT_ACTION_TYPE_PAYMENT":
+      return PaymentActionType.PAYMENT_ACTION_TYPE_PAYMENT;
+    case 2:
+    case "PAYMENT_ACTION_TYPE_HOLD":
+      return PaymentActionType.PAYMENT_ACTION_TYPE_HOLD;
+    case 3:
+    case "PAYMENT_ACTION_TYPE_CAPTURE":
+      return PaymentActionType.PAYMENT_ACTION_TYPE_CAPTURE;
+    case 4:
+    case "PAYMENT_ACTION_TYPE_VOID":
+      return PaymentActionType.PAYMENT_ACTION_TYPE_VOID;
+    case 5:
+    case "PAYMENT_ACTION_TYPE_EXPIRY":
+      return PaymentActionType.PAYMENT_ACTION_TYPE_EXPIRY;
+    default:
+      throw new globalThis.Error("Unrecognized enum value " + object + " for enum PaymentActionType");
+  }
+}
+
+export function paymentActionTypeToJSON(object: PaymentActionType): string {
+  switch (object) {
+    case PaymentActionType.PAYMENT_ACTION_TYPE_UNSPECIFIED:
+      return "PAYMENT_ACTION_TYPE_UNSPECIFIED";
+    case PaymentActionType.PAYMENT_ACTION_TYPE_PAYMENT:
+      return "PAYMENT_ACTION_TYPE_PAYMENT";
+    case PaymentActionType.PAYMENT_ACTION_TYPE_HOLD:
+      return "PAYMENT_ACTION_TYPE_HOLD";
+    case PaymentActionType.PAYMENT_ACTION_TYPE_CAPTURE:
+      return "PAYMENT_ACTION_TYPE_CAPTURE";
+    case PaymentActionType.PAYMENT_ACTION_TYPE_VOID:
+      return "PAYMENT_ACTION_TYPE_VOID";
+    case PaymentActionType.PAYMENT_ACTION_TYPE_EXPIRY:
+      return "PAYMENT_ACTION_TYPE_EXPIRY";
+    default:
+      throw new globalThis.Error("Unrecognized enum value " + object + " for enum PaymentActionType");
+  }
+}
+
 export const PaymentErrorCode = {
   PAYMENT_ERROR_CODE_UNSPECIFIED: 0,
-  /** PAYMENT_ERROR_CODE_INSUFFICIENT_FUNDS - The payer's balance plus overdraft is below the amount. */
+  /** PAYMENT_ERROR_CODE_INSUFFICIENT_FUNDS - The payer's available balance plus overdraft is below the amount. */
   PAYMENT_ERROR_CODE_INSUFFICIENT_FUNDS: 1,
   /** PAYMENT_ERROR_CODE_ACCOUNT_NOT_FOUND - The payer or the payee does not exist. */
   PAYMENT_ERROR_CODE_ACCOUNT_NOT_FOUND: 2,
@@ -140,10 +239,18 @@ export const PaymentErrorCode = {
    * of an earlier call with the same key: tokens are counted before keys are read.
    */
   PAYMENT_ERROR_CODE_RATE_LIMITED: 6,
+  /** PAYMENT_ERROR_CODE_PAYMENT_NOT_HELD - The payment holds nothing: it was captured, voided or declined, or never held. */
+  PAYMENT_ERROR_CODE_PAYMENT_NOT_HELD: 7,
+  /** PAYMENT_ERROR_CODE_PAYMENT_EXPIRED - The time of the hold is over. A hold never opens again. */
+  PAYMENT_ERROR_CODE_PAYMENT_EXPIRED: 8,
+  /** PAYMENT_ERROR_CODE_AMOUNT_EXCEEDS_HELD - A capture of more than is on hold. */
+  PAYMENT_ERROR_CODE_AMOUNT_EXCEEDS_HELD: 9,
   /** PAYMENT_ERROR_CODE_ACCOUNT_FROZEN - The payer's debits or the payee's credits are frozen. */
   PAYMENT_ERROR_CODE_ACCOUNT_FROZEN: 11,
   /** PAYMENT_ERROR_CODE_ACCOUNT_CLOSED - The payer or the payee is closed, for good. */
   PAYMENT_ERROR_CODE_ACCOUNT_CLOSED: 12,
+  /** PAYMENT_ERROR_CODE_TOO_MANY_ACTIONS - The payment has had 100 captures and refunds already. */
+  PAYMENT_ERROR_CODE_TOO_MANY_ACTIONS: 13,
 } as const;
 
 export type PaymentErrorCode = typeof PaymentErrorCode[keyof typeof PaymentErrorCode];
@@ -156,8 +263,12 @@ export namespace PaymentErrorCode {
   export type PAYMENT_ERROR_CODE_SAME_ACCOUNT = typeof PaymentErrorCode.PAYMENT_ERROR_CODE_SAME_ACCOUNT;
   export type PAYMENT_ERROR_CODE_CURRENCY_MISMATCH = typeof PaymentErrorCode.PAYMENT_ERROR_CODE_CURRENCY_MISMATCH;
   export type PAYMENT_ERROR_CODE_RATE_LIMITED = typeof PaymentErrorCode.PAYMENT_ERROR_CODE_RATE_LIMITED;
+  export type PAYMENT_ERROR_CODE_PAYMENT_NOT_HELD = typeof PaymentErrorCode.PAYMENT_ERROR_CODE_PAYMENT_NOT_HELD;
+  export type PAYMENT_ERROR_CODE_PAYMENT_EXPIRED = typeof PaymentErrorCode.PAYMENT_ERROR_CODE_PAYMENT_EXPIRED;
+  export type PAYMENT_ERROR_CODE_AMOUNT_EXCEEDS_HELD = typeof PaymentErrorCode.PAYMENT_ERROR_CODE_AMOUNT_EXCEEDS_HELD;
   export type PAYMENT_ERROR_CODE_ACCOUNT_FROZEN = typeof PaymentErrorCode.PAYMENT_ERROR_CODE_ACCOUNT_FROZEN;
   export type PAYMENT_ERROR_CODE_ACCOUNT_CLOSED = typeof PaymentErrorCode.PAYMENT_ERROR_CODE_ACCOUNT_CLOSED;
+  export type PAYMENT_ERROR_CODE_TOO_MANY_ACTIONS = typeof PaymentErrorCode.PAYMENT_ERROR_CODE_TOO_MANY_ACTIONS;
 }
 
 export function paymentErrorCodeFromJSON(object: any): PaymentErrorCode {
@@ -183,12 +294,24 @@ export function paymentErrorCodeFromJSON(object: any): PaymentErrorCode {
     case 6:
     case "PAYMENT_ERROR_CODE_RATE_LIMITED":
       return PaymentErrorCode.PAYMENT_ERROR_CODE_RATE_LIMITED;
+    case 7:
+    case "PAYMENT_ERROR_CODE_PAYMENT_NOT_HELD":
+      return PaymentErrorCode.PAYMENT_ERROR_CODE_PAYMENT_NOT_HELD;
+    case 8:
+    case "PAYMENT_ERROR_CODE_PAYMENT_EXPIRED":
+      return PaymentErrorCode.PAYMENT_ERROR_CODE_PAYMENT_EXPIRED;
+    case 9:
+    case "PAYMENT_ERROR_CODE_AMOUNT_EXCEEDS_HELD":
+      return PaymentErrorCode.PAYMENT_ERROR_CODE_AMOUNT_EXCEEDS_HELD;
     case 11:
     case "PAYMENT_ERROR_CODE_ACCOUNT_FROZEN":
       return PaymentErrorCode.PAYMENT_ERROR_CODE_ACCOUNT_FROZEN;
     case 12:
     case "PAYMENT_ERROR_CODE_ACCOUNT_CLOSED":
       return PaymentErrorCode.PAYMENT_ERROR_CODE_ACCOUNT_CLOSED;
+    case 13:
+    case "PAYMENT_ERROR_CODE_TOO_MANY_ACTIONS":
+      return PaymentErrorCode.PAYMENT_ERROR_CODE_TOO_MANY_ACTIONS;
     default:
       throw new globalThis.Error("Unrecognized enum value " + object + " for enum PaymentErrorCode");
   }
@@ -210,10 +333,18 @@ export function paymentErrorCodeToJSON(object: PaymentErrorCode): string {
       return "PAYMENT_ERROR_CODE_CURRENCY_MISMATCH";
     case PaymentErrorCode.PAYMENT_ERROR_CODE_RATE_LIMITED:
       return "PAYMENT_ERROR_CODE_RATE_LIMITED";
+    case PaymentErrorCode.PAYMENT_ERROR_CODE_PAYMENT_NOT_HELD:
+      return "PAYMENT_ERROR_CODE_PAYMENT_NOT_HELD";
+    case PaymentErrorCode.PAYMENT_ERROR_CODE_PAYMENT_EXPIRED:
+      return "PAYMENT_ERROR_CODE_PAYMENT_EXPIRED";
+    case PaymentErrorCode.PAYMENT_ERROR_CODE_AMOUNT_EXCEEDS_HELD:
+      return "PAYMENT_ERROR_CODE_AMOUNT_EXCEEDS_HELD";
     case PaymentErrorCode.PAYMENT_ERROR_CODE_ACCOUNT_FROZEN:
       return "PAYMENT_ERROR_CODE_ACCOUNT_FROZEN";
     case PaymentErrorCode.PAYMENT_ERROR_CODE_ACCOUNT_CLOSED:
       return "PAYMENT_ERROR_CODE_ACCOUNT_CLOSED";
+    case PaymentErrorCode.PAYMENT_ERROR_CODE_TOO_MANY_ACTIONS:
+      return "PAYMENT_ERROR_CODE_TOO_MANY_ACTIONS";
     default:
       throw new globalThis.Error("Unrecognized enum value " + object + " for enum PaymentErrorCode");
   }
@@ -279,19 +410,172 @@ export interface AuthorizePaymentResponse {
   originalStatus: PaymentStatus;
 }
 
+export interface HoldPaymentRequest {
+  /** The first eight as in AuthorizePaymentRequest. */
+  idempotencyKey: string;
+  payerAccountId: string;
+  payeeAccountId: string;
+  amountCents: bigint;
+  currency: string;
+  description: string;
+  reference: string;
+  metadata: { [key: string]: string };
+  /**
+   * How long the hold lasts, from when it is decided: more than zero, at most 31
+   * days, in whole milliseconds (the rest of one is cut off). Seven days if absent.
+   */
+  ttl: Duration | undefined;
+}
+
+export interface HoldPaymentRequest_MetadataEntry {
+  key: string;
+  value: string;
+}
+
+export interface HoldPaymentResponse {
+  /**
+   * What was decided. Without an action_id if nothing was stored, as in
+   * AuthorizePaymentResponse.
+   */
+  action:
+    | PaymentAction
+    | undefined;
+  /** The payment as it is now; absent if nothing was stored. */
+  payment:
+    | Payment
+    | undefined;
+  /**
+   * The key was used before, for this same call: action is that of the first one.
+   * A REPLAYED ACTION MAY BE A DECLINE: look at action.error.
+   */
+  replayed: boolean;
+}
+
+export interface CapturePaymentRequest {
+  idempotencyKey: string;
+  paymentId: string;
+  /**
+   * Absent: all that is held. If given, more than zero: 0 is declined with
+   * INVALID_AMOUNT, with nothing stored.
+   */
+  amountCents?:
+    | bigint
+    | undefined;
+  /**
+   * Keep what this capture leaves on hold until the hold's time is over, instead
+   * of releasing it.
+   */
+  keepRemainder: boolean;
+  /**
+   * As in AuthorizePaymentRequest; they belong to this action, and the payment
+   * keeps its own.
+   */
+  description: string;
+  reference: string;
+  metadata: { [key: string]: string };
+}
+
+export interface CapturePaymentRequest_MetadataEntry {
+  key: string;
+  value: string;
+}
+
+export interface CapturePaymentResponse {
+  action:
+    | PaymentAction
+    | undefined;
+  /** The payment as it is now. */
+  payment:
+    | Payment
+    | undefined;
+  /** As in HoldPaymentResponse. */
+  replayed: boolean;
+}
+
+export interface VoidPaymentRequest {
+  idempotencyKey: string;
+  paymentId: string;
+  /** As in CapturePaymentRequest. */
+  description: string;
+  reference: string;
+  metadata: { [key: string]: string };
+}
+
+export interface VoidPaymentRequest_MetadataEntry {
+  key: string;
+  value: string;
+}
+
+export interface VoidPaymentResponse {
+  action:
+    | PaymentAction
+    | undefined;
+  /** The payment as it is now. */
+  payment:
+    | Payment
+    | undefined;
+  /** As in HoldPaymentResponse. */
+  replayed: boolean;
+}
+
+/** One step in the life of a payment. Actions never change. */
+export interface PaymentAction {
+  /** A ULID. The first action's is the payment's id. */
+  actionId: string;
+  paymentId: string;
+  type: PaymentActionType;
+  /** Set if the action was declined: then it changed nothing. */
+  error:
+    | PaymentError
+    | undefined;
+  /**
+   * What was paid, held or captured; 0 for VOID and EXPIRY. If it was declined,
+   * what was asked for; 0 for a capture of all that is held.
+   */
+  amountCents: bigint;
+  /**
+   * What was given back to the payer's funds: by VOID and EXPIRY, and by a capture
+   * that did not keep the remainder.
+   */
+  releasedCents: bigint;
+  /** When it was decided. */
+  createdAt: string;
+  /** As the request had them. */
+  description: string;
+  reference: string;
+  metadata: { [key: string]: string };
+}
+
+export interface PaymentAction_MetadataEntry {
+  key: string;
+  value: string;
+}
+
 /** Exactly one of the two. */
 export interface GetPaymentRequest {
   paymentId: string;
   /**
-   * The key that the payment was made with, by the same caller. A key that the
-   * service has forgotten after its retention is not found; the payment still has
-   * its id.
+   * The key that the payment, or a later action on it, was made with, by the same
+   * caller. A key that the service has forgotten after its retention is not found;
+   * the payment still has its id.
    */
   idempotencyKey: string;
 }
 
 export interface GetPaymentResponse {
   payment: Payment | undefined;
+}
+
+export interface ListPaymentActionsRequest {
+  paymentId: string;
+  /** Pages are as AccountService describes them. */
+  pageSize: number;
+  pageToken: string;
+}
+
+export interface ListPaymentActionsResponse {
+  actions: PaymentAction[];
+  nextPageToken: string;
 }
 
 export interface ListPaymentsRequest {
@@ -304,7 +588,7 @@ export interface ListPaymentsRequest {
   accountId: string;
   /** Only payments in which account_id has this role. */
   role: AccountRole;
-  /** Only AUTHORIZED or only DECLINED payments; both if it is empty. */
+  /** Only payments that have one of these statuses now; any if it is empty. */
   statuses: PaymentStatus[];
   /** Only payments with exactly this reference. */
   reference: string;
@@ -325,16 +609,35 @@ export interface Payment {
   payeeAccountId: string;
   amountCents: bigint;
   currency: string;
-  /** AUTHORIZED or DECLINED. */
+  /** Any but DUPLICATE. */
   status: PaymentStatus;
   description: string;
   createdAt: string;
-  /** Equal to created_at: a payment never changes once it is decided. */
+  /** When the last action that changed the payment was decided. */
   updatedAt: string;
   /** Set if status is DECLINED. */
   error:
     | PaymentError
     | undefined;
+  /**
+   * What has moved to the payee: all of an AUTHORIZED payment. What was refunded
+   * is not taken off.
+   */
+  capturedCents: bigint;
+  /**
+   * What is on hold now. Of a payment that was held, held_cents, captured_cents
+   * and released_cents are amount_cents together.
+   */
+  heldCents: bigint;
+  /** What was held and went back to the payer's funds. */
+  releasedCents: bigint;
+  /** What the payee has paid back; at most captured_cents. */
+  refundedCents: bigint;
+  /**
+   * When what is on hold will be released; kept afterwards. Empty if the payment
+   * was never held.
+   */
+  expiresAt: string;
   /** As the request had them. */
   reference: string;
   metadata: { [key: string]: string };
@@ -351,14 +654,23 @@ export interface GetAccountBalanceRequest {
 
 export interface GetAccountBalanceResponse {
   accountId: string;
-  /** What the account holds; below zero when it uses its overdraft. */
-  availableBalanceCents: bigint;
   /**
-   * Amounts on hold and not yet posted. A payment posts when it is authorized, so
-   * nothing is on hold today.
+   * What the account has posted less what is on hold: with its overdraft limit,
+   * what it may spend. Below zero when it uses its overdraft.
    */
+  availableBalanceCents: bigint;
+  /** What is on hold for others, where the account is the payer. */
   pendingBalanceCents: bigint;
   currency: string;
+  /** Credits less debits. */
+  postedBalanceCents: bigint;
+  /** What is on hold for the account, where it is the payee. It cannot be spent. */
+  incomingPendingCents: bigint;
+  /**
+   * Of the account's last entry, 0 before the first. A hold for the payee is no
+   * entry of the payee's.
+   */
+  version: bigint;
 }
 
 export interface PaymentError {
@@ -842,6 +1154,1600 @@ export const AuthorizePaymentResponse: MessageFns<AuthorizePaymentResponse> = {
   },
 };
 
+function createBaseHoldPaymentRequest(): HoldPaymentRequest {
+  return {
+    idempotencyKey: "",
+    payerAccountId: "",
+    payeeAccountId: "",
+    amountCents: 0n,
+    currency: "",
+    description: "",
+    reference: "",
+    metadata: {},
+    ttl: undefined,
+  };
+}
+
+export const HoldPaymentRequest: MessageFns<HoldPaymentRequest> = {
+  encode(message: HoldPaymentRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.idempotencyKey !== "") {
+      writer.uint32(10).string(message.idempotencyKey);
+    }
+    if (message.payerAccountId !== "") {
+      writer.uint32(18).string(message.payerAccountId);
+    }
+    if (message.payeeAccountId !== "") {
+      writer.uint32(26).string(message.payeeAccountId);
+    }
+    if (message.amountCents !== 0n) {
+      if (BigInt.asIntN(64, message.amountCents) !== message.amountCents) {
+        throw new globalThis.Error("value provided for field message.amountCents of type int64 too large");
+      }
+      writer.uint32(32).int64(message.amountCents);
+    }
+    if (message.currency !== "") {
+      writer.uint32(42).string(message.currency);
+    }
+    if (message.description !== "") {
+      writer.uint32(50).string(message.description);
+    }
+    if (message.reference !== "") {
+      writer.uint32(58).string(message.reference);
+    }
+    globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
+      HoldPaymentRequest_MetadataEntry.encode({ key: key as any, value }, writer.uint32(66).fork()).join();
+    });
+    if (message.ttl !== undefined) {
+      Duration.encode(message.ttl, writer.uint32(74).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HoldPaymentRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHoldPaymentRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.idempotencyKey = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.payerAccountId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.payeeAccountId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.amountCents = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.currency = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.description = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.reference = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            const entry8 = HoldPaymentRequest_MetadataEntry.decode(reader, reader.uint32());
+            if (entry8.value !== undefined) {
+              message.metadata[entry8.key] = entry8.value;
+            }
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.ttl = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): HoldPaymentRequest {
+    return {
+      idempotencyKey: isSet(object.idempotencyKey)
+        ? globalThis.String(object.idempotencyKey)
+        : isSet(object.idempotency_key)
+        ? globalThis.String(object.idempotency_key)
+        : "",
+      payerAccountId: isSet(object.payerAccountId)
+        ? globalThis.String(object.payerAccountId)
+        : isSet(object.payer_account_id)
+        ? globalThis.String(object.payer_account_id)
+        : "",
+      payeeAccountId: isSet(object.payeeAccountId)
+        ? globalThis.String(object.payeeAccountId)
+        : isSet(object.payee_account_id)
+        ? globalThis.String(object.payee_account_id)
+        : "",
+      amountCents: isSet(object.amountCents)
+        ? BigInt(object.amountCents)
+        : isSet(object.amount_cents)
+        ? BigInt(object.amount_cents)
+        : 0n,
+      currency: isSet(object.currency) ? globalThis.String(object.currency) : "",
+      description: isSet(object.description) ? globalThis.String(object.description) : "",
+      reference: isSet(object.reference) ? globalThis.String(object.reference) : "",
+      metadata: isObject(object.metadata)
+        ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+      ttl: isSet(object.ttl) ? Duration.fromJSON(object.ttl) : undefined,
+    };
+  },
+
+  toJSON(message: HoldPaymentRequest): unknown {
+    const obj: any = {};
+    if (message.idempotencyKey !== "") {
+      obj.idempotencyKey = message.idempotencyKey;
+    }
+    if (message.payerAccountId !== "") {
+      obj.payerAccountId = message.payerAccountId;
+    }
+    if (message.payeeAccountId !== "") {
+      obj.payeeAccountId = message.payeeAccountId;
+    }
+    if (message.amountCents !== 0n) {
+      obj.amountCents = message.amountCents.toString();
+    }
+    if (message.currency !== "") {
+      obj.currency = message.currency;
+    }
+    if (message.description !== "") {
+      obj.description = message.description;
+    }
+    if (message.reference !== "") {
+      obj.reference = message.reference;
+    }
+    if (message.metadata) {
+      const entries = globalThis.Object.entries(message.metadata) as [string, string][];
+      if (entries.length > 0) {
+        obj.metadata = {};
+        entries.forEach(([k, v]) => {
+          obj.metadata[k] = v;
+        });
+      }
+    }
+    if (message.ttl !== undefined) {
+      obj.ttl = Duration.toJSON(message.ttl);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<HoldPaymentRequest>): HoldPaymentRequest {
+    return HoldPaymentRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HoldPaymentRequest>): HoldPaymentRequest {
+    const message = createBaseHoldPaymentRequest();
+    message.idempotencyKey = object.idempotencyKey ?? "";
+    message.payerAccountId = object.payerAccountId ?? "";
+    message.payeeAccountId = object.payeeAccountId ?? "";
+    message.amountCents = (object.amountCents !== undefined && object.amountCents !== null)
+      ? BigInt(object.amountCents)
+      : 0n;
+    message.currency = object.currency ?? "";
+    message.description = object.description ?? "";
+    message.reference = object.reference ?? "";
+    message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.ttl = (object.ttl !== undefined && object.ttl !== null) ? Duration.fromPartial(object.ttl) : undefined;
+    return message;
+  },
+};
+
+function createBaseHoldPaymentRequest_MetadataEntry(): HoldPaymentRequest_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const HoldPaymentRequest_MetadataEntry: MessageFns<HoldPaymentRequest_MetadataEntry> = {
+  encode(message: HoldPaymentRequest_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HoldPaymentRequest_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHoldPaymentRequest_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): HoldPaymentRequest_MetadataEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: HoldPaymentRequest_MetadataEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<HoldPaymentRequest_MetadataEntry>): HoldPaymentRequest_MetadataEntry {
+    return HoldPaymentRequest_MetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HoldPaymentRequest_MetadataEntry>): HoldPaymentRequest_MetadataEntry {
+    const message = createBaseHoldPaymentRequest_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseHoldPaymentResponse(): HoldPaymentResponse {
+  return { action: undefined, payment: undefined, replayed: false };
+}
+
+export const HoldPaymentResponse: MessageFns<HoldPaymentResponse> = {
+  encode(message: HoldPaymentResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.action !== undefined) {
+      PaymentAction.encode(message.action, writer.uint32(10).fork()).join();
+    }
+    if (message.payment !== undefined) {
+      Payment.encode(message.payment, writer.uint32(18).fork()).join();
+    }
+    if (message.replayed !== false) {
+      writer.uint32(24).bool(message.replayed);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HoldPaymentResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHoldPaymentResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.action = PaymentAction.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.payment = Payment.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.replayed = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): HoldPaymentResponse {
+    return {
+      action: isSet(object.action) ? PaymentAction.fromJSON(object.action) : undefined,
+      payment: isSet(object.payment) ? Payment.fromJSON(object.payment) : undefined,
+      replayed: isSet(object.replayed) ? globalThis.Boolean(object.replayed) : false,
+    };
+  },
+
+  toJSON(message: HoldPaymentResponse): unknown {
+    const obj: any = {};
+    if (message.action !== undefined) {
+      obj.action = PaymentAction.toJSON(message.action);
+    }
+    if (message.payment !== undefined) {
+      obj.payment = Payment.toJSON(message.payment);
+    }
+    if (message.replayed !== false) {
+      obj.replayed = message.replayed;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<HoldPaymentResponse>): HoldPaymentResponse {
+    return HoldPaymentResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HoldPaymentResponse>): HoldPaymentResponse {
+    const message = createBaseHoldPaymentResponse();
+    message.action = (object.action !== undefined && object.action !== null)
+      ? PaymentAction.fromPartial(object.action)
+      : undefined;
+    message.payment = (object.payment !== undefined && object.payment !== null)
+      ? Payment.fromPartial(object.payment)
+      : undefined;
+    message.replayed = object.replayed ?? false;
+    return message;
+  },
+};
+
+function createBaseCapturePaymentRequest(): CapturePaymentRequest {
+  return {
+    idempotencyKey: "",
+    paymentId: "",
+    amountCents: undefined,
+    keepRemainder: false,
+    description: "",
+    reference: "",
+    metadata: {},
+  };
+}
+
+export const CapturePaymentRequest: MessageFns<CapturePaymentRequest> = {
+  encode(message: CapturePaymentRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.idempotencyKey !== "") {
+      writer.uint32(10).string(message.idempotencyKey);
+    }
+    if (message.paymentId !== "") {
+      writer.uint32(18).string(message.paymentId);
+    }
+    if (message.amountCents !== undefined) {
+      if (BigInt.asIntN(64, message.amountCents) !== message.amountCents) {
+        throw new globalThis.Error("value provided for field message.amountCents of type int64 too large");
+      }
+      writer.uint32(24).int64(message.amountCents);
+    }
+    if (message.keepRemainder !== false) {
+      writer.uint32(32).bool(message.keepRemainder);
+    }
+    if (message.description !== "") {
+      writer.uint32(42).string(message.description);
+    }
+    if (message.reference !== "") {
+      writer.uint32(50).string(message.reference);
+    }
+    globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
+      CapturePaymentRequest_MetadataEntry.encode({ key: key as any, value }, writer.uint32(58).fork()).join();
+    });
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CapturePaymentRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCapturePaymentRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.idempotencyKey = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.paymentId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.amountCents = reader.int64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.keepRemainder = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.description = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.reference = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            const entry7 = CapturePaymentRequest_MetadataEntry.decode(reader, reader.uint32());
+            if (entry7.value !== undefined) {
+              message.metadata[entry7.key] = entry7.value;
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CapturePaymentRequest {
+    return {
+      idempotencyKey: isSet(object.idempotencyKey)
+        ? globalThis.String(object.idempotencyKey)
+        : isSet(object.idempotency_key)
+        ? globalThis.String(object.idempotency_key)
+        : "",
+      paymentId: isSet(object.paymentId)
+        ? globalThis.String(object.paymentId)
+        : isSet(object.payment_id)
+        ? globalThis.String(object.payment_id)
+        : "",
+      amountCents: isSet(object.amountCents)
+        ? BigInt(object.amountCents)
+        : isSet(object.amount_cents)
+        ? BigInt(object.amount_cents)
+        : undefined,
+      keepRemainder: isSet(object.keepRemainder)
+        ? globalThis.Boolean(object.keepRemainder)
+        : isSet(object.keep_remainder)
+        ? globalThis.Boolean(object.keep_remainder)
+        : false,
+      description: isSet(object.description) ? globalThis.String(object.description) : "",
+      reference: isSet(object.reference) ? globalThis.String(object.reference) : "",
+      metadata: isObject(object.metadata)
+        ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+    };
+  },
+
+  toJSON(message: CapturePaymentRequest): unknown {
+    const obj: any = {};
+    if (message.idempotencyKey !== "") {
+      obj.idempotencyKey = message.idempotencyKey;
+    }
+    if (message.paymentId !== "") {
+      obj.paymentId = message.paymentId;
+    }
+    if (message.amountCents !== undefined) {
+      obj.amountCents = message.amountCents.toString();
+    }
+    if (message.keepRemainder !== false) {
+      obj.keepRemainder = message.keepRemainder;
+    }
+    if (message.description !== "") {
+      obj.description = message.description;
+    }
+    if (message.reference !== "") {
+      obj.reference = message.reference;
+    }
+    if (message.metadata) {
+      const entries = globalThis.Object.entries(message.metadata) as [string, string][];
+      if (entries.length > 0) {
+        obj.metadata = {};
+        entries.forEach(([k, v]) => {
+          obj.metadata[k] = v;
+        });
+      }
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CapturePaymentRequest>): CapturePaymentRequest {
+    return CapturePaymentRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CapturePaymentRequest>): CapturePaymentRequest {
+    const message = createBaseCapturePaymentRequest();
+    message.idempotencyKey = object.idempotencyKey ?? "";
+    message.paymentId = object.paymentId ?? "";
+    message.amountCents = (object.amountCents !== undefined && object.amountCents !== null)
+      ? BigInt(object.amountCents)
+      : undefined;
+    message.keepRemainder = object.keepRemainder ?? false;
+    message.description = object.description ?? "";
+    message.reference = object.reference ?? "";
+    message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseCapturePaymentRequest_MetadataEntry(): CapturePaymentRequest_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const CapturePaymentRequest_MetadataEntry: MessageFns<CapturePaymentRequest_MetadataEntry> = {
+  encode(message: CapturePaymentRequest_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CapturePaymentRequest_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCapturePaymentRequest_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CapturePaymentRequest_MetadataEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: CapturePaymentRequest_MetadataEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CapturePaymentRequest_MetadataEntry>): CapturePaymentRequest_MetadataEntry {
+    return CapturePaymentRequest_MetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CapturePaymentRequest_MetadataEntry>): CapturePaymentRequest_MetadataEntry {
+    const message = createBaseCapturePaymentRequest_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseCapturePaymentResponse(): CapturePaymentResponse {
+  return { action: undefined, payment: undefined, replayed: false };
+}
+
+export const CapturePaymentResponse: MessageFns<CapturePaymentResponse> = {
+  encode(message: CapturePaymentResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.action !== undefined) {
+      PaymentAction.encode(message.action, writer.uint32(10).fork()).join();
+    }
+    if (message.payment !== undefined) {
+      Payment.encode(message.payment, writer.uint32(18).fork()).join();
+    }
+    if (message.replayed !== false) {
+      writer.uint32(24).bool(message.replayed);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CapturePaymentResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCapturePaymentResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.action = PaymentAction.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.payment = Payment.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.replayed = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CapturePaymentResponse {
+    return {
+      action: isSet(object.action) ? PaymentAction.fromJSON(object.action) : undefined,
+      payment: isSet(object.payment) ? Payment.fromJSON(object.payment) : undefined,
+      replayed: isSet(object.replayed) ? globalThis.Boolean(object.replayed) : false,
+    };
+  },
+
+  toJSON(message: CapturePaymentResponse): unknown {
+    const obj: any = {};
+    if (message.action !== undefined) {
+      obj.action = PaymentAction.toJSON(message.action);
+    }
+    if (message.payment !== undefined) {
+      obj.payment = Payment.toJSON(message.payment);
+    }
+    if (message.replayed !== false) {
+      obj.replayed = message.replayed;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CapturePaymentResponse>): CapturePaymentResponse {
+    return CapturePaymentResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CapturePaymentResponse>): CapturePaymentResponse {
+    const message = createBaseCapturePaymentResponse();
+    message.action = (object.action !== undefined && object.action !== null)
+      ? PaymentAction.fromPartial(object.action)
+      : undefined;
+    message.payment = (object.payment !== undefined && object.payment !== null)
+      ? Payment.fromPartial(object.payment)
+      : undefined;
+    message.replayed = object.replayed ?? false;
+    return message;
+  },
+};
+
+function createBaseVoidPaymentRequest(): VoidPaymentRequest {
+  return { idempotencyKey: "", paymentId: "", description: "", reference: "", metadata: {} };
+}
+
+export const VoidPaymentRequest: MessageFns<VoidPaymentRequest> = {
+  encode(message: VoidPaymentRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.idempotencyKey !== "") {
+      writer.uint32(10).string(message.idempotencyKey);
+    }
+    if (message.paymentId !== "") {
+      writer.uint32(18).string(message.paymentId);
+    }
+    if (message.description !== "") {
+      writer.uint32(42).string(message.description);
+    }
+    if (message.reference !== "") {
+      writer.uint32(50).string(message.reference);
+    }
+    globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
+      VoidPaymentRequest_MetadataEntry.encode({ key: key as any, value }, writer.uint32(58).fork()).join();
+    });
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VoidPaymentRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVoidPaymentRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.idempotencyKey = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.paymentId = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.description = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.reference = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            const entry7 = VoidPaymentRequest_MetadataEntry.decode(reader, reader.uint32());
+            if (entry7.value !== undefined) {
+              message.metadata[entry7.key] = entry7.value;
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): VoidPaymentRequest {
+    return {
+      idempotencyKey: isSet(object.idempotencyKey)
+        ? globalThis.String(object.idempotencyKey)
+        : isSet(object.idempotency_key)
+        ? globalThis.String(object.idempotency_key)
+        : "",
+      paymentId: isSet(object.paymentId)
+        ? globalThis.String(object.paymentId)
+        : isSet(object.payment_id)
+        ? globalThis.String(object.payment_id)
+        : "",
+      description: isSet(object.description) ? globalThis.String(object.description) : "",
+      reference: isSet(object.reference) ? globalThis.String(object.reference) : "",
+      metadata: isObject(object.metadata)
+        ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+    };
+  },
+
+  toJSON(message: VoidPaymentRequest): unknown {
+    const obj: any = {};
+    if (message.idempotencyKey !== "") {
+      obj.idempotencyKey = message.idempotencyKey;
+    }
+    if (message.paymentId !== "") {
+      obj.paymentId = message.paymentId;
+    }
+    if (message.description !== "") {
+      obj.description = message.description;
+    }
+    if (message.reference !== "") {
+      obj.reference = message.reference;
+    }
+    if (message.metadata) {
+      const entries = globalThis.Object.entries(message.metadata) as [string, string][];
+      if (entries.length > 0) {
+        obj.metadata = {};
+        entries.forEach(([k, v]) => {
+          obj.metadata[k] = v;
+        });
+      }
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<VoidPaymentRequest>): VoidPaymentRequest {
+    return VoidPaymentRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<VoidPaymentRequest>): VoidPaymentRequest {
+    const message = createBaseVoidPaymentRequest();
+    message.idempotencyKey = object.idempotencyKey ?? "";
+    message.paymentId = object.paymentId ?? "";
+    message.description = object.description ?? "";
+    message.reference = object.reference ?? "";
+    message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseVoidPaymentRequest_MetadataEntry(): VoidPaymentRequest_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const VoidPaymentRequest_MetadataEntry: MessageFns<VoidPaymentRequest_MetadataEntry> = {
+  encode(message: VoidPaymentRequest_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VoidPaymentRequest_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVoidPaymentRequest_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): VoidPaymentRequest_MetadataEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: VoidPaymentRequest_MetadataEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<VoidPaymentRequest_MetadataEntry>): VoidPaymentRequest_MetadataEntry {
+    return VoidPaymentRequest_MetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<VoidPaymentRequest_MetadataEntry>): VoidPaymentRequest_MetadataEntry {
+    const message = createBaseVoidPaymentRequest_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseVoidPaymentResponse(): VoidPaymentResponse {
+  return { action: undefined, payment: undefined, replayed: false };
+}
+
+export const VoidPaymentResponse: MessageFns<VoidPaymentResponse> = {
+  encode(message: VoidPaymentResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.action !== undefined) {
+      PaymentAction.encode(message.action, writer.uint32(10).fork()).join();
+    }
+    if (message.payment !== undefined) {
+      Payment.encode(message.payment, writer.uint32(18).fork()).join();
+    }
+    if (message.replayed !== false) {
+      writer.uint32(24).bool(message.replayed);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VoidPaymentResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVoidPaymentResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.action = PaymentAction.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.payment = Payment.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.replayed = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): VoidPaymentResponse {
+    return {
+      action: isSet(object.action) ? PaymentAction.fromJSON(object.action) : undefined,
+      payment: isSet(object.payment) ? Payment.fromJSON(object.payment) : undefined,
+      replayed: isSet(object.replayed) ? globalThis.Boolean(object.replayed) : false,
+    };
+  },
+
+  toJSON(message: VoidPaymentResponse): unknown {
+    const obj: any = {};
+    if (message.action !== undefined) {
+      obj.action = PaymentAction.toJSON(message.action);
+    }
+    if (message.payment !== undefined) {
+      obj.payment = Payment.toJSON(message.payment);
+    }
+    if (message.replayed !== false) {
+      obj.replayed = message.replayed;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<VoidPaymentResponse>): VoidPaymentResponse {
+    return VoidPaymentResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<VoidPaymentResponse>): VoidPaymentResponse {
+    const message = createBaseVoidPaymentResponse();
+    message.action = (object.action !== undefined && object.action !== null)
+      ? PaymentAction.fromPartial(object.action)
+      : undefined;
+    message.payment = (object.payment !== undefined && object.payment !== null)
+      ? Payment.fromPartial(object.payment)
+      : undefined;
+    message.replayed = object.replayed ?? false;
+    return message;
+  },
+};
+
+function createBasePaymentAction(): PaymentAction {
+  return {
+    actionId: "",
+    paymentId: "",
+    type: 0,
+    error: undefined,
+    amountCents: 0n,
+    releasedCents: 0n,
+    createdAt: "",
+    description: "",
+    reference: "",
+    metadata: {},
+  };
+}
+
+export const PaymentAction: MessageFns<PaymentAction> = {
+  encode(message: PaymentAction, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.actionId !== "") {
+      writer.uint32(10).string(message.actionId);
+    }
+    if (message.paymentId !== "") {
+      writer.uint32(18).string(message.paymentId);
+    }
+    if (message.type !== 0) {
+      writer.uint32(24).int32(message.type);
+    }
+    if (message.error !== undefined) {
+      PaymentError.encode(message.error, writer.uint32(34).fork()).join();
+    }
+    if (message.amountCents !== 0n) {
+      if (BigInt.asIntN(64, message.amountCents) !== message.amountCents) {
+        throw new globalThis.Error("value provided for field message.amountCents of type int64 too large");
+      }
+      writer.uint32(40).int64(message.amountCents);
+    }
+    if (message.releasedCents !== 0n) {
+      if (BigInt.asIntN(64, message.releasedCents) !== message.releasedCents) {
+        throw new globalThis.Error("value provided for field message.releasedCents of type int64 too large");
+      }
+      writer.uint32(48).int64(message.releasedCents);
+    }
+    if (message.createdAt !== "") {
+      writer.uint32(58).string(message.createdAt);
+    }
+    if (message.description !== "") {
+      writer.uint32(66).string(message.description);
+    }
+    if (message.reference !== "") {
+      writer.uint32(74).string(message.reference);
+    }
+    globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
+      PaymentAction_MetadataEntry.encode({ key: key as any, value }, writer.uint32(82).fork()).join();
+    });
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PaymentAction {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePaymentAction();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.actionId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.paymentId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.type = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.error = PaymentError.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.amountCents = reader.int64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.releasedCents = reader.int64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.createdAt = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.description = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.reference = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            const entry10 = PaymentAction_MetadataEntry.decode(reader, reader.uint32());
+            if (entry10.value !== undefined) {
+              message.metadata[entry10.key] = entry10.value;
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PaymentAction {
+    return {
+      actionId: isSet(object.actionId)
+        ? globalThis.String(object.actionId)
+        : isSet(object.action_id)
+        ? globalThis.String(object.action_id)
+        : "",
+      paymentId: isSet(object.paymentId)
+        ? globalThis.String(object.paymentId)
+        : isSet(object.payment_id)
+        ? globalThis.String(object.payment_id)
+        : "",
+      type: isSet(object.type) ? paymentActionTypeFromJSON(object.type) : 0,
+      error: isSet(object.error) ? PaymentError.fromJSON(object.error) : undefined,
+      amountCents: isSet(object.amountCents)
+        ? BigInt(object.amountCents)
+        : isSet(object.amount_cents)
+        ? BigInt(object.amount_cents)
+        : 0n,
+      releasedCents: isSet(object.releasedCents)
+        ? BigInt(object.releasedCents)
+        : isSet(object.released_cents)
+        ? BigInt(object.released_cents)
+        : 0n,
+      createdAt: isSet(object.createdAt)
+        ? globalThis.String(object.createdAt)
+        : isSet(object.created_at)
+        ? globalThis.String(object.created_at)
+        : "",
+      description: isSet(object.description) ? globalThis.String(object.description) : "",
+      reference: isSet(object.reference) ? globalThis.String(object.reference) : "",
+      metadata: isObject(object.metadata)
+        ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+    };
+  },
+
+  toJSON(message: PaymentAction): unknown {
+    const obj: any = {};
+    if (message.actionId !== "") {
+      obj.actionId = message.actionId;
+    }
+    if (message.paymentId !== "") {
+      obj.paymentId = message.paymentId;
+    }
+    if (message.type !== 0) {
+      obj.type = paymentActionTypeToJSON(message.type);
+    }
+    if (message.error !== undefined) {
+      obj.error = PaymentError.toJSON(message.error);
+    }
+    if (message.amountCents !== 0n) {
+      obj.amountCents = message.amountCents.toString();
+    }
+    if (message.releasedCents !== 0n) {
+      obj.releasedCents = message.releasedCents.toString();
+    }
+    if (message.createdAt !== "") {
+      obj.createdAt = message.createdAt;
+    }
+    if (message.description !== "") {
+      obj.description = message.description;
+    }
+    if (message.reference !== "") {
+      obj.reference = message.reference;
+    }
+    if (message.metadata) {
+      const entries = globalThis.Object.entries(message.metadata) as [string, string][];
+      if (entries.length > 0) {
+        obj.metadata = {};
+        entries.forEach(([k, v]) => {
+          obj.metadata[k] = v;
+        });
+      }
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PaymentAction>): PaymentAction {
+    return PaymentAction.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PaymentAction>): PaymentAction {
+    const message = createBasePaymentAction();
+    message.actionId = object.actionId ?? "";
+    message.paymentId = object.paymentId ?? "";
+    message.type = object.type ?? 0;
+    message.error = (object.error !== undefined && object.error !== null)
+      ? PaymentError.fromPartial(object.error)
+      : undefined;
+    message.amountCents = (object.amountCents !== undefined && object.amountCents !== null)
+      ? BigInt(object.amountCents)
+      : 0n;
+    message.releasedCents = (object.releasedCents !== undefined && object.releasedCents !== null)
+      ? BigInt(object.releasedCents)
+      : 0n;
+    message.createdAt = object.createdAt ?? "";
+    message.description = object.description ?? "";
+    message.reference = object.reference ?? "";
+    message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBasePaymentAction_MetadataEntry(): PaymentAction_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const PaymentAction_MetadataEntry: MessageFns<PaymentAction_MetadataEntry> = {
+  encode(message: PaymentAction_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PaymentAction_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePaymentAction_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PaymentAction_MetadataEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: PaymentAction_MetadataEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PaymentAction_MetadataEntry>): PaymentAction_MetadataEntry {
+    return PaymentAction_MetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PaymentAction_MetadataEntry>): PaymentAction_MetadataEntry {
+    const message = createBasePaymentAction_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
 function createBaseGetPaymentRequest(): GetPaymentRequest {
   return { paymentId: "", idempotencyKey: "" };
 }
@@ -1000,6 +2906,210 @@ export const GetPaymentResponse: MessageFns<GetPaymentResponse> = {
     message.payment = (object.payment !== undefined && object.payment !== null)
       ? Payment.fromPartial(object.payment)
       : undefined;
+    return message;
+  },
+};
+
+function createBaseListPaymentActionsRequest(): ListPaymentActionsRequest {
+  return { paymentId: "", pageSize: 0, pageToken: "" };
+}
+
+export const ListPaymentActionsRequest: MessageFns<ListPaymentActionsRequest> = {
+  encode(message: ListPaymentActionsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.paymentId !== "") {
+      writer.uint32(10).string(message.paymentId);
+    }
+    if (message.pageSize !== 0) {
+      writer.uint32(16).int32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(26).string(message.pageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPaymentActionsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListPaymentActionsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.paymentId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.pageSize = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListPaymentActionsRequest {
+    return {
+      paymentId: isSet(object.paymentId)
+        ? globalThis.String(object.paymentId)
+        : isSet(object.payment_id)
+        ? globalThis.String(object.payment_id)
+        : "",
+      pageSize: isSet(object.pageSize)
+        ? globalThis.Number(object.pageSize)
+        : isSet(object.page_size)
+        ? globalThis.Number(object.page_size)
+        : 0,
+      pageToken: isSet(object.pageToken)
+        ? globalThis.String(object.pageToken)
+        : isSet(object.page_token)
+        ? globalThis.String(object.page_token)
+        : "",
+    };
+  },
+
+  toJSON(message: ListPaymentActionsRequest): unknown {
+    const obj: any = {};
+    if (message.paymentId !== "") {
+      obj.paymentId = message.paymentId;
+    }
+    if (message.pageSize !== 0) {
+      obj.pageSize = Math.round(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      obj.pageToken = message.pageToken;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListPaymentActionsRequest>): ListPaymentActionsRequest {
+    return ListPaymentActionsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListPaymentActionsRequest>): ListPaymentActionsRequest {
+    const message = createBaseListPaymentActionsRequest();
+    message.paymentId = object.paymentId ?? "";
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
+    return message;
+  },
+};
+
+function createBaseListPaymentActionsResponse(): ListPaymentActionsResponse {
+  return { actions: [], nextPageToken: "" };
+}
+
+export const ListPaymentActionsResponse: MessageFns<ListPaymentActionsResponse> = {
+  encode(message: ListPaymentActionsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.actions) {
+      PaymentAction.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPaymentActionsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListPaymentActionsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.actions.push(PaymentAction.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListPaymentActionsResponse {
+    return {
+      actions: globalThis.Array.isArray(object?.actions)
+        ? object.actions.map((e: any) => PaymentAction.fromJSON(e))
+        : [],
+      nextPageToken: isSet(object.nextPageToken)
+        ? globalThis.String(object.nextPageToken)
+        : isSet(object.next_page_token)
+        ? globalThis.String(object.next_page_token)
+        : "",
+    };
+  },
+
+  toJSON(message: ListPaymentActionsResponse): unknown {
+    const obj: any = {};
+    if (message.actions?.length) {
+      obj.actions = message.actions.map((e) => PaymentAction.toJSON(e));
+    }
+    if (message.nextPageToken !== "") {
+      obj.nextPageToken = message.nextPageToken;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListPaymentActionsResponse>): ListPaymentActionsResponse {
+    return ListPaymentActionsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListPaymentActionsResponse>): ListPaymentActionsResponse {
+    const message = createBaseListPaymentActionsResponse();
+    message.actions = object.actions?.map((e) => PaymentAction.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? "";
     return message;
   },
 };
@@ -1331,6 +3441,11 @@ function createBasePayment(): Payment {
     createdAt: "",
     updatedAt: "",
     error: undefined,
+    capturedCents: 0n,
+    heldCents: 0n,
+    releasedCents: 0n,
+    refundedCents: 0n,
+    expiresAt: "",
     reference: "",
     metadata: {},
   };
@@ -1370,6 +3485,33 @@ export const Payment: MessageFns<Payment> = {
     }
     if (message.error !== undefined) {
       PaymentError.encode(message.error, writer.uint32(82).fork()).join();
+    }
+    if (message.capturedCents !== 0n) {
+      if (BigInt.asIntN(64, message.capturedCents) !== message.capturedCents) {
+        throw new globalThis.Error("value provided for field message.capturedCents of type int64 too large");
+      }
+      writer.uint32(88).int64(message.capturedCents);
+    }
+    if (message.heldCents !== 0n) {
+      if (BigInt.asIntN(64, message.heldCents) !== message.heldCents) {
+        throw new globalThis.Error("value provided for field message.heldCents of type int64 too large");
+      }
+      writer.uint32(96).int64(message.heldCents);
+    }
+    if (message.releasedCents !== 0n) {
+      if (BigInt.asIntN(64, message.releasedCents) !== message.releasedCents) {
+        throw new globalThis.Error("value provided for field message.releasedCents of type int64 too large");
+      }
+      writer.uint32(104).int64(message.releasedCents);
+    }
+    if (message.refundedCents !== 0n) {
+      if (BigInt.asIntN(64, message.refundedCents) !== message.refundedCents) {
+        throw new globalThis.Error("value provided for field message.refundedCents of type int64 too large");
+      }
+      writer.uint32(112).int64(message.refundedCents);
+    }
+    if (message.expiresAt !== "") {
+      writer.uint32(122).string(message.expiresAt);
     }
     if (message.reference !== "") {
       writer.uint32(130).string(message.reference);
@@ -1473,6 +3615,46 @@ export const Payment: MessageFns<Payment> = {
             message.error = PaymentError.decode(reader, reader.uint32());
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.capturedCents = reader.int64() as bigint;
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.heldCents = reader.int64() as bigint;
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.releasedCents = reader.int64() as bigint;
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.refundedCents = reader.int64() as bigint;
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.expiresAt = reader.string();
+            continue;
+          }
           case 16: {
             if (tag !== 130) {
               break;
@@ -1540,6 +3722,31 @@ export const Payment: MessageFns<Payment> = {
         ? globalThis.String(object.updated_at)
         : "",
       error: isSet(object.error) ? PaymentError.fromJSON(object.error) : undefined,
+      capturedCents: isSet(object.capturedCents)
+        ? BigInt(object.capturedCents)
+        : isSet(object.captured_cents)
+        ? BigInt(object.captured_cents)
+        : 0n,
+      heldCents: isSet(object.heldCents)
+        ? BigInt(object.heldCents)
+        : isSet(object.held_cents)
+        ? BigInt(object.held_cents)
+        : 0n,
+      releasedCents: isSet(object.releasedCents)
+        ? BigInt(object.releasedCents)
+        : isSet(object.released_cents)
+        ? BigInt(object.released_cents)
+        : 0n,
+      refundedCents: isSet(object.refundedCents)
+        ? BigInt(object.refundedCents)
+        : isSet(object.refunded_cents)
+        ? BigInt(object.refunded_cents)
+        : 0n,
+      expiresAt: isSet(object.expiresAt)
+        ? globalThis.String(object.expiresAt)
+        : isSet(object.expires_at)
+        ? globalThis.String(object.expires_at)
+        : "",
       reference: isSet(object.reference) ? globalThis.String(object.reference) : "",
       metadata: isObject(object.metadata)
         ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
@@ -1590,6 +3797,21 @@ export const Payment: MessageFns<Payment> = {
     if (message.error !== undefined) {
       obj.error = PaymentError.toJSON(message.error);
     }
+    if (message.capturedCents !== 0n) {
+      obj.capturedCents = message.capturedCents.toString();
+    }
+    if (message.heldCents !== 0n) {
+      obj.heldCents = message.heldCents.toString();
+    }
+    if (message.releasedCents !== 0n) {
+      obj.releasedCents = message.releasedCents.toString();
+    }
+    if (message.refundedCents !== 0n) {
+      obj.refundedCents = message.refundedCents.toString();
+    }
+    if (message.expiresAt !== "") {
+      obj.expiresAt = message.expiresAt;
+    }
     if (message.reference !== "") {
       obj.reference = message.reference;
     }
@@ -1624,6 +3846,17 @@ export const Payment: MessageFns<Payment> = {
     message.error = (object.error !== undefined && object.error !== null)
       ? PaymentError.fromPartial(object.error)
       : undefined;
+    message.capturedCents = (object.capturedCents !== undefined && object.capturedCents !== null)
+      ? BigInt(object.capturedCents)
+      : 0n;
+    message.heldCents = (object.heldCents !== undefined && object.heldCents !== null) ? BigInt(object.heldCents) : 0n;
+    message.releasedCents = (object.releasedCents !== undefined && object.releasedCents !== null)
+      ? BigInt(object.releasedCents)
+      : 0n;
+    message.refundedCents = (object.refundedCents !== undefined && object.refundedCents !== null)
+      ? BigInt(object.refundedCents)
+      : 0n;
+    message.expiresAt = object.expiresAt ?? "";
     message.reference = object.reference ?? "";
     message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, string][]).reduce(
       (acc: { [key: string]: string }, [key, value]: [string, string]) => {
@@ -1797,7 +4030,15 @@ export const GetAccountBalanceRequest: MessageFns<GetAccountBalanceRequest> = {
 };
 
 function createBaseGetAccountBalanceResponse(): GetAccountBalanceResponse {
-  return { accountId: "", availableBalanceCents: 0n, pendingBalanceCents: 0n, currency: "" };
+  return {
+    accountId: "",
+    availableBalanceCents: 0n,
+    pendingBalanceCents: 0n,
+    currency: "",
+    postedBalanceCents: 0n,
+    incomingPendingCents: 0n,
+    version: 0n,
+  };
 }
 
 export const GetAccountBalanceResponse: MessageFns<GetAccountBalanceResponse> = {
@@ -1819,6 +4060,24 @@ export const GetAccountBalanceResponse: MessageFns<GetAccountBalanceResponse> = 
     }
     if (message.currency !== "") {
       writer.uint32(34).string(message.currency);
+    }
+    if (message.postedBalanceCents !== 0n) {
+      if (BigInt.asIntN(64, message.postedBalanceCents) !== message.postedBalanceCents) {
+        throw new globalThis.Error("value provided for field message.postedBalanceCents of type int64 too large");
+      }
+      writer.uint32(40).int64(message.postedBalanceCents);
+    }
+    if (message.incomingPendingCents !== 0n) {
+      if (BigInt.asIntN(64, message.incomingPendingCents) !== message.incomingPendingCents) {
+        throw new globalThis.Error("value provided for field message.incomingPendingCents of type int64 too large");
+      }
+      writer.uint32(48).int64(message.incomingPendingCents);
+    }
+    if (message.version !== 0n) {
+      if (BigInt.asIntN(64, message.version) !== message.version) {
+        throw new globalThis.Error("value provided for field message.version of type int64 too large");
+      }
+      writer.uint32(56).int64(message.version);
     }
     return writer;
   },
@@ -1868,6 +4127,30 @@ export const GetAccountBalanceResponse: MessageFns<GetAccountBalanceResponse> = 
             message.currency = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.postedBalanceCents = reader.int64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.incomingPendingCents = reader.int64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.version = reader.int64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1898,6 +4181,17 @@ export const GetAccountBalanceResponse: MessageFns<GetAccountBalanceResponse> = 
         ? BigInt(object.pending_balance_cents)
         : 0n,
       currency: isSet(object.currency) ? globalThis.String(object.currency) : "",
+      postedBalanceCents: isSet(object.postedBalanceCents)
+        ? BigInt(object.postedBalanceCents)
+        : isSet(object.posted_balance_cents)
+        ? BigInt(object.posted_balance_cents)
+        : 0n,
+      incomingPendingCents: isSet(object.incomingPendingCents)
+        ? BigInt(object.incomingPendingCents)
+        : isSet(object.incoming_pending_cents)
+        ? BigInt(object.incoming_pending_cents)
+        : 0n,
+      version: isSet(object.version) ? BigInt(object.version) : 0n,
     };
   },
 
@@ -1914,6 +4208,15 @@ export const GetAccountBalanceResponse: MessageFns<GetAccountBalanceResponse> = 
     }
     if (message.currency !== "") {
       obj.currency = message.currency;
+    }
+    if (message.postedBalanceCents !== 0n) {
+      obj.postedBalanceCents = message.postedBalanceCents.toString();
+    }
+    if (message.incomingPendingCents !== 0n) {
+      obj.incomingPendingCents = message.incomingPendingCents.toString();
+    }
+    if (message.version !== 0n) {
+      obj.version = message.version.toString();
     }
     return obj;
   },
@@ -1932,6 +4235,13 @@ export const GetAccountBalanceResponse: MessageFns<GetAccountBalanceResponse> = 
       ? BigInt(object.pendingBalanceCents)
       : 0n;
     message.currency = object.currency ?? "";
+    message.postedBalanceCents = (object.postedBalanceCents !== undefined && object.postedBalanceCents !== null)
+      ? BigInt(object.postedBalanceCents)
+      : 0n;
+    message.incomingPendingCents = (object.incomingPendingCents !== undefined && object.incomingPendingCents !== null)
+      ? BigInt(object.incomingPendingCents)
+      : 0n;
+    message.version = (object.version !== undefined && object.version !== null) ? BigInt(object.version) : 0n;
     return message;
   },
 };
@@ -2047,7 +4357,8 @@ export const PaymentError: MessageFns<PaymentError> = {
 };
 
 /**
- * Authorizes payments between two accounts of the ledger and reads them back.
+ * Authorizes and holds payments between two accounts of the ledger, captures and
+ * voids what is held, and reads all of it back.
  *
  * Amounts are integers in the minor unit of their currency (cents, kopecks,
  * yen). Times are RFC 3339 in UTC with milliseconds. A payment id is a ULID:
@@ -2090,8 +4401,65 @@ export const PaymentServiceService = {
     responseDeserialize: (value: Buffer): AuthorizePaymentResponse => AuthorizePaymentResponse.decode(value),
   },
   /**
-   * Reads one payment, authorized or declined, by its id or by the key it was
-   * made with. NOT_FOUND if there is none, or if neither account is one of the
+   * Sets amount_cents of the payer's funds aside for the payee, without moving
+   * them yet. CapturePayment moves them, in one part or several; VoidPayment gives
+   * them back, and so does the end of the hold's time, by itself. Declines,
+   * errors, scopes and the rate limit are those of AuthorizePayment.
+   *
+   * Safe to repeat, as all the methods here that move money: calls with one
+   * idempotency_key do it at most once, and every later one answers the first
+   * one's action as it was, with the payment as it is now and replayed set. Keys
+   * are one namespace for each caller over all methods: ALREADY_EXISTS (reason
+   * IDEMPOTENCY_KEY_REUSED) if the key was used for another method, or with other
+   * fields; "fields" in its ErrorInfo names them, the method as "method".
+   */
+  holdPayment: {
+    path: "/payment.v1.PaymentService/HoldPayment" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: HoldPaymentRequest): Buffer => Buffer.from(HoldPaymentRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): HoldPaymentRequest => HoldPaymentRequest.decode(value),
+    responseSerialize: (value: HoldPaymentResponse): Buffer => Buffer.from(HoldPaymentResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): HoldPaymentResponse => HoldPaymentResponse.decode(value),
+  },
+  /**
+   * Moves what a payment holds, or a part of it, to the payee. What is left is
+   * released, unless keep_remainder asks to keep it for further captures.
+   *
+   * DECLINED, with the payment unchanged: PAYMENT_NOT_HELD, PAYMENT_EXPIRED,
+   * AMOUNT_EXCEEDS_HELD, TOO_MANY_ACTIONS. Frozen accounts are no obstacle: the
+   * hold was there before. Needs the scope payments.authorize for the payment's
+   * payer, and accounts.admin as well if that is an EXTERNAL account. NOT_FOUND if
+   * there is no such payment, or if neither account is one of the caller's.
+   */
+  capturePayment: {
+    path: "/payment.v1.PaymentService/CapturePayment" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CapturePaymentRequest): Buffer =>
+      Buffer.from(CapturePaymentRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CapturePaymentRequest => CapturePaymentRequest.decode(value),
+    responseSerialize: (value: CapturePaymentResponse): Buffer =>
+      Buffer.from(CapturePaymentResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CapturePaymentResponse => CapturePaymentResponse.decode(value),
+  },
+  /**
+   * Releases all that a payment still holds. What was captured stays captured.
+   * DECLINED with PAYMENT_NOT_HELD if it holds nothing. Needs the scope
+   * payments.authorize for the payment's payer. NOT_FOUND as CapturePayment.
+   */
+  voidPayment: {
+    path: "/payment.v1.PaymentService/VoidPayment" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: VoidPaymentRequest): Buffer => Buffer.from(VoidPaymentRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): VoidPaymentRequest => VoidPaymentRequest.decode(value),
+    responseSerialize: (value: VoidPaymentResponse): Buffer => Buffer.from(VoidPaymentResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): VoidPaymentResponse => VoidPaymentResponse.decode(value),
+  },
+  /**
+   * Reads one payment, whatever became of it, by its id or by the key of any of
+   * its actions. NOT_FOUND if there is none, or if neither account is one of the
    * caller's. Needs the scope payments.read.
    *
    * By key it tells what became of a call whose answer was lost. NOT_FOUND then
@@ -2108,7 +4476,23 @@ export const PaymentServiceService = {
     responseDeserialize: (value: Buffer): GetPaymentResponse => GetPaymentResponse.decode(value),
   },
   /**
-   * Lists payments, authorized and declined, the newest first.
+   * Lists what was done with one payment, declined attempts included, by action
+   * id: in the order in which the calls came. NOT_FOUND as GetPayment. Needs the
+   * scope payments.read.
+   */
+  listPaymentActions: {
+    path: "/payment.v1.PaymentService/ListPaymentActions" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListPaymentActionsRequest): Buffer =>
+      Buffer.from(ListPaymentActionsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListPaymentActionsRequest => ListPaymentActionsRequest.decode(value),
+    responseSerialize: (value: ListPaymentActionsResponse): Buffer =>
+      Buffer.from(ListPaymentActionsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListPaymentActionsResponse => ListPaymentActionsResponse.decode(value),
+  },
+  /**
+   * Lists payments, whatever became of them, the newest first.
    *
    * Needs an account_id, a reference or a created_from: nothing else keeps a list
    * from being all payments there are. Pages are as AccountService describes them.
@@ -2162,8 +4546,39 @@ export interface PaymentServiceServer extends UntypedServiceImplementation {
    */
   authorizePayment: handleUnaryCall<AuthorizePaymentRequest, AuthorizePaymentResponse>;
   /**
-   * Reads one payment, authorized or declined, by its id or by the key it was
-   * made with. NOT_FOUND if there is none, or if neither account is one of the
+   * Sets amount_cents of the payer's funds aside for the payee, without moving
+   * them yet. CapturePayment moves them, in one part or several; VoidPayment gives
+   * them back, and so does the end of the hold's time, by itself. Declines,
+   * errors, scopes and the rate limit are those of AuthorizePayment.
+   *
+   * Safe to repeat, as all the methods here that move money: calls with one
+   * idempotency_key do it at most once, and every later one answers the first
+   * one's action as it was, with the payment as it is now and replayed set. Keys
+   * are one namespace for each caller over all methods: ALREADY_EXISTS (reason
+   * IDEMPOTENCY_KEY_REUSED) if the key was used for another method, or with other
+   * fields; "fields" in its ErrorInfo names them, the method as "method".
+   */
+  holdPayment: handleUnaryCall<HoldPaymentRequest, HoldPaymentResponse>;
+  /**
+   * Moves what a payment holds, or a part of it, to the payee. What is left is
+   * released, unless keep_remainder asks to keep it for further captures.
+   *
+   * DECLINED, with the payment unchanged: PAYMENT_NOT_HELD, PAYMENT_EXPIRED,
+   * AMOUNT_EXCEEDS_HELD, TOO_MANY_ACTIONS. Frozen accounts are no obstacle: the
+   * hold was there before. Needs the scope payments.authorize for the payment's
+   * payer, and accounts.admin as well if that is an EXTERNAL account. NOT_FOUND if
+   * there is no such payment, or if neither account is one of the caller's.
+   */
+  capturePayment: handleUnaryCall<CapturePaymentRequest, CapturePaymentResponse>;
+  /**
+   * Releases all that a payment still holds. What was captured stays captured.
+   * DECLINED with PAYMENT_NOT_HELD if it holds nothing. Needs the scope
+   * payments.authorize for the payment's payer. NOT_FOUND as CapturePayment.
+   */
+  voidPayment: handleUnaryCall<VoidPaymentRequest, VoidPaymentResponse>;
+  /**
+   * Reads one payment, whatever became of it, by its id or by the key of any of
+   * its actions. NOT_FOUND if there is none, or if neither account is one of the
    * caller's. Needs the scope payments.read.
    *
    * By key it tells what became of a call whose answer was lost. NOT_FOUND then
@@ -2172,7 +4587,13 @@ export interface PaymentServiceServer extends UntypedServiceImplementation {
    */
   getPayment: handleUnaryCall<GetPaymentRequest, GetPaymentResponse>;
   /**
-   * Lists payments, authorized and declined, the newest first.
+   * Lists what was done with one payment, declined attempts included, by action
+   * id: in the order in which the calls came. NOT_FOUND as GetPayment. Needs the
+   * scope payments.read.
+   */
+  listPaymentActions: handleUnaryCall<ListPaymentActionsRequest, ListPaymentActionsResponse>;
+  /**
+   * Lists payments, whatever became of them, the newest first.
    *
    * Needs an account_id, a reference or a created_from: nothing else keeps a list
    * from being all payments there are. Pages are as AccountService describes them.
@@ -2221,8 +4642,81 @@ export interface PaymentServiceClient extends Client {
     callback: (error: ServiceError | null, response: AuthorizePaymentResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Reads one payment, authorized or declined, by its id or by the key it was
-   * made with. NOT_FOUND if there is none, or if neither account is one of the
+   * Sets amount_cents of the payer's funds aside for the payee, without moving
+   * them yet. CapturePayment moves them, in one part or several; VoidPayment gives
+   * them back, and so does the end of the hold's time, by itself. Declines,
+   * errors, scopes and the rate limit are those of AuthorizePayment.
+   *
+   * Safe to repeat, as all the methods here that move money: calls with one
+   * idempotency_key do it at most once, and every later one answers the first
+   * one's action as it was, with the payment as it is now and replayed set. Keys
+   * are one namespace for each caller over all methods: ALREADY_EXISTS (reason
+   * IDEMPOTENCY_KEY_REUSED) if the key was used for another method, or with other
+   * fields; "fields" in its ErrorInfo names them, the method as "method".
+   */
+  holdPayment(
+    request: HoldPaymentRequest,
+    callback: (error: ServiceError | null, response: HoldPaymentResponse) => void,
+  ): ClientUnaryCall;
+  holdPayment(
+    request: HoldPaymentRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: HoldPaymentResponse) => void,
+  ): ClientUnaryCall;
+  holdPayment(
+    request: HoldPaymentRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: HoldPaymentResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Moves what a payment holds, or a part of it, to the payee. What is left is
+   * released, unless keep_remainder asks to keep it for further captures.
+   *
+   * DECLINED, with the payment unchanged: PAYMENT_NOT_HELD, PAYMENT_EXPIRED,
+   * AMOUNT_EXCEEDS_HELD, TOO_MANY_ACTIONS. Frozen accounts are no obstacle: the
+   * hold was there before. Needs the scope payments.authorize for the payment's
+   * payer, and accounts.admin as well if that is an EXTERNAL account. NOT_FOUND if
+   * there is no such payment, or if neither account is one of the caller's.
+   */
+  capturePayment(
+    request: CapturePaymentRequest,
+    callback: (error: ServiceError | null, response: CapturePaymentResponse) => void,
+  ): ClientUnaryCall;
+  capturePayment(
+    request: CapturePaymentRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CapturePaymentResponse) => void,
+  ): ClientUnaryCall;
+  capturePayment(
+    request: CapturePaymentRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CapturePaymentResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Releases all that a payment still holds. What was captured stays captured.
+   * DECLINED with PAYMENT_NOT_HELD if it holds nothing. Needs the scope
+   * payments.authorize for the payment's payer. NOT_FOUND as CapturePayment.
+   */
+  voidPayment(
+    request: VoidPaymentRequest,
+    callback: (error: ServiceError | null, response: VoidPaymentResponse) => void,
+  ): ClientUnaryCall;
+  voidPayment(
+    request: VoidPaymentRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: VoidPaymentResponse) => void,
+  ): ClientUnaryCall;
+  voidPayment(
+    request: VoidPaymentRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: VoidPaymentResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Reads one payment, whatever became of it, by its id or by the key of any of
+   * its actions. NOT_FOUND if there is none, or if neither account is one of the
    * caller's. Needs the scope payments.read.
    *
    * By key it tells what became of a call whose answer was lost. NOT_FOUND then
@@ -2245,7 +4739,27 @@ export interface PaymentServiceClient extends Client {
     callback: (error: ServiceError | null, response: GetPaymentResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Lists payments, authorized and declined, the newest first.
+   * Lists what was done with one payment, declined attempts included, by action
+   * id: in the order in which the calls came. NOT_FOUND as GetPayment. Needs the
+   * scope payments.read.
+   */
+  listPaymentActions(
+    request: ListPaymentActionsRequest,
+    callback: (error: ServiceError | null, response: ListPaymentActionsResponse) => void,
+  ): ClientUnaryCall;
+  listPaymentActions(
+    request: ListPaymentActionsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListPaymentActionsResponse) => void,
+  ): ClientUnaryCall;
+  listPaymentActions(
+    request: ListPaymentActionsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListPaymentActionsResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Lists payments, whatever became of them, the newest first.
    *
    * Needs an account_id, a reference or a created_from: nothing else keeps a list
    * from being all payments there are. Pages are as AccountService describes them.

@@ -1,29 +1,38 @@
 import type pg from 'pg';
-import type { LedgerEntry } from '../../../app/domain/ledger.ts';
+import type { EntryDirection, LedgerEntry } from '../../../app/domain/ledger.ts';
 import { shardOf } from '../../../app/domain/shard.ts';
 import {
   type PaymentHistory,
   REPLAYED,
-  type RecordedPayment,
+  type RecordedAction,
   type ReplayOutbox,
   type ReplayRange,
 } from '../../../app/replay.ts';
 import { lowestUlid, ulidToUuid } from '../../../app/ulid.ts';
-import { PAYMENT_COLUMNS, toPayment } from '../payments/find-payments.ts';
-import type { PaymentRow } from '../tables.ts';
+import { ACTION_COLUMNS, type ActionRow, toAction } from '../payments/rows.ts';
 import { countShards } from './shard-count.ts';
 
-interface Row extends PaymentRow {
+interface Row extends ActionRow {
   cursor: string;
-  debit_balance: bigint | null;
-  credit_balance: bigint | null;
+  payer_entry: EntryJson | null;
+  payee_entry: EntryJson | null;
 }
 
-const COLUMNS = `${PAYMENT_COLUMNS},
-  (select balance_after_cents from ledger_entries debit
-   where debit.account_id = payer_account_id and debit.version = payer_version) as debit_balance,
-  (select balance_after_cents from ledger_entries credit
-   where credit.account_id = payee_account_id and credit.version = payee_version) as credit_balance`;
+/** Amounts as text, for JSON of Postgres has numbers that JavaScript would round. */
+interface EntryJson {
+  direction: EntryDirection;
+  amount: string;
+  posted: string;
+  pending: string | null;
+}
+
+const entryOf = (side: 'payer' | 'payee') => `
+  (select jsonb_build_object('direction', direction, 'amount', entry.amount_cents::text,
+     'posted', balance_after_cents::text, 'pending', pending_after_cents::text)
+   from ledger_entries entry
+   where entry.account_id = ${side}_account_id and entry.version = ${side}_version) as ${side}_entry`;
+
+const COLUMNS = `${ACTION_COLUMNS}, ${entryOf('payer')}, ${entryOf('payee')}`;
 
 const BY_TIME = `
   select ${COLUMNS}, payments.payment_id::text as cursor
@@ -40,8 +49,12 @@ const BY_ACCOUNT = `
   join payments on payments.payment_id = mine.payment_id
   order by mine.version`;
 
-const BY_ID = `
-  select ${COLUMNS}, payments.payment_id::text as cursor from payments where payments.payment_id = $1`;
+const BY_PAYMENT = `
+  select ${COLUMNS}, payments.payment_id::text as cursor
+  from payments
+  where (payments.payment_id = $1 or parent_id = $1) and payments.payment_id > $2
+  order by payments.payment_id
+  limit $3`;
 
 /** Payments as they were recorded, with their ledger entries. */
 export function postgresPaymentHistory(pool: pg.Pool): PaymentHistory {
@@ -62,7 +75,7 @@ function select(pool: pg.Pool, range: ReplayRange, after: string | undefined, li
     case 'ACCOUNT':
       return pool.query<Row>(BY_ACCOUNT, [range.accountId, after ?? 0, limit]);
     case 'PAYMENT':
-      return pool.query<Row>(BY_ID, [ulidToUuid(range.paymentId)]);
+      return pool.query<Row>(BY_PAYMENT, [ulidToUuid(range.paymentId), after ?? lowestId(new Date(0)), limit]);
   }
 }
 
@@ -71,25 +84,27 @@ export function lowestId(time: Date): string {
   return ulidToUuid(lowestUlid(time.getTime()));
 }
 
-function toRecorded(row: Row): RecordedPayment {
-  const payment = toPayment(row);
-  const { cursor } = row;
-  if (payment.verdict.status === 'DECLINED') return { payment, cursor };
-  const { paymentId, amountCents, createdAt, payerAccountId, payeeAccountId } = payment;
-  const same = { paymentId, amountCents, createdAt };
-  const { payerVersion, payeeVersion } = payment.verdict;
-  return { payment, cursor, debit: debit(), credit: credit() };
-
-  function debit(): LedgerEntry | undefined {
-    if (row.debit_balance === null) return undefined;
-    const balanceAfterCents = row.debit_balance;
-    return { ...same, direction: 'DEBIT', accountId: payerAccountId, version: payerVersion, balanceAfterCents };
-  }
-  function credit(): LedgerEntry | undefined {
-    if (row.credit_balance === null) return undefined;
-    const balanceAfterCents = row.credit_balance;
-    return { ...same, direction: 'CREDIT', accountId: payeeAccountId, version: payeeVersion, balanceAfterCents };
-  }
+function toRecorded(row: Row): RecordedAction {
+  const action = toAction(row);
+  const entry = (accountId: string, version: bigint | null, json: EntryJson | null): LedgerEntry | undefined => {
+    if (json === null || version === null) return undefined;
+    return {
+      actionId: action.actionId,
+      createdAt: action.createdAt,
+      accountId,
+      version,
+      direction: json.direction,
+      amountCents: BigInt(json.amount),
+      balanceAfterCents: BigInt(json.posted),
+      pendingAfterCents: BigInt(json.pending ?? 0),
+    };
+  };
+  return {
+    action,
+    payer: entry(action.payerAccountId, row.payer_version, row.payer_entry),
+    payee: entry(action.payeeAccountId, row.payee_version, row.payee_entry),
+    cursor: row.cursor,
+  };
 }
 
 // The type begins with what it is of. A replayed event gets a position of its own, behind what is pending already.

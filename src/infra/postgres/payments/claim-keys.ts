@@ -1,13 +1,20 @@
-import { keyOf } from '../../../app/ledger-draft.ts';
-import type { AuthorizeCommand, KeyHolder } from '../../../app/ports.ts';
+import { type KeyedCommand, keyOf } from '../../../app/commands.ts';
+import type { KeyHolder } from '../../../app/ports.ts';
 import { ulidToUuid, uuidToUlid } from '../../../app/ulid.ts';
 import { plainArray, textArray } from '../array.ts';
 import { prepared, type Transaction } from '../statement.ts';
-import type { PaymentRow } from '../tables.ts';
-import { PAYMENT_COLUMNS, toPayment } from './find-payments.ts';
+import {
+  ACTION_COLUMNS,
+  type ActionRow,
+  BALANCE_COLUMNS,
+  type BalanceColumns,
+  balanceOfPayment,
+  toAction,
+  toPaymentBalance,
+} from './rows.ts';
 
 /** A setting that is there inside a transaction of PostgresUnitOfWork, and only there. */
-export const TRANSACTION_MARK = 'payment_ledger.transaction';
+export const TRANSACTION_MARK = { setting: 'payment_ledger.transaction', value: 'with holds' } as const;
 
 const insert = prepared(
   'claim_keys',
@@ -18,31 +25,33 @@ const insert = prepared(
   `insert into idempotency_keys (caller, key, payment_id, created_at)
    select caller, key, payment_id, greatest($4::timestamptz, now())
    from unnest($1::text[], $2::text[], $3::uuid[]) with ordinality as claim (caller, key, payment_id, arrival)
-   where current_setting('${TRANSACTION_MARK}', true) = 'open'
+   where current_setting('${TRANSACTION_MARK.setting}', true) = '${TRANSACTION_MARK.value}'
    order by caller collate "C", key collate "C", arrival
    on conflict do nothing`,
 );
 
-type HolderRow = PaymentRow & { caller: string; key: string; taken_by: string; payment_id: string | null };
+type HolderRow = ActionRow &
+  BalanceColumns & { caller: string; key: string; taken_by: string; payment_id: string | null };
 
 const select = prepared<HolderRow>(
   'find_key_holders',
-  `select taken.caller, taken.key, taken.payment_id as taken_by, ${PAYMENT_COLUMNS}
+  `select taken.caller, taken.key, taken.payment_id as taken_by, ${ACTION_COLUMNS}, ${BALANCE_COLUMNS}
    from unnest($1::text[], $2::text[]) as wanted (caller, key)
    join idempotency_keys taken using (caller, key)
-   left join payments on payments.payment_id = taken.payment_id`,
+   left join payments on payments.payment_id = taken.payment_id
+   ${balanceOfPayment('coalesce(payments.parent_id, payments.payment_id)')}`,
 );
 
 /** See LedgerTransaction.claimKeys. */
 export async function claimKeys(
   transaction: Transaction,
-  commands: readonly AuthorizeCommand[],
+  commands: readonly KeyedCommand[],
   now: Date,
 ): Promise<number> {
   const { rowCount } = await insert(transaction, [
     textArray(commands.map(({ caller }) => caller)),
     textArray(commands.map(({ idempotencyKey }) => idempotencyKey)),
-    plainArray(commands.map(({ paymentId }) => ulidToUuid(paymentId))),
+    plainArray(commands.map(({ actionId }) => ulidToUuid(actionId))),
     now,
   ]);
   return rowCount ?? 0;
@@ -51,7 +60,7 @@ export async function claimKeys(
 /** See LedgerTransaction.findKeyHolders. */
 export async function findKeyHolders(
   transaction: Transaction,
-  commands: readonly AuthorizeCommand[],
+  commands: readonly KeyedCommand[],
 ): Promise<ReadonlyMap<string, KeyHolder>> {
   const { rows } = await select(transaction, [
     textArray(commands.map(({ caller }) => caller)),
@@ -60,7 +69,11 @@ export async function findKeyHolders(
   return new Map(
     rows.map((row) => [
       keyOf({ caller: row.caller, idempotencyKey: row.key }),
-      { paymentId: uuidToUlid(row.taken_by), payment: row.payment_id === null ? undefined : toPayment(row) },
+      {
+        actionId: uuidToUlid(row.taken_by),
+        action: row.payment_id === null ? undefined : toAction(row),
+        balance: toPaymentBalance(row),
+      },
     ]),
   );
 }

@@ -1,71 +1,57 @@
-import type { Payment } from '../../../app/domain/payment.ts';
-import { keyOf } from '../../../app/ledger-draft.ts';
-import type { CallerKey } from '../../../app/ports.ts';
-import { uuidToUlid } from '../../../app/ulid.ts';
+import { type CallerKey, keyOf } from '../../../app/commands.ts';
+import type { CurrentPayment } from '../../../app/domain/payment-balance.ts';
 import { plainArray, textArray } from '../array.ts';
 import { type Connection, prepared } from '../statement.ts';
-import type { PaymentRow } from '../tables.ts';
+import {
+  ACTION_COLUMNS,
+  type ActionRow,
+  BALANCE_COLUMNS,
+  type BalanceColumns,
+  balanceOfPayment,
+  toCurrentPayment,
+} from './rows.ts';
 
-export const PAYMENT_COLUMNS = `payments.payment_id, payer_account_id, payee_account_id, amount_cents, currency, status,
-  description, reference, metadata, decline_code, decline_message, payer_version, payee_version, payments.created_at`;
+type Row = ActionRow & BalanceColumns;
+
+// A later action's id is not a payment's.
+const PAYMENT = `select ${ACTION_COLUMNS}, ${BALANCE_COLUMNS}
+   from payments ${balanceOfPayment('payments.payment_id')}
+   where parent_id is null`;
 
 // A lone key has a statement of its own, whose plan Postgres keeps: with an array it
 // plans anew each time, because it expects fewer rows than it would in general.
-const selectOne = prepared<PaymentRow>(
-  'find_payment',
-  `select ${PAYMENT_COLUMNS} from payments where payment_id = $1::uuid`,
-);
+const selectOne = prepared<Row>('find_payment', `${PAYMENT} and payments.payment_id = $1::uuid`);
 
-const select = prepared<PaymentRow>(
-  'find_payments',
-  `select ${PAYMENT_COLUMNS} from payments where payment_id = any($1::uuid[])`,
-);
+const select = prepared<Row>('find_payments', `${PAYMENT} and payments.payment_id = any($1::uuid[])`);
 
-const selectByKey = prepared<PaymentRow & { caller: string; key: string }>(
+const selectByKey = prepared<Row & { caller: string; key: string }>(
   'find_payments_by_key',
-  `select caller, key, ${PAYMENT_COLUMNS}
+  `select caller, key, ${ACTION_COLUMNS}, ${BALANCE_COLUMNS}
    from unnest($1::text[], $2::text[]) as wanted (caller, key)
-   join idempotency_keys using (caller, key)
-   join payments using (payment_id)`,
+   join idempotency_keys taken using (caller, key)
+   join payments made on made.payment_id = taken.payment_id
+   join payments on payments.payment_id = coalesce(made.parent_id, made.payment_id)
+   ${balanceOfPayment('payments.payment_id')}`,
 );
 
 /** Those of the payments that exist, by uuid. */
 export async function findPayments(
   connection: Connection,
   uuids: readonly string[],
-): Promise<ReadonlyMap<string, Payment>> {
+): Promise<ReadonlyMap<string, CurrentPayment>> {
   const { rows } =
     uuids.length === 1 ? await selectOne(connection, [uuids[0]]) : await select(connection, [plainArray(uuids)]);
-  return new Map(rows.map((row) => [row.payment_id, toPayment(row)]));
+  return new Map(rows.map((row) => [row.payment_id, toCurrentPayment(row)]));
 }
 
 /** The payments of those of the keys that have one, by keyOf(key). */
 export async function findPaymentsByKey(
   connection: Connection,
   keys: readonly CallerKey[],
-): Promise<ReadonlyMap<string, Payment>> {
+): Promise<ReadonlyMap<string, CurrentPayment>> {
   const { rows } = await selectByKey(connection, [
     textArray(keys.map(({ caller }) => caller)),
     textArray(keys.map(({ idempotencyKey }) => idempotencyKey)),
   ]);
-  return new Map(rows.map((row) => [keyOf({ caller: row.caller, idempotencyKey: row.key }), toPayment(row)]));
-}
-
-export function toPayment(row: PaymentRow): Payment {
-  return {
-    paymentId: uuidToUlid(row.payment_id),
-    payerAccountId: row.payer_account_id,
-    payeeAccountId: row.payee_account_id,
-    amountCents: row.amount_cents,
-    currency: row.currency,
-    description: row.description,
-    reference: row.reference ?? undefined,
-    metadata: row.metadata ?? undefined,
-    createdAt: row.created_at,
-    // A CHECK sees to it that these columns fit the status.
-    verdict:
-      row.status === 'AUTHORIZED'
-        ? { status: 'AUTHORIZED', payerVersion: row.payer_version!, payeeVersion: row.payee_version! }
-        : { status: 'DECLINED', decline: { code: row.decline_code!, message: row.decline_message! } },
-  };
+  return new Map(rows.map((row) => [keyOf({ caller: row.caller, idempotencyKey: row.key }), toCurrentPayment(row)]));
 }

@@ -1,5 +1,6 @@
 import type { Lock, LockHolder } from '../../../app/ports.ts';
-import { textArray } from '../array.ts';
+import { ulidToUuid } from '../../../app/ulid.ts';
+import { plainArray, textArray } from '../array.ts';
 import { prepared, type Transaction } from '../statement.ts';
 
 // What can be locked here is free. Of the rest, the transaction that keeps a row locked
@@ -14,6 +15,18 @@ const keptBalances = prepared<{ account_id: string; holder: string; ours: boolea
    left join pg_locks own_id
      on own_id.locktype = 'transactionid' and own_id.transactionid = balance.xmax and own_id.granted
    where account_id = any($1::text[]) and account_id not in (select account_id from free)`,
+);
+
+const keptPayments = prepared<{ payment_id: string; holder: string; ours: boolean }>(
+  'kept_payments',
+  `with free as materialized (
+     select payment_id from payment_balances where payment_id = any($1::uuid[]) for no key update skip locked
+   )
+   select payment_id, balance.xmax::text as holder, coalesce(own_id.pid = any($2::int[]), false) as ours
+   from payment_balances balance
+   left join pg_locks own_id
+     on own_id.locktype = 'transactionid' and own_id.transactionid = balance.xmax and own_id.granted
+   where payment_id = any($1::uuid[]) and payment_id not in (select payment_id from free)`,
 );
 
 const keptKeys = prepared<{ number: number }>('kept_keys', 'select number from kept_keys($1, $2) as number');
@@ -37,7 +50,16 @@ export async function findKeptLocks(
     ]);
     for (const { number } of rows) kept.set(keys[number - 1]!.name, CLAIMING);
   }
-  // Last, for it locks what is free until the transaction ends.
+  // From here on what is free is locked until the transaction ends, in the order in which payments lock it.
+  const payments = new Map(
+    locks.flatMap((lock) => ('paymentId' in lock ? [[ulidToUuid(lock.paymentId), lock.name]] : [])),
+  );
+  if (payments.size > 0) {
+    const { rows } = await keptPayments(transaction, [plainArray([...payments.keys()]), ours]);
+    for (const row of rows) {
+      kept.set(payments.get(row.payment_id)!, { transactionId: row.holder, ours: row.ours });
+    }
+  }
   const accounts = new Map(locks.flatMap((lock) => ('accountId' in lock ? [[lock.accountId, lock.name]] : [])));
   if (accounts.size > 0) {
     const { rows } = await keptBalances(transaction, [textArray([...accounts.keys()]), ours]);

@@ -1,7 +1,8 @@
 import type pg from 'pg';
-import { keyOf } from '../../../app/ledger-draft.ts';
+import { keyOf } from '../../../app/commands.ts';
 import type { Ledger } from '../../../app/ports.ts';
 import { ulidToUuid } from '../../../app/ulid.ts';
+import { findDueHolds } from './due-holds.ts';
 import { findAccounts, findAccountTypes } from './find-accounts.ts';
 import { findPayments, findPaymentsByKey } from './find-payments.ts';
 import { findBalances } from './lock-balances.ts';
@@ -18,6 +19,7 @@ export function postgresLedger(pool: pg.Pool): Ledger {
   return {
     findPayment: (paymentId) => reading(() => payment(ulidToUuid(paymentId))),
     findPaymentByKey: (key) => reading(() => paymentByKey(key)),
+    dueHolds: (limit, except) => reading(() => findDueHolds(pool, limit, except)),
     findAccount: (accountId) => reading(() => account(accountId)),
     findBalance: (accountId) => reading(() => balance(accountId)),
     findAccountType: (accountId) => reading(() => accountType(accountId)),

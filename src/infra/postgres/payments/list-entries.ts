@@ -46,32 +46,31 @@ async function entriesBetween(
     .where('entry.version', '<=', high)
     .orderBy('entry.version')
     .selectAll('entry')
-    // Not a join: for a long page of a small ledger that would read all payments.
-    .select((query) =>
-      query
-        .selectFrom('payments as payment')
-        .whereRef('payment.payment_id', '=', 'entry.payment_id')
-        .select((of) =>
-          of
-            .case()
-            .when('entry.direction', '=', 'DEBIT')
-            .then(of.ref('payment.payee_account_id'))
-            .else(of.ref('payment.payer_account_id'))
-            .end()
-            .as('counterparty_account_id'),
-        )
-        .as('counterparty_account_id'),
+    // Limited, so that each is looked up: for a long page of a small ledger a plain join would read all payments.
+    .leftJoinLateral(
+      (query) =>
+        query
+          .selectFrom('payments')
+          .whereRef('payments.payment_id', '=', 'entry.payment_id')
+          .select(['payer_account_id', 'payee_account_id', 'parent_id'])
+          .limit(1)
+          .as('action'),
+      (join) => join.onTrue(),
     )
+    .select(['action.payer_account_id', 'action.payee_account_id', 'action.parent_id'])
     .execute();
   return rows.map((row) => ({
     accountId,
     version: row.version,
-    paymentId: uuidToUlid(row.payment_id),
+    actionId: uuidToUlid(row.payment_id),
+    paymentId: uuidToUlid(row.parent_id ?? row.payment_id),
     direction: row.direction,
     amountCents: row.amount_cents,
+    releasedCents: row.released_cents ?? undefined,
     balanceAfterCents: row.balance_after_cents,
+    pendingAfterCents: row.pending_after_cents ?? 0n,
     createdAt: row.created_at,
     // Null only in books that reconciliation complains of.
-    counterpartyAccountId: row.counterparty_account_id ?? '',
+    counterpartyAccountId: (row.payer_account_id === accountId ? row.payee_account_id : row.payer_account_id) ?? '',
   }));
 }

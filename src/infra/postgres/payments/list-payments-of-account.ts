@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely';
-import type { Payment } from '../../../app/domain/payment.ts';
+import { type CurrentPayment, type PaymentStatus, statusOf } from '../../../app/domain/payment-balance.ts';
 import type { Page, PaymentCursor, PaymentFilter } from '../../../app/listings.ts';
 import { ulidToUuid, uuidToUlid } from '../../../app/ulid.ts';
 import type { Connection } from '../statement.ts';
@@ -28,9 +28,10 @@ interface Entries {
 }
 
 /**
- * Payments that moved the account's money come from its ledger, declined ones from an
- * index of their own; each has its place in the cursor. They are merged by id: where
- * the ledger has another order, as for calls that came at one time, the ledger's counts.
+ * Payments that were authorized at once come from the account's ledger, holds and
+ * declined ones from an index of their own; each has its place in the cursor. They are
+ * merged by id: where the ledger has another order, as for calls that came at one time,
+ * the ledger's counts. What the wanted statuses leave out makes a page short.
  */
 export async function listPaymentsOfAccount(
   connection: Connection,
@@ -38,24 +39,28 @@ export async function listPaymentsOfAccount(
   filter: AccountFilter,
   cursor: PaymentCursor | undefined,
   size: number,
-): Promise<Page<Payment, PaymentCursor>> {
+): Promise<Page<CurrentPayment, PaymentCursor>> {
   const entries = await readEntries(connection, database, filter, cursor, size);
-  const declines = await readDeclines(database, filter, cursor, size);
-  const { listed, entriesTaken, declinesTaken } = merge(entries, declines, size);
+  const others = await readOthers(database, filter, cursor, size);
+  const { listed, entriesTaken, othersTaken } = merge(entries, others, size);
 
-  const all = entriesTaken === entries.rows.length && declinesTaken === declines.length;
-  const found = listed.length === 0 ? new Map<string, Payment>() : await findPayments(connection, listed);
-  const items = listed.map((uuid) => found.get(uuid)!);
+  const all = entriesTaken === entries.rows.length && othersTaken === others.length;
+  const found = listed.length === 0 ? new Map<string, CurrentPayment>() : await findPayments(connection, listed);
+  const items = listed
+    // An entry may be of a later action, which is no payment.
+    .flatMap((uuid) => found.get(uuid) ?? [])
+    .filter((payment) => filter.statuses.has(statusOf(payment, payment.balance)));
   if (all && entries.cut === undefined) return { items, next: undefined };
   const lastTaken = entries.rows[entriesTaken - 1];
+  const newest = listed[0] && uuidToUlid(listed[0]);
   const lastEntry = entriesTaken === entries.rows.length ? (entries.cut ?? lastTaken) : lastTaken;
-  const lastDecline = declines[declinesTaken - 1];
+  const lastOther = others[othersTaken - 1];
   return {
     items,
     next: {
       versionBefore: lastEntry?.version ?? entries.high + 1n,
       // Without one, all that are left are older than the newest payment of the page.
-      paymentBefore: lastDecline ? uuidToUlid(lastDecline.payment_id) : (cursor?.paymentBefore ?? items[0]?.paymentId),
+      paymentBefore: lastOther ? uuidToUlid(lastOther.payment_id) : (cursor?.paymentBefore ?? newest),
     },
   };
 }
@@ -73,7 +78,7 @@ async function readEntries(
   if (versions === undefined) return { rows: [], high: 0n, cut: undefined };
   const { first, last } = versions;
   const high = cursor?.versionBefore === undefined ? last : min(last, cursor.versionBefore - 1n);
-  const low = max(first, high - BigInt(filter.role === undefined ? size : MAX_SCANNED) + 1n);
+  const low = max(first, high - BigInt(MAX_SCANNED) + 1n);
   if (low > high) return { rows: [], high, cut: undefined };
   const range = database
     .selectFrom('ledger_entries')
@@ -83,6 +88,9 @@ async function readEntries(
     .where('version', '<=', high)
     .orderBy('version', 'desc');
   const rows = await range
+    .where('direction', 'in', ['DEBIT', 'CREDIT'])
+    // Those of captures have it.
+    .where('released_cents', 'is', null)
     .$if(filter.role !== undefined, (query) =>
       query.where('direction', '=', filter.role === 'PAYER' ? 'DEBIT' : 'CREDIT'),
     )
@@ -93,20 +101,25 @@ async function readEntries(
   return { rows, high, cut: await range.where('version', '=', low).executeTakeFirst() };
 }
 
-async function readDeclines(
+async function readOthers(
   database: Kysely<Database>,
   { accountId, role, statuses, createdFrom, createdBefore }: AccountFilter,
   cursor: PaymentCursor | undefined,
   size: number,
 ): Promise<Listed[]> {
-  if (!statuses.has('DECLINED')) return [];
+  const wantsDeclined = statuses.has('DECLINED');
+  const wantsHolds = ['HELD', 'CAPTURED', 'VOIDED', 'EXPIRED'].some((status) => statuses.has(status as PaymentStatus));
+  if (!wantsDeclined && !wantsHolds) return [];
   const { lowest, above } = idsInTime(createdFrom, createdBefore);
   const end = cursor?.paymentBefore === undefined ? above : ulidToUuid(cursor.paymentBefore);
-  const declined = (side: 'payer_account_id' | 'payee_account_id') =>
+  const listed = (side: 'payer_account_id' | 'payee_account_id') =>
     database
       .selectFrom('payments')
       .select('payment_id')
-      .where('status', '=', 'DECLINED')
+      .where('parent_id', 'is', null)
+      .where((where) => where.or([where('status', '=', 'DECLINED'), where('kind', '=', 'HOLD')]))
+      .$if(!wantsHolds, (query) => query.where('status', '=', 'DECLINED'))
+      .$if(!wantsDeclined, (query) => query.where('status', '=', 'AUTHORIZED'))
       .where(side, '=', accountId)
       .where('payment_id', '>=', lowest)
       .$if(end !== undefined, (query) => query.where('payment_id', '<', end!))
@@ -116,30 +129,30 @@ async function readDeclines(
       // One more than the page can take tells whether there is a next page.
       .limit(size + 1)
       .execute();
-  const asPayer = role === 'PAYEE' ? [] : await declined('payer_account_id');
-  const asPayee = role === 'PAYER' ? [] : await declined('payee_account_id');
+  const asPayer = role === 'PAYEE' ? [] : await listed('payer_account_id');
+  const asPayee = role === 'PAYER' ? [] : await listed('payee_account_id');
   return [...asPayer, ...asPayee].sort((one, other) => (one.payment_id > other.payment_id ? -1 : 1)).slice(0, size + 1);
 }
 
 /** What the page takes of both, in its order. */
-function merge({ rows, cut }: Entries, declines: readonly Listed[], size: number) {
+function merge({ rows, cut }: Entries, others: readonly Listed[], size: number) {
   const listed: string[] = [];
   let entriesTaken = 0;
-  let declinesTaken = 0;
+  let othersTaken = 0;
   while (listed.length < size) {
     const entry = rows[entriesTaken];
-    const decline = declines[declinesTaken];
-    // What comes next in the ledger may be newer than this decline.
+    const other = others[othersTaken];
+    // What comes next in the ledger may be newer than this one.
     const unknown =
-      entry === undefined && cut !== undefined && decline !== undefined && decline.payment_id < cut.payment_id;
-    if ((entry === undefined && decline === undefined) || unknown) break;
-    if (decline === undefined || (entry !== undefined && entry.payment_id > decline.payment_id)) {
+      entry === undefined && cut !== undefined && other !== undefined && other.payment_id < cut.payment_id;
+    if ((entry === undefined && other === undefined) || unknown) break;
+    if (other === undefined || (entry !== undefined && entry.payment_id > other.payment_id)) {
       listed.push(entry!.payment_id);
       entriesTaken += 1;
     } else {
-      listed.push(decline.payment_id);
-      declinesTaken += 1;
+      listed.push(other.payment_id);
+      othersTaken += 1;
     }
   }
-  return { listed, entriesTaken, declinesTaken };
+  return { listed, entriesTaken, othersTaken };
 }

@@ -1,15 +1,35 @@
-import type { Kysely } from 'kysely';
-import type { Payment } from '../../../app/domain/payment.ts';
+import { type Kysely, sql } from 'kysely';
+import type { CurrentPayment } from '../../../app/domain/payment-balance.ts';
 import type { Page, PaymentCursor, PaymentFilter } from '../../../app/listings.ts';
 import { ulidToUuid, uuidToUlid } from '../../../app/ulid.ts';
 import type { Connection } from '../statement.ts';
 import type { Database } from '../tables.ts';
-import { toPayment } from './find-payments.ts';
 import { idsInTime } from './ids-in-time.ts';
 import { listPaymentsOfAccount } from './list-payments-of-account.ts';
+import { toCurrentPayment } from './rows.ts';
 
 /** The most payments that are looked at for one page: a few milliseconds. */
 const MAX_SCANNED = 10_000;
+
+const BALANCE_ALIASES = [
+  'balance.held_cents as balance_held',
+  'balance.captured_cents as balance_captured',
+  'balance.released_cents as balance_released',
+  'balance.refunded_cents as balance_refunded',
+  'balance.actions as balance_actions',
+  'balance.expires_at as balance_expires_at',
+  'balance.updated_at as balance_updated_at',
+] as const;
+
+/** As statusOf of the domain derives it. */
+const STATUS = sql<string>`case
+  when scanned.status = 'DECLINED' then 'DECLINED'
+  when scanned.kind = 'PAYMENT' then 'AUTHORIZED'
+  when balance.held_cents > 0 then 'HELD'
+  when balance.captured_cents > 0 then 'CAPTURED'
+  when balance.updated_at >= balance.expires_at then 'EXPIRED'
+  else 'VOIDED'
+end`;
 
 /** See Listings.payments. */
 export async function listPayments(
@@ -18,7 +38,7 @@ export async function listPayments(
   filter: PaymentFilter,
   cursor: PaymentCursor | undefined,
   size: number,
-): Promise<Page<Payment, PaymentCursor>> {
+): Promise<Page<CurrentPayment, PaymentCursor>> {
   const { accountId, reference } = filter;
   // A reference names fewer payments than an account.
   if (accountId !== undefined && reference === undefined) {
@@ -33,7 +53,7 @@ async function listByScan(
   { accountId, role, statuses, reference, createdFrom, createdBefore }: PaymentFilter,
   before: string | undefined,
   size: number,
-): Promise<Page<Payment, PaymentCursor>> {
+): Promise<Page<CurrentPayment, PaymentCursor>> {
   const { lowest, above } = idsInTime(createdFrom, createdBefore);
   const end = before === undefined ? above : ulidToUuid(before);
   const scanned = database
@@ -44,21 +64,35 @@ async function listByScan(
     .orderBy('payment_id', 'desc');
   const rows = await database
     .selectFrom(scanned.selectAll().limit(MAX_SCANNED).as('scanned'))
-    .selectAll()
-    .where('status', 'in', [...statuses])
-    .$if(createdFrom !== undefined, (query) => query.where('created_at', '>=', createdFrom!))
-    .$if(createdBefore !== undefined, (query) => query.where('created_at', '<', createdBefore!))
+    // Limited, so that each is looked up, as in rows.ts.
+    .leftJoinLateral(
+      (query) =>
+        query
+          .selectFrom('payment_balances')
+          .whereRef('payment_balances.payment_id', '=', 'scanned.payment_id')
+          .selectAll()
+          .limit(1)
+          .as('balance'),
+      (join) => join.onTrue(),
+    )
+    .selectAll('scanned')
+    .select(BALANCE_ALIASES)
+    .where('scanned.parent_id', 'is', null)
+    .where(STATUS, 'in', [...statuses])
+    .$if(createdFrom !== undefined, (query) => query.where('scanned.created_at', '>=', createdFrom!))
+    .$if(createdBefore !== undefined, (query) => query.where('scanned.created_at', '<', createdBefore!))
     .$if(accountId !== undefined, (query) =>
       query.where((where) => {
-        const [payer, payee] = [where('payer_account_id', '=', accountId!), where('payee_account_id', '=', accountId!)];
+        const payer = where('scanned.payer_account_id', '=', accountId!);
+        const payee = where('scanned.payee_account_id', '=', accountId!);
         if (role === undefined) return where.or([payer, payee]);
         return role === 'PAYER' ? payer : payee;
       }),
     )
-    .orderBy('payment_id', 'desc')
+    .orderBy('scanned.payment_id', 'desc')
     .limit(size + 1)
     .execute();
-  const items = rows.slice(0, size).map(toPayment);
+  const items = rows.slice(0, size).map((row) => toCurrentPayment(row));
   if (rows.length > size) return { items, next: cursorBefore(rows[size - 1]!.payment_id) };
   // The last one that was looked at, unless that was all there are.
   const last = await scanned

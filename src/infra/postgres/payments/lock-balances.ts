@@ -4,7 +4,8 @@ import { textArray } from '../array.ts';
 import { type Connection, prepared, preparedRows, type Transaction } from '../statement.ts';
 import type { BalanceRow } from '../tables.ts';
 
-const COLUMNS = 'account_id, currency, overdraft_limit_cents, available_cents, pending_cents, version, flags';
+const COLUMNS =
+  'account_id, currency, overdraft_limit_cents, available_cents, pending_cents, incoming_cents, version, flags';
 
 type LockedRow = [
   /** Which of the accounts asked for, counted from 1. */
@@ -13,6 +14,7 @@ type LockedRow = [
   overdraftLimitCents: bigint | null,
   availableCents: bigint,
   pendingCents: bigint,
+  incomingCents: bigint,
   version: bigint,
   flags: number,
   /** Milliseconds since 1970. */
@@ -27,7 +29,7 @@ const lock = preparedRows<LockedRow>(
   //
   // Where a lock was waited for, Postgres computes the row anew from what it then finds:
   // the time is never before the account's last entry.
-  `select arrival::int, currency, overdraft_limit_cents, available_cents, pending_cents, version, flags,
+  `select arrival::int, currency, overdraft_limit_cents, available_cents, pending_cents, incoming_cents, version, flags,
      date_part('epoch', greatest(clock_timestamp(), last_entry_at)) * 1000
    from unnest($1::text[]) with ordinality as wanted (account_id, arrival)
    join account_balances balance using (account_id)
@@ -48,7 +50,7 @@ export async function lockBalances(transaction: Transaction, accountIds: readonl
   const rows = await lock(transaction, [textArray(accountIds)]);
   let latestMs = Number.NEGATIVE_INFINITY;
   const balances = rows.map(
-    ([arrival, currency, overdraftLimitCents, availableCents, pendingCents, version, flags, nowMs]) => {
+    ([arrival, currency, overdraftLimitCents, availableCents, pendingCents, incomingCents, version, flags, nowMs]) => {
       latestMs = Math.max(latestMs, nowMs);
       return {
         accountId: accountIds[arrival - 1]!,
@@ -56,6 +58,7 @@ export async function lockBalances(transaction: Transaction, accountIds: readonl
         overdraftLimitCents,
         availableCents,
         pendingCents,
+        incomingCents,
         version,
         ...toFlags(flags),
       };
@@ -84,6 +87,7 @@ function toBalance(row: BalanceRow): Balance {
     overdraftLimitCents: row.overdraft_limit_cents,
     availableCents: row.available_cents,
     pendingCents: row.pending_cents,
+    incomingCents: row.incoming_cents,
     version: row.version,
     ...toFlags(row.flags),
   };

@@ -7,12 +7,13 @@ interface Row {
   version: bigint;
   /** Null before the first entry. */
   balance_after_cents: bigint | null;
+  pending_after_cents: bigint | null;
   created_at: Date | null;
 }
 
 const select = prepared<Row>(
   'balance_snapshot',
-  `select balance.currency, balance.version as last_version, point.version, entry.balance_after_cents, entry.created_at
+  `select balance.currency, balance.version as last_version, point.version, entry.balance_after_cents, entry.pending_after_cents, entry.created_at
    from account_balances balance
    cross join lateral (
      select coalesce($2::bigint, version_at(balance.account_id, $3::timestamptz, balance.version)) as version
@@ -31,10 +32,15 @@ export async function findSnapshot(
   const { rows } = await select(connection, values);
   const [row] = rows;
   if (row === undefined) return undefined;
-  const { currency, version, last_version, balance_after_cents, created_at } = row;
+  const { currency, version, last_version } = row;
   if (version > last_version) return { currency, after: undefined };
   return {
     currency,
-    after: { version, balanceCents: balance_after_cents ?? 0n, entryAt: created_at ?? undefined },
+    after: {
+      version,
+      balanceCents: row.balance_after_cents ?? 0n,
+      pendingCents: row.pending_after_cents ?? 0n,
+      entryAt: row.created_at ?? undefined,
+    },
   };
 }

@@ -1,7 +1,8 @@
 import type pg from 'pg';
+import type { KeyedCommand } from '../../../app/commands.ts';
+import type { PaymentBalance } from '../../../app/domain/payment-balance.ts';
 import { ContendedError, databaseUnavailable, ServiceError, unavailable } from '../../../app/errors.ts';
 import type {
-  AuthorizeCommand,
   Decision,
   KeyHolder,
   LedgerTransaction,
@@ -17,6 +18,7 @@ import { inTransaction } from '../transaction.ts';
 import { claimKeys, findKeyHolders, TRANSACTION_MARK } from './claim-keys.ts';
 import { findKeptLocks } from './kept-locks.ts';
 import { lockBalances } from './lock-balances.ts';
+import { lockPayments } from './lock-payments.ts';
 import { writeChanges } from './write-changes.ts';
 
 /**
@@ -30,7 +32,7 @@ import { writeChanges } from './write-changes.ts';
  */
 const BEGIN = [
   'begin isolation level read committed',
-  `set local ${TRANSACTION_MARK} = 'open'`,
+  `set local ${TRANSACTION_MARK.setting} = '${TRANSACTION_MARK.value}'`,
   'set local plan_cache_mode = force_generic_plan',
 ].join('; ');
 
@@ -110,15 +112,19 @@ class PostgresTransaction implements LedgerTransaction {
     this.#transaction = transaction;
   }
 
-  claimKeys(commands: readonly AuthorizeCommand[], now: Date): Promise<number> {
+  claimKeys(commands: readonly KeyedCommand[], now: Date): Promise<number> {
     return claimKeys(this.#transaction, commands, now);
+  }
+
+  lockPayments(paymentIds: readonly string[]): Promise<ReadonlyMap<string, PaymentBalance>> {
+    return lockPayments(this.#transaction, paymentIds);
   }
 
   lockBalances(accountIds: readonly string[]): Promise<LockedBalances> {
     return lockBalances(this.#transaction, accountIds);
   }
 
-  findKeyHolders(commands: readonly AuthorizeCommand[]): Promise<ReadonlyMap<string, KeyHolder>> {
+  findKeyHolders(commands: readonly KeyedCommand[]): Promise<ReadonlyMap<string, KeyHolder>> {
     return findKeyHolders(this.#transaction, commands);
   }
 }

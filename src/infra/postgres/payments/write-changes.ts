@@ -1,63 +1,15 @@
 import type { Balance } from '../../../app/domain/account.ts';
 import { shardOf } from '../../../app/domain/shard.ts';
-import type { DecidedPayment, LedgerChanges } from '../../../app/ports.ts';
-import { ulidToUuid } from '../../../app/ulid.ts';
-import { jsonArray, plainArray, textArray } from '../array.ts';
+import type { LedgerChanges } from '../../../app/ports.ts';
 import { prepared, type Transaction } from '../statement.ts';
-
-/** A column of the rows that are given to the statement: one array of all its values. */
-interface Column<Item> {
-  readonly name: string;
-  readonly type: string;
-  readonly array: (items: readonly Item[]) => string;
-}
-
-function plain<Item>(
-  name: string,
-  type: string,
-  value: (item: Item) => string | number | bigint | undefined,
-): Column<Item> {
-  return { name, type, array: (items) => plainArray(items.map(value)) };
-}
-
-function text<Item>(name: string, value: (item: Item) => string | undefined): Column<Item> {
-  return { name, type: 'text', array: (items) => textArray(items.map(value)) };
-}
-
-function json<Item>(name: string, value: (item: Item) => object): Column<Item> {
-  return { name, type: 'jsonb', array: (items) => jsonArray(items.map(value)) };
-}
-
-/** undefined becomes NULL. */
-function optionalJson<Item>(name: string, value: (item: Item) => object | undefined): Column<Item> {
-  const textOf = (item: Item) => {
-    const document = value(item);
-    return document === undefined ? undefined : JSON.stringify(document);
-  };
-  return { name, type: 'jsonb', array: (items) => textArray(items.map(textOf)) };
-}
-
-type Decided = DecidedPayment & { readonly shard: number };
+import { ACTION_COLUMNS, type Decided } from './action-columns.ts';
+import { type Column, json, names, plain, text, unnest } from './columns.ts';
+import { writeHolds } from './write-holds.ts';
 
 const PAYMENT_COLUMNS: readonly Column<Decided>[] = [
-  plain('payment_id', 'uuid', ({ payment }) => ulidToUuid(payment.paymentId)),
-  text('payer_account_id', ({ payment }) => payment.payerAccountId),
-  text('payee_account_id', ({ payment }) => payment.payeeAccountId),
-  plain('amount_cents', 'bigint', ({ payment }) => payment.amountCents),
-  text('currency', ({ payment }) => payment.currency),
-  plain('status', 'payment_status', ({ payment }) => payment.verdict.status),
-  text('description', ({ payment }) => payment.description),
-  text('reference', ({ payment }) => payment.reference),
-  optionalJson('metadata', ({ payment }) => payment.metadata),
-  text('decline_code', ({ payment }) => declineOf(payment)?.code),
-  text('decline_message', ({ payment }) => declineOf(payment)?.message),
-  plain('payer_version', 'bigint', ({ entries }) => entries?.debit.version),
-  plain('payee_version', 'bigint', ({ entries }) => entries?.credit.version),
-  plain('payer_after_cents', 'bigint', ({ entries }) => entries?.debit.balanceAfterCents),
-  plain('payee_after_cents', 'bigint', ({ entries }) => entries?.credit.balanceAfterCents),
-  plain('shard', 'smallint', ({ shard }) => shard),
-  text('event_type', ({ event }) => event.type),
-  json('payload', ({ event }) => event.payload),
+  ...ACTION_COLUMNS,
+  plain('payer_after_cents', 'bigint', ({ entries }) => entries?.payer.balanceAfterCents),
+  plain('payee_after_cents', 'bigint', ({ entries }) => entries?.payee?.balanceAfterCents),
   json('headers', ({ traceparent }) => ({ traceparent })),
 ];
 
@@ -70,14 +22,6 @@ const BALANCE_COLUMNS: readonly Column<Balance>[] = [
 /** The parameters come in this order: $1 is the time, then the columns of payments, then those of balances. */
 const FIRST_PAYMENT = 2;
 const FIRST_BALANCE = FIRST_PAYMENT + PAYMENT_COLUMNS.length;
-
-function unnest(columns: readonly Column<never>[], first: number): string {
-  return `unnest(${columns.map(({ type }, n) => `$${first + n}::${type}[]`).join(', ')})`;
-}
-
-function names(columns: readonly Column<never>[]): string {
-  return columns.map(({ name }) => name).join(', ');
-}
 
 const write = prepared(
   'write_changes',
@@ -120,25 +64,29 @@ const write = prepared(
 );
 
 /**
- * Writes payments, ledger entries, balances and outbox. The balances must be locked:
+ * Writes actions, ledger entries, balances and outbox. The balances must be locked:
  * that is what keeps a payer's events in order.
  *
  * Throws at once, before anything is sent, what goes wrong here. Once it has returned,
  * a failure is one of Postgres', which fails the transaction: COMMIT may be sent.
  */
-export function writeChanges(
-  transaction: Transaction,
-  { decided, balances, at }: LedgerChanges,
-  shards: number,
-): Promise<unknown> {
-  const payments = decided.map((one): Decided => ({ ...one, shard: shardOf(one.payment.payerAccountId, shards) }));
+export function writeChanges(transaction: Transaction, changes: LedgerChanges, shards: number): Promise<unknown> {
+  const { at, balances } = changes;
+  const decided = changes.decided.map(
+    (one): Decided => ({ ...one, shard: shardOf(one.action.payerAccountId, shards) }),
+  );
+  if (!isPlain(changes)) return writeHolds(transaction, changes, decided);
   return write(transaction, [
     at.toISOString(),
-    ...PAYMENT_COLUMNS.map(({ array }) => array(payments)),
+    ...PAYMENT_COLUMNS.map(({ array }) => array(decided)),
     ...BALANCE_COLUMNS.map(({ array }) => array(balances)),
   ]);
 }
 
-function declineOf({ verdict }: DecidedPayment['payment']) {
-  return verdict.status === 'DECLINED' ? verdict.decline : undefined;
+/** Whether there are only payments between accounts with nothing on hold for others: what the shorter statement can write. */
+function isPlain({ decided, balances }: LedgerChanges): boolean {
+  return (
+    decided.every(({ action }) => action.kind === 'PAYMENT') &&
+    balances.every(({ pendingCents }) => pendingCents === 0n)
+  );
 }

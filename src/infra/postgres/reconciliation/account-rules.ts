@@ -27,14 +27,16 @@ export const TERMS_RULES = {
       or page.overdraft_limit_cents is distinct from
         case when last.flags is null then accounts.overdraft_limit_cents else last.overdraft_limit_cents end`,
   CLOSED_HOLDS_NOTHING: `
-    select account_id as culprit from page where flags & 4 <> 0 and (available_cents, pending_cents) <> (0, 0)`,
+    select account_id as culprit from page where flags & 4 <> 0 and (available_cents, pending_cents, incoming_cents) <> (0, 0, 0)`,
 };
 
-/** The event's id as text: 26 digits of 5 bits, the first two of them zero. */
-export const ULID_OF_EVENT = `(
+/** A uuid as the text of a ULID: 26 digits of 5 bits, the first two of them zero. */
+export function ulidOf(uuid: string): string {
+  return `(
   select string_agg(substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ',
-    1 + substring(B'00' || ('x' || replace(event.id::text, '-', ''))::bit(128) from n * 5 + 1 for 5)::bit(5)::int, 1), '' order by n)
+    1 + substring(B'00' || ('x' || replace(${uuid}::text, '-', ''))::bit(128) from n * 5 + 1 for 5)::bit(5)::int, 1), '' order by n)
   from generate_series(0, 25) as n)`;
+}
 
 /** Of pending events. */
 export const CHANGE_EVENT_RULES = {
@@ -48,7 +50,7 @@ export const CHANGE_EVENT_RULES = {
       or event.aggregateid <> change.account_id
       or event.type <> 'account.' || lower(change.kind::text) || '.v1'
       or event.payload - 'changedAt' is distinct from jsonb_strip_nulls(jsonb_build_object(
-        'changeId', ${ULID_OF_EVENT},
+        'changeId', ${ulidOf('event.id')},
         'accountId', change.account_id,
         'revision', change.revision::text,
         'currency', account.currency,

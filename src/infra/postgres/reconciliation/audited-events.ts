@@ -1,10 +1,13 @@
 import type pg from 'pg';
 import type { AuditedEvent, AuditedEvents } from '../../../app/reconciliation/ports.ts';
 import { ulidToUuid, uuidToUlid } from '../../../app/ulid.ts';
+import { eventTypeOf } from './event-type.ts';
 
 type EventRow = [
   eventId: string,
   key: string,
+  /** The payment that a later action is of; null if it is the payment itself, or no payment. */
+  parentId: string | null,
   /** Null if it is the event of an account's change. */
   payeeAccountId: string | null,
   /** A payment's amount, or the revision that a change made. */
@@ -15,16 +18,16 @@ type EventRow = [
   missing: boolean,
 ];
 
-const PAYMENT = `payment_id as id, payer_account_id as key, payee_account_id as payee, amount_cents as quantity,
-  payments.currency, 'payment.' || lower(status::text) || '.v1' as type`;
+const PAYMENT = `payment_id as id, payer_account_id as key, parent_id as parent, payee_account_id as payee,
+  amount_cents as quantity, payments.currency, ${eventTypeOf('payments')} as type`;
 
-const CHANGE = `change_id as id, account_id as key, null as payee, revision as quantity,
+const CHANGE = `change_id as id, account_id as key, null::uuid as parent, null as payee, revision as quantity,
   accounts.currency, 'account.' || lower(kind::text) || '.v1' as type`;
 
 // What the outbox says of the events of `page`. One statement is one snapshot: an
 // event that moves on meanwhile is seen in one place or in the other.
 const WITH_STATE = `
-  select page.id, page.key, page.payee, page.quantity, page.currency, page.type,
+  select page.id, page.key, page.parent, page.payee, page.quantity, page.currency, page.type,
     case
       when pending.id is not null then 'PENDING'
       when discarded.id is not null then 'DISCARDED'
@@ -86,12 +89,19 @@ export function postgresAuditedEvents(pool: pg.Pool): AuditedEvents {
 
 async function select(pool: pg.Pool, text: string, values: unknown[]): Promise<AuditedEvent[]> {
   const { rows } = await pool.query<EventRow>({ text, values, rowMode: 'array' });
-  return rows.map(([id, key, payeeAccountId, quantity, currency, type, state, missing]) => {
+  return rows.map(([id, key, parentId, payeeAccountId, quantity, currency, type, state, missing]) => {
     const eventId = uuidToUlid(id);
     const own =
       payeeAccountId === null
         ? { changeId: eventId, accountId: key, revision: quantity.toString() }
-        : { paymentId: eventId, payerAccountId: key, payeeAccountId, amountCents: quantity.toString() };
+        : {
+            paymentId: parentId === null ? eventId : uuidToUlid(parentId),
+            actionId: parentId === null ? undefined : eventId,
+            payerAccountId: key,
+            payeeAccountId,
+            // Protobuf-JSON leaves zeros out.
+            amountCents: quantity === 0n ? undefined : quantity.toString(),
+          };
     return { eventId, key, type, fields: { ...own, currency }, state, missing };
   });
 }

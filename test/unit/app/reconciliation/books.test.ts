@@ -23,7 +23,7 @@ describe('stages', () => {
     const books = new InMemoryBooks();
     await reconcile(books);
     expect(books.examined).toEqual([
-      ...['PAYMENTS', 'ACCOUNTS', 'BALANCES', 'ENTRIES', 'KEYS'],
+      ...['PAYMENTS', 'ACCOUNTS', 'BALANCES', 'PAYMENT_BALANCES', 'ENTRIES', 'KEYS'],
       ...['OUTBOX', 'BLOCKED', 'DEAD_LETTERS', 'CURRENCIES'],
     ]);
   });

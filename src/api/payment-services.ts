@@ -1,0 +1,34 @@
+import type { Registry } from 'prom-client';
+import type { Admission } from '../app/admission.ts';
+import type { PaymentCommand } from '../app/commands.ts';
+import type { Outcome } from '../app/decide-payments.ts';
+import { ExpirySweeper } from '../app/expiry-sweeper.ts';
+import { ExternalPayers } from '../app/external-payers.ts';
+import type { GroupCommit } from '../app/group-commit.ts';
+import { LaterActions } from '../app/later-actions.ts';
+import type { Outage } from '../app/outage.ts';
+import { Payments } from '../app/payment-service.ts';
+import type { Ledger, RateLimiter } from '../app/ports.ts';
+import { monotonicUlids } from '../app/ulid.ts';
+import { PaymentMetrics } from './metrics/payment-metrics.ts';
+
+/** Whatever decides on payments: all of it by the same queue, with the same ids, and counted. */
+export function paymentServices(
+  groupCommit: GroupCommit<PaymentCommand, Outcome>,
+  limiter: RateLimiter,
+  ledger: Ledger,
+  { reads }: { readonly reads: Admission },
+  registry: Registry,
+  expiryOutage: Outage,
+) {
+  // Monotonic, so that ids made within one millisecond are in order too.
+  const newId = monotonicUlids();
+  const externalPayers = new ExternalPayers();
+  const metrics = new PaymentMetrics(registry);
+  return {
+    newId,
+    payments: metrics.counted(new Payments(groupCommit, limiter, ledger, reads, newId, externalPayers)),
+    laterActions: metrics.countedLater(new LaterActions(groupCommit, ledger, reads, newId, externalPayers)),
+    sweeper: new ExpirySweeper(groupCommit, ledger, newId, { expired: metrics.expired, outage: expiryOutage }),
+  };
+}

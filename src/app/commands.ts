@@ -1,0 +1,82 @@
+import type { CaptureRequest } from './domain/later-actions.ts';
+import type { Notes, Payment, PaymentRequest } from './domain/payment.ts';
+
+/** An idempotency key, which belongs to its caller. */
+export interface CallerKey {
+  /** The authenticated identity; empty while calls are not authenticated. */
+  readonly caller: string;
+  readonly idempotencyKey: string;
+}
+
+interface Call extends CallerKey {
+  /** A ULID, given once, of the action that may come of it: a command that is run again is recognized by it. */
+  readonly actionId: string;
+  /** W3C trace context of the call, for the event. */
+  readonly traceparent?: string | undefined;
+}
+
+interface FromPayer {
+  /** Whether the caller may bring money into the books: pay from an EXTERNAL account. */
+  readonly mayPayFromExternal: boolean;
+}
+
+/** A request to authorize. */
+export interface AuthorizeCommand extends PaymentRequest, Call, FromPayer {
+  readonly kind: 'PAYMENT';
+}
+
+/** A request to hold. */
+export interface HoldCommand extends PaymentRequest, Call, FromPayer {
+  readonly kind: 'HOLD';
+  readonly ttlMs: number;
+}
+
+interface OnPayment {
+  /** What never changes of it; read before, so that all locks can be asked for at once. */
+  readonly payment: Payment;
+  /** The id of the expiry that comes first if the time of a hold is found to be over; lower than actionId. */
+  readonly expiryId: string;
+}
+
+export interface CaptureCommand extends CaptureRequest, Notes, OnPayment, Call, FromPayer {
+  readonly kind: 'CAPTURE';
+}
+
+export interface VoidCommand extends Notes, OnPayment, Call {
+  readonly kind: 'VOID';
+}
+
+/** To release a hold whose time is over: the service's own, without a caller or a key. */
+export interface ExpireCommand extends OnPayment {
+  readonly kind: 'EXPIRY';
+  readonly traceparent?: undefined;
+}
+
+/** What makes a payment. */
+export type FirstCommand = AuthorizeCommand | HoldCommand;
+/** What a caller asks for; each has a key. */
+export type KeyedCommand = FirstCommand | CaptureCommand | VoidCommand;
+/** What is done to a payment there is. */
+export type LaterCommand = CaptureCommand | VoidCommand | ExpireCommand;
+/** All that share transactions. */
+export type PaymentCommand = KeyedCommand | ExpireCommand;
+
+export function isLater(command: PaymentCommand): command is LaterCommand {
+  return 'payment' in command;
+}
+
+export function isKeyed(command: PaymentCommand): command is KeyedCommand {
+  return command.kind !== 'EXPIRY';
+}
+
+/** What identifies a command to its caller; a string, for maps. */
+export function keyOf({ caller, idempotencyKey }: CallerKey): string {
+  // The length keeps apart callers and keys that only together are the same text.
+  return `${caller.length}:${caller}${idempotencyKey}`;
+}
+
+/** The accounts that the command may change. */
+export function accountsOf(command: PaymentCommand): readonly [payer: string, payee: string] {
+  const { payerAccountId, payeeAccountId } = isLater(command) ? command.payment : command;
+  return [payerAccountId, payeeAccountId];
+}

@@ -1,0 +1,74 @@
+import { type Action, isSameMetadata, type Metadata, type PaymentRequest } from './payment.ts';
+
+/** What a caller asks for by one of the methods that move money, as far as it makes two requests the same. */
+export type ActionRequest =
+  | ({ readonly kind: 'PAYMENT' } & PaymentRequest)
+  | ({ readonly kind: 'HOLD'; readonly ttlMs: number } & PaymentRequest)
+  | (LaterRequest & {
+      readonly kind: 'CAPTURE';
+      /** Undefined is all that is held. */
+      readonly requestedCents: bigint | undefined;
+      readonly keepRemainder: boolean;
+    })
+  | (LaterRequest & { readonly kind: 'VOID' });
+
+interface LaterRequest {
+  readonly payment: { readonly paymentId: string };
+  readonly reference?: string | undefined;
+  readonly metadata?: Metadata | undefined;
+}
+
+/** The fields by their names in the proto; description is none of them. */
+type Identity = Readonly<Record<string, string | bigint | number | boolean | Metadata | undefined>>;
+
+/**
+ * The fields in which a request differs from the one that an action was made by; empty
+ * if they ask for the same. Of two methods, "method" and what both requests have.
+ */
+export function differingFields(request: ActionRequest, original: Action): string[] {
+  const [one, other] = [identityOf(request), identityOfAction(original)];
+  const common = Object.keys(one).filter((field) => field in other && !isSame(one[field], other[field]));
+  return request.kind === original.kind ? common : ['method', ...common];
+}
+
+function identityOf(request: ActionRequest): Identity {
+  const { reference, metadata } = request;
+  switch (request.kind) {
+    case 'PAYMENT':
+      return paymentIdentity(request);
+    case 'HOLD':
+      return { ...paymentIdentity(request), ttl: request.ttlMs };
+    case 'CAPTURE': {
+      const { payment, requestedCents, keepRemainder } = request;
+      return { paymentId: payment.paymentId, amountCents: requestedCents, keepRemainder, reference, metadata };
+    }
+    case 'VOID':
+      return { paymentId: request.payment.paymentId, reference, metadata };
+  }
+}
+
+function identityOfAction(action: Action): Identity {
+  const { kind, paymentId, requestedCents, keepRemainder, reference, metadata } = action;
+  switch (kind) {
+    case 'PAYMENT':
+      return paymentIdentity(action);
+    case 'HOLD':
+      return { ...paymentIdentity(action), ttl: action.expiresAt!.getTime() - action.createdAt.getTime() };
+    case 'CAPTURE':
+      return { paymentId, amountCents: requestedCents, keepRemainder, reference, metadata };
+    case 'VOID':
+    case 'EXPIRY':
+      return { paymentId, reference, metadata };
+  }
+}
+
+function paymentIdentity(request: PaymentRequest): Identity {
+  const { payerAccountId, payeeAccountId, amountCents, currency, reference, metadata } = request;
+  return { payerAccountId, payeeAccountId, amountCents, currency, reference, metadata };
+}
+
+function isSame(one: Identity[string], other: Identity[string]): boolean {
+  return typeof one === 'object' || typeof other === 'object'
+    ? isSameMetadata(one as Metadata | undefined, other as Metadata | undefined)
+    : one === other;
+}
