@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import packageJson from '../../package.json' with { type: 'json' };
 import { scrape, shown } from '../support/metrics.ts';
 import { type ApiProcess, createSystem, type System } from '../support/system.ts';
 
@@ -81,7 +82,7 @@ test('transactions are timed and their payments and waits counted; pools show th
   expect(value('payment_ledger_transaction_seconds_count', committed)).toBeLessThanOrEqual(transactions);
   expect(transactions).toBeLessThan(payments);
   expect(await read('payment_ledger_postgres_pool_size')).toEqual({ payments: 8, reads: 4, health: 1 });
-  expect(await read('payment_ledger_build_info')).toEqual({ [`0.1.0 ${process.versions.node}`]: 1 });
+  expect(await read('payment_ledger_build_info')).toEqual({ [`${packageJson.version} ${process.versions.node}`]: 1 });
 });
 
 test('a stuck lock shows, and who waits for it', async () => {

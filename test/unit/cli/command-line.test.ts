@@ -88,10 +88,11 @@ describe.each(COMMANDS)('ledger %s', (name, usual, needs) => {
     if (more.startsWith('--')) expect(stderr).toContain(more);
   });
 
-  test.runIf(needs !== 'NOTHING')('a variable that is missing is a usage error that names it', async () => {
-    expect(await run([...command, ...usual])).toBe(2);
-    expect(stderr).toContain(`${needs} is not set`);
-  });
+  if (needs !== 'NOTHING')
+    test('a variable that is missing is a usage error that names it', async () => {
+      expect(await run([...command, ...usual])).toBe(2);
+      expect(stderr).toContain(`${needs} is not set`);
+    });
 });
 
 test.each([
