@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 // Servers are shared by a project's files; each file has a database and a topic of
@@ -10,6 +11,8 @@ const onServers = {
 
 export default defineConfig({
   test: {
+    // Tests wait more than they compute, so two cores have work for two workers.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
       { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], ...onServers } },

@@ -60,7 +60,9 @@ describe.skipIf(typeof programs === 'string')('with a real Prometheus', () => {
   });
 
   test('promtool finds no fault with the rules, and their unit tests pass', async () => {
-    expect(await promtool(installed, 'check', 'config', 'prometheus.yml')).toContain(`${alerts.length} rules found`);
+    for (const config of ['prometheus.yml', 'compose.yml']) {
+      expect(await promtool(installed, 'check', 'config', config)).toContain(`${alerts.length} rules found`);
+    }
     const tests = read('deploy/prometheus/rules.test.yml');
     for (const [, name] of alerts) expect(tests).toContain(`name: "${name}: `);
     expect(await promtool(installed, 'test', 'rules', 'rules.test.yml')).toContain('SUCCESS');

@@ -154,7 +154,7 @@ describe.skipIf(typeof kcat === 'string')(`kcat${typeof kcat === 'string' ? ` (s
       ends.reduce((sum, { offset }) => sum + Number(offset), 0),
     );
     const ofPayer = sent.filter(({ key }) => key === 'acc-001');
-    const one = sent.find(({ partition, offset }) => partition === ofPayer[0]!.partition && offset === 0n)!;
+    const one = ofPayer.find(({ headers }) => headers['ce_type']!.startsWith('payment.'))!;
 
     const text = await readFile('docs/events.md', 'utf8');
     const block = /^## Looking at the topic$[\s\S]*?^```sh\n([\s\S]*?)^```$/m.exec(text)![1]!;

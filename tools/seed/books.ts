@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ServiceError } from '@grpc/grpc-js';
+import { status as grpcStatus, type ServiceError } from '@grpc/grpc-js';
 import { Redis } from 'ioredis';
 import { Kafka, logLevel } from 'kafkajs';
 import pg from 'pg';
@@ -21,6 +21,9 @@ export interface Servers {
 const KEPT_TABLES = ['schema_migrations', 'outbox_shards', 'relay_workers'];
 /** How long the events that are pending may take to be published. */
 const PUBLISHED_WITHIN_MS = 60_000;
+/** Of what fails because others use the ledger at the same time. */
+const ATTEMPTS = 20;
+const RETRY_AFTER_MS = 500;
 
 /** Opens the accounts and pays into them from EXTERNAL accounts, until their events are on Kafka. */
 export async function seedBooks(
@@ -29,10 +32,10 @@ export async function seedBooks(
   { databaseUrl }: Servers,
 ): Promise<void> {
   for (const { accountId, currency, type, overdraftLimitCents, balanceCents } of accounts) {
-    await named(accountId, client.open(accountId, { currency, type, overdraftLimitCents }));
+    await patiently(accountId, () => client.open(accountId, { currency, type, overdraftLimitCents }));
     if (balanceCents === 0n) continue;
     const external = `external-${currency.toLowerCase()}`;
-    await named(external, client.open(external, { currency, type: AccountType.ACCOUNT_TYPE_EXTERNAL }));
+    await patiently(external, () => client.open(external, { currency, type: AccountType.ACCOUNT_TYPE_EXTERNAL }));
     const funding = {
       idempotencyKey: `seed-${accountId}`,
       payerAccountId: external,
@@ -41,18 +44,29 @@ export async function seedBooks(
       currency,
       description: 'Seed',
     };
-    const { status, error } = await named(accountId, client.authorize(funding));
-    if (status !== PaymentStatus.PAYMENT_STATUS_AUTHORIZED) {
+    const { status, originalStatus, error } = await patiently(accountId, () => client.authorize(funding));
+    // A repeated call finds the payment of the first one.
+    const { PAYMENT_STATUS_AUTHORIZED: authorized } = PaymentStatus;
+    if (status !== authorized && originalStatus !== authorized) {
       throw new Error(`The seed account ${accountId} could not be funded: ${error?.message ?? `status ${status}`}`);
     }
   }
   await withDatabase(databaseUrl, untilPublished);
 }
 
-async function named<T>(accountId: string, call: Promise<T>): Promise<T> {
-  return call.catch((error: ServiceError) => {
-    throw new Error(`The seed account ${accountId} was rejected: ${error.message}`);
-  });
+/** Repeats what is UNAVAILABLE, as right after a reset in the midst of payments, and names the account if it fails. */
+async function patiently<T>(accountId: string, call: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await call();
+    } catch (error) {
+      const { code, message } = error as ServiceError;
+      if (code !== grpcStatus.UNAVAILABLE || attempt === ATTEMPTS) {
+        throw new Error(`The seed account ${accountId} was rejected: ${message}`);
+      }
+      await sleep(RETRY_AFTER_MS);
+    }
+  }
 }
 
 /**
@@ -104,7 +118,6 @@ async function untilPublished(database: pg.Client): Promise<void> {
 }
 
 const DEADLOCK = '40P01';
-const ATTEMPTS = 10;
 
 /** The books reject this by triggers, which the owner can switch off for a transaction. */
 async function truncate(database: pg.Client): Promise<void> {

@@ -22,7 +22,8 @@ export function apiPools(
     queryTimeoutMs: 10_000,
   };
   return {
-    payments: createPool({ ...shared, ...patience, max: most.payments, keepOpen: 2 }),
+    // One for each slot, and one to look at who keeps a lock: a moment when that is asked is a bad one to open it.
+    payments: createPool({ ...shared, ...patience, max: most.payments, keepOpen: 3 }),
     reads: createPool({ ...shared, ...patience, max: most.reads, keepOpen: most.reads }),
     health: createPool({ ...shared, max: 1, queryTimeoutMs: 1_000 }),
   };
