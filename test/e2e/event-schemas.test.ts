@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { Ajv, type ValidateFunction } from 'ajv';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { replay } from '../../src/app/replay.ts';
+import { PaymentStatus } from '../../src/gen/payment/v1/payment.ts';
 import { postgresHistory } from '../../src/infra/postgres/outbox/account-history.ts';
 import { postgresReplayOutbox } from '../../src/infra/postgres/outbox/replay.ts';
 import { consumeEvents, type ReceivedEvent } from '../../tools/events.ts';
@@ -12,14 +13,19 @@ const FOLDER = 'docs/events';
 const TYPES = [
   'payment.authorized.v1',
   'payment.declined.v1',
+  'payment.held.v1',
+  'payment.captured.v1',
+  'payment.voided.v1',
+  'payment.expired.v1',
+  'payment.action_declined.v1',
   'account.opened.v1',
   'account.updated.v1',
   'account.frozen.v1',
   'account.unfrozen.v1',
   'account.closed.v1',
 ];
-/** Six payments, four accounts, four changes. */
-const EVENTS = 14;
+/** Six payments, three holds with four later actions, four accounts, four changes. */
+const EVENTS = 21;
 
 /** Of AsyncAPI, what is looked at here. */
 interface AsyncApi {
@@ -64,6 +70,17 @@ describe('what is on Kafka', () => {
     await client.authorize({ ...pay, metadata: { why: 'no funds' } });
     await client.authorize({ ...pay, payerAccountId: 'nobody' });
     await client.authorize({ ...pay, payerAccountId: 'acc-b', payeeAccountId: 'acc-eur' });
+    const hold = { payerAccountId: 'acc-b', payeeAccountId: 'acc-a', amountCents: 10n };
+    const held = async (ttl?: { seconds: bigint; nanos: number }) =>
+      (await client.hold({ ...hold, ttl, metadata: { night: '1' } })).payment!.paymentId;
+    const captured = await held();
+    await client.capture(captured, { amountCents: 4n, reference: 'parcel 1' });
+    await client.capture(captured);
+    await client.void(await held(), { description: 'cancelled' });
+    const over = await held({ seconds: 0n, nanos: 1_000_000 });
+    while ((await client.payment(over))!.status !== PaymentStatus.PAYMENT_STATUS_EXPIRED) {
+      await new Promise((resume) => setTimeout(resume, 100));
+    }
     await client.updateAccount('acc-eur', { overdraftLimitCents: 5n, metadata: { tier: 'gold' }, reason: 'promoted' });
     await client.freeze('acc-eur');
     await client.unfreeze('acc-eur', { debits: true });
