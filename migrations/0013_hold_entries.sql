@@ -72,15 +72,21 @@ end $$;
 -- Replicas of the version before take available_cents for what is posted, and know of
 -- nothing on hold. During an upgrade, what they write of an account with holds is made
 -- whole here; the setting is how they mark their transactions. A later release drops these.
+--
+-- Some of them take the time of their own clock. Where that is ahead, the account's next
+-- entry would come before theirs and be rejected, so here it is held to the clock of Postgres.
 create function complete_entry_of_version_before() returns trigger language plpgsql
 set search_path = pg_catalog, public, pg_temp as $$
 declare
-  pending bigint := (select pending_cents from public.account_balances where account_id = new.account_id);
+  balance record;
 begin
-  if pending > 0 then
-    new.balance_after_cents := new.balance_after_cents + pending;
-    new.pending_after_cents := pending;
+  select pending_cents, last_entry_at into balance from public.account_balances where account_id = new.account_id;
+  if balance.pending_cents > 0 then
+    new.balance_after_cents := new.balance_after_cents + balance.pending_cents;
+    new.pending_after_cents := balance.pending_cents;
   end if;
+  -- Whole milliseconds, as times of the service have no more.
+  new.created_at := least(new.created_at, greatest(date_trunc('milliseconds', clock_timestamp()), balance.last_entry_at));
   return new;
 end $$;
 

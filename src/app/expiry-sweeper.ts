@@ -1,6 +1,7 @@
 import type { PaymentCommand } from './commands.ts';
 import type { Outcome } from './decide-payments.ts';
 import type { Payment } from './domain/payment.ts';
+import { ServiceError } from './errors.ts';
 import type { GroupCommit } from './group-commit.ts';
 import type { Outage } from './outage.ts';
 import type { Ledger } from './ports.ts';
@@ -8,6 +9,11 @@ import type { Ledger } from './ports.ts';
 const SWEEP_EVERY_MS = 1_000;
 /** Holds that are released together: a transaction or a few. */
 const AT_A_TIME = 256;
+/**
+ * How long a hold is left alone whose release was rejected. Each try costs those that share its transaction a second
+ * one of their own, and a hold that the books contradict is rejected until somebody mends them.
+ */
+const REST_MS = 60_000;
 
 export interface Sweep {
   readonly expired: number;
@@ -28,6 +34,7 @@ export class ExpirySweeper {
     readonly expired: (holds: number) => void;
     readonly outage: Pick<Outage, 'failed' | 'succeeded'>;
   };
+  readonly #resting = new Map<string, { readonly untilMs: number; readonly failure: unknown }>();
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
   #stopped = false;
@@ -59,10 +66,11 @@ export class ExpirySweeper {
   }
 
   /** Releases all that is due now, the oldest first. Never throws. */
-  async runOnce(): Promise<Sweep> {
-    const failed: string[] = [];
+  async runOnce(nowMs = performance.now()): Promise<Sweep> {
+    for (const [paymentId, { untilMs }] of this.#resting) if (nowMs >= untilMs) this.#resting.delete(paymentId);
+    const failed = [...this.#resting.keys()];
+    let failure = [...this.#resting.values()][0]?.failure;
     let expired = 0;
-    let failure: unknown;
     try {
       for (let full = true; full && !this.#stopped; ) {
         // What cannot be released now, as an account may be locked, must not keep the others waiting.
@@ -73,8 +81,13 @@ export class ExpirySweeper {
           // Nothing, if another process was faster.
           if (result.status === 'fulfilled') expired += result.value.kind === 'DECIDED' ? 1 : 0;
           else {
-            failed.push(due[index]!.paymentId);
+            const { paymentId } = due[index]!;
+            failed.push(paymentId);
             failure ??= result.reason;
+            // Locks and outages, which ServiceError tells, end by themselves.
+            if (!(result.reason instanceof ServiceError)) {
+              this.#resting.set(paymentId, { untilMs: nowMs + REST_MS, failure: result.reason });
+            }
           }
         }
       }

@@ -138,6 +138,43 @@ describe('a batch of all kinds', () => {
   });
 });
 
+test('payments are locked in the order of their ids, and before accounts', async () => {
+  const [lowest, middle, highest] = (await holds(3)) as [Payment, Payment, Payment];
+  const all = [lowest, middle, highest].map(({ paymentId }) => ulidToUuid(paymentId));
+  const backwards = () => [highest, middle, lowest].map((payment) => captureOf(payment, { keepRemainder: true }));
+  const free = async () => {
+    const payments = await database.query<{ payment_id: string }>(
+      `select payment_id from payment_balances where payment_id = any($1) order by payment_id for update skip locked`,
+      [all],
+    );
+    const accounts = await database.query(
+      `select from account_balances where account_id in ('world', 'shop') for update skip locked`,
+    );
+    return { payments: payments.map(({ payment_id }) => all.indexOf(payment_id)), accounts: accounts.length };
+  };
+  for (const [locked, others] of [
+    [lowest, [1, 2]],
+    [middle, [2]],
+    [highest, []],
+  ] as const) {
+    let deciding: Promise<Outcome[]> | undefined;
+    await whileLocked(locked, async () => {
+      deciding = decide(...backwards());
+      await expect.poll(waitingForLock, { timeout: 4_000 }).toBe(1n);
+      expect(await free()).toEqual({ payments: others, accounts: 2 });
+    });
+    await deciding;
+  }
+});
+
+/** How many transactions of the code under test wait for a lock. */
+async function waitingForLock(): Promise<bigint> {
+  const [row] = await database.query<{ count: bigint }>(
+    `select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+  );
+  return row!.count;
+}
+
 describe('a hold whose time is over', () => {
   test('expires first and the capture is declined, in one transaction, and the events say so in this order', async () => {
     const [payment] = (await holds(1, { ttlMs: 1 })) as [Payment];

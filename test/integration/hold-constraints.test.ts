@@ -350,6 +350,26 @@ test('what a replica of the version before writes of an account with holds is ma
   });
 });
 
+test('a replica of the version before whose clock is ahead does not keep the account from its next entry', async () => {
+  const client = await database.pool.connect();
+  await client.query(`begin; set local payment_ledger.transaction = 'open'`);
+  await client.query(
+    `insert into ledger_entries (account_id, version, payment_id, direction, amount_cents, balance_after_cents, created_at)
+     values ('${payer}', 1, '${payment}', 'DEBIT', 30, -30, clock_timestamp() + interval '1 minute'),
+            ('${payee}', 1, '${payment}', 'CREDIT', 30, 30, clock_timestamp() - interval '1 minute')`,
+  );
+  await client.query('commit');
+  client.release();
+  const times = await database.query<{ direction: string; ahead: boolean; behind: boolean }>(
+    `select direction, created_at > clock_timestamp() as ahead, created_at < clock_timestamp() - interval '59 seconds' as behind
+     from ledger_entries where payment_id = '${payment}' order by direction`,
+  );
+  expect(times).toEqual([
+    { direction: 'DEBIT', ahead: false, behind: false },
+    { direction: 'CREDIT', ahead: false, behind: true },
+  ]);
+});
+
 /** What the rule's violation says. */
 function messageOf(reason: string): string {
   return reason === 'payments_go_forward' ? 'may not go back' : reason;

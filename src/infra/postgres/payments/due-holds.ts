@@ -6,11 +6,12 @@ import { ACTION_COLUMNS, type ActionRow, BALANCE_COLUMNS, type BalanceColumns, t
 
 const select = prepared<ActionRow & BalanceColumns>(
   'due_holds',
-  // Locks nothing: whoever decides on them locks them first, and looks again.
+  // Locks nothing: whoever decides on them locks them first, and looks again. Not by
+  // clock_timestamp(), which no index can be searched for: every open hold would be read.
   `select ${ACTION_COLUMNS}, ${BALANCE_COLUMNS}
    from (
      select * from payment_balances
-     where open and expires_at <= clock_timestamp() and payment_id <> all($2::uuid[])
+     where open and expires_at <= statement_timestamp() and payment_id <> all($2::uuid[])
      order by expires_at limit $1
    ) balance
    join payments on payments.payment_id = balance.payment_id`,

@@ -5,7 +5,7 @@ import { ulidToUuid } from '../../../app/ulid.ts';
 import type { Database } from '../tables.ts';
 import { toAction } from './rows.ts';
 
-/** See Listings.actions. The first action is the payment itself, all others have it as their parent and higher ids. */
+/** See Listings.actions. The first action is the payment itself, all others have it as their parent, whatever their ids: clocks of replicas differ. */
 export async function listActions(
   database: Kysely<Database>,
   paymentId: string,
@@ -21,7 +21,7 @@ export async function listActions(
     .selectFrom('payments')
     .selectAll()
     .where('parent_id', '=', uuid)
-    .$if(after !== undefined, (query) => query.where('payment_id', '>', ulidToUuid(after!)))
+    .$if(after !== undefined && after !== paymentId, (query) => query.where('payment_id', '>', ulidToUuid(after!)))
     .orderBy('payment_id')
     // One more than the page can take tells whether there is a next page.
     .limit(size + 1 - first.length)

@@ -96,6 +96,8 @@ const write = prepared(
        actions = changed.actions, updated_at = $1::timestamptz
      from changed
      where balance.payment_id = changed.payment_id and not changed.is_new
+       -- Planned while there are few, a join alone would read all, and go on to do so when there are many.
+       and balance.payment_id = any($${FIRST_CHANGED}::uuid[])
      returning 1
    ), balances_written as (
      update account_balances as balance
