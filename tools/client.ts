@@ -20,6 +20,7 @@ import {
   type ListPaymentActionsRequest,
   type ListPaymentsRequest,
   PaymentServiceClient,
+  type RefundPaymentRequest,
   type VoidPaymentRequest,
 } from '../src/gen/payment/v1/payment.ts';
 
@@ -89,6 +90,12 @@ export class LedgerClient {
   void(paymentId: string, request: Partial<VoidPaymentRequest> = {}) {
     const complete = { idempotencyKey: crypto.randomUUID(), paymentId, ...NO_NOTES };
     return this.#call(this.payments, this.payments.voidPayment, { ...complete, ...request });
+  }
+
+  /** Refunds all that can be refunded unless told otherwise. */
+  refund(paymentId: string, request: Partial<RefundPaymentRequest> = {}) {
+    const complete = { idempotencyKey: crypto.randomUUID(), paymentId, amountCents: undefined, ...NO_NOTES };
+    return this.#call(this.payments, this.payments.refundPayment, { ...complete, ...request });
   }
 
   actions(paymentId: string, request: Partial<ListPaymentActionsRequest> = {}) {

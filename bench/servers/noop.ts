@@ -74,6 +74,7 @@ const server = createServer({
   laterActions: {
     capture: async () => ({ kind: 'DECIDED', action: payment, payment: current }),
     void: async () => ({ kind: 'DECIDED', action: payment, payment: current }),
+    refund: async () => ({ kind: 'DECIDED', action: payment, payment: current }),
   },
   accounts: { balance: async () => balance, find: async () => account },
   accountChanges: {

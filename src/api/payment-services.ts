@@ -28,7 +28,7 @@ export function paymentServices(
   return {
     newId,
     payments: metrics.counted(new Payments(groupCommit, limiter, ledger, reads, newId, externalPayers)),
-    laterActions: metrics.countedLater(new LaterActions(groupCommit, ledger, reads, newId, externalPayers)),
+    laterActions: metrics.countedLater(new LaterActions(groupCommit, limiter, ledger, reads, newId, externalPayers)),
     sweeper: new ExpirySweeper(groupCommit, ledger, newId, { expired: metrics.expired, outage: expiryOutage }),
   };
 }

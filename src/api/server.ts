@@ -19,6 +19,7 @@ import { listAccounts } from './handlers/list-accounts.ts';
 import { listPaymentActions } from './handlers/list-payment-actions.ts';
 import { listPayments } from './handlers/list-payments.ts';
 import { openAccount } from './handlers/open-account.ts';
+import { refundPayment } from './handlers/refund-payment.ts';
 import { unfreezeAccount } from './handlers/unfreeze-account.ts';
 import { updateAccount } from './handlers/update-account.ts';
 import { voidPayment } from './handlers/void-payment.ts';
@@ -49,7 +50,7 @@ export interface ConnectionLimits {
 
 export interface Services extends Instruments {
   readonly payments: Pick<Payments, 'authorize' | 'hold' | 'findPayment' | 'findPaymentByKey'>;
-  readonly laterActions: Pick<LaterActions, 'capture' | 'void'>;
+  readonly laterActions: Pick<LaterActions, 'capture' | 'void' | 'refund'>;
   readonly accounts: Pick<Accounts, 'find' | 'balance'>;
   readonly accountChanges: Pick<AccountChanges, 'open' | 'change'>;
   readonly reads: Pick<Reads, 'payments' | 'actions' | 'accounts' | 'entries' | 'snapshot'>;
@@ -82,6 +83,7 @@ export function createServer({
       holdPayment: holdPayment(payments),
       capturePayment: capturePayment(laterActions),
       voidPayment: voidPayment(laterActions),
+      refundPayment: refundPayment(laterActions),
       getPayment: getPayment(payments),
       listPaymentActions: listPaymentActions(payments, reads),
       listPayments: listPayments(reads),

@@ -1,5 +1,6 @@
 import type { CaptureRequest } from './domain/later-actions.ts';
 import type { Notes, Payment, PaymentRequest } from './domain/payment.ts';
+import type { RefundRequest } from './domain/refund.ts';
 
 /** An idempotency key, which belongs to its caller. */
 export interface CallerKey {
@@ -46,6 +47,11 @@ export interface VoidCommand extends Notes, OnPayment, Call {
   readonly kind: 'VOID';
 }
 
+/** The original payee pays: FromPayer is about that account. */
+export interface RefundCommand extends RefundRequest, Notes, OnPayment, Call, FromPayer {
+  readonly kind: 'REFUND';
+}
+
 /** To release a hold whose time is over: the service's own, without a caller or a key. */
 export interface ExpireCommand extends OnPayment {
   readonly kind: 'EXPIRY';
@@ -55,9 +61,9 @@ export interface ExpireCommand extends OnPayment {
 /** What makes a payment. */
 export type FirstCommand = AuthorizeCommand | HoldCommand;
 /** What a caller asks for; each has a key. */
-export type KeyedCommand = FirstCommand | CaptureCommand | VoidCommand;
+export type KeyedCommand = FirstCommand | CaptureCommand | VoidCommand | RefundCommand;
 /** What is done to a payment there is. */
-export type LaterCommand = CaptureCommand | VoidCommand | ExpireCommand;
+export type LaterCommand = CaptureCommand | VoidCommand | RefundCommand | ExpireCommand;
 /** All that share transactions. */
 export type PaymentCommand = KeyedCommand | ExpireCommand;
 
@@ -79,4 +85,15 @@ export function keyOf({ caller, idempotencyKey }: CallerKey): string {
 export function accountsOf(command: PaymentCommand): readonly [payer: string, payee: string] {
   const { payerAccountId, payeeAccountId } = isLater(command) ? command.payment : command;
   return [payerAccountId, payeeAccountId];
+}
+
+/** The account that the command takes money from, if it moves any. */
+export function payingAccountOf(command: PaymentCommand): string {
+  const [payer, payee] = accountsOf(command);
+  return command.kind === 'REFUND' ? payee : payer;
+}
+
+/** Whether the command may be the first change of a payment, which has nothing that changes before. */
+export function mayBegin(command: LaterCommand): boolean {
+  return command.kind === 'REFUND' && command.payment.kind === 'PAYMENT';
 }

@@ -1,5 +1,5 @@
 import type { GroupTransaction } from './batch-runner.ts';
-import { accountsOf, isKeyed, isLater, type KeyedCommand, keyOf, type PaymentCommand } from './commands.ts';
+import { accountsOf, isKeyed, isLater, type KeyedCommand, keyOf, mayBegin, type PaymentCommand } from './commands.ts';
 import { differingFields } from './domain/identity.ts';
 import type { Action } from './domain/payment.ts';
 import type { PaymentBalance } from './domain/payment-balance.ts';
@@ -66,13 +66,15 @@ export function decidePayments(
   limits: TimeLimits,
 ): Promise<Outcome[]> {
   const keyed = commands.filter(isKeyed);
-  const paymentIds = [...new Set(commands.filter(isLater).map(({ payment }) => payment.paymentId))];
+  const later = commands.filter(isLater);
+  const paymentIds = [...new Set(later.map(({ payment }) => payment.paymentId))];
+  const begunIds = [...new Set(later.filter(mayBegin).map(({ payment }) => payment.paymentId))];
   const accountIds = [...new Set(commands.flatMap(accountsOf))];
 
   return unitOfWork.run(async (transaction) => {
-    const [claimed, payments, locked] = await Promise.all([
+    const [claimed, payments, locked] = await allInOrder([
       keyed.length > 0 ? transaction.claimKeys(keyed, now) : 0,
-      paymentIds.length > 0 ? transaction.lockPayments(paymentIds) : NO_PAYMENTS,
+      paymentIds.length > 0 ? transaction.lockPayments(paymentIds, begunIds) : NO_PAYMENTS,
       transaction.lockBalances(accountIds),
     ]);
     // Most batches have new keys only, and then there is nobody to ask for.
@@ -97,6 +99,15 @@ export function decidePayments(
     const changes = draft.changes();
     return { result: outcomes, changes: changes.decided.length > 0 ? changes : undefined };
   }, limits);
+}
+
+/**
+ * Statements that were sent in this order. Where one fails, all after it do too, with an error that says nothing, and
+ * it may be theirs that arrives first: the first one's is the cause.
+ */
+async function allInOrder<Results extends readonly unknown[]>(statements: [...Results]) {
+  await Promise.allSettled(statements);
+  return Promise.all(statements);
 }
 
 const NO_PAYMENTS: ReadonlyMap<string, PaymentBalance> = new Map();

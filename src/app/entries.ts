@@ -19,6 +19,24 @@ export function entriesOf(action: Action, { payer, payee }: { payer: Balance; pa
     case 'VOID':
     case 'EXPIRY':
       return { payer: entry(action, 'RELEASE', payer, releasedCents), payee: undefined };
+    case 'REFUND':
+      return { payer: entry(action, 'CREDIT', payer, amountCents), payee: entry(action, 'DEBIT', payee, amountCents) };
+  }
+}
+
+/** Of what both accounts have posted: zero, or money came from nowhere. */
+export function sumOf(entries: ActionEntries | undefined): bigint {
+  return entries === undefined ? 0n : postedBy(entries.payer) + postedBy(entries.payee);
+}
+
+function postedBy(entry: LedgerEntry | undefined): bigint {
+  switch (entry?.direction) {
+    case 'DEBIT':
+      return -entry.amountCents;
+    case 'CREDIT':
+      return entry.amountCents;
+    default:
+      return 0n;
   }
 }
 

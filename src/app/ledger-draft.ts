@@ -1,11 +1,12 @@
-import { accountsOf, type FirstCommand, isLater, type LaterCommand, type PaymentCommand } from './commands.ts';
+import { type FirstCommand, isLater, type LaterCommand, type PaymentCommand, payingAccountOf } from './commands.ts';
 import type { Balance } from './domain/account.ts';
 import { authorize, hold, isExternal } from './domain/authorize.ts';
 import { actionDeclined, actionTaken } from './domain/event.ts';
 import { capture, type LaterDecision, release, type Step, voidHold } from './domain/later-actions.ts';
 import type { Action, Decline, Payment, Verdict } from './domain/payment.ts';
 import { firstBalance, isDue, type PaymentBalance } from './domain/payment-balance.ts';
-import { entriesOf } from './entries.ts';
+import { refund } from './domain/refund.ts';
+import { entriesOf, sumOf } from './entries.ts';
 import { ExternalPayerError } from './errors.ts';
 import type { ChangedPayment, DecidedAction, LedgerChanges } from './ports.ts';
 
@@ -31,9 +32,9 @@ export class LedgerDraft {
   /** Throws ExternalPayerError, which ends the transaction, so that the key is free again. */
   checkPayer(command: PaymentCommand): void {
     if (!('mayPayFromExternal' in command) || command.mayPayFromExternal) return;
-    const [payerAccountId] = accountsOf(command);
-    const payer = this.#balances.get(payerAccountId);
-    if (payer !== undefined && isExternal(payer)) throw new ExternalPayerError(payerAccountId);
+    const payingAccountId = payingAccountOf(command);
+    const payer = this.#balances.get(payingAccountId);
+    if (payer !== undefined && isExternal(payer)) throw new ExternalPayerError(payingAccountId);
   }
 
   /**
@@ -102,7 +103,7 @@ export class LedgerDraft {
 
     const decision = this.#decisionOn(command);
     const { actionId, description, reference, metadata, traceparent } = command;
-    const asked = kind === 'CAPTURE' ? command : { requestedCents: undefined, keepRemainder: undefined };
+    const requestedCents = kind === 'VOID' ? undefined : command.requestedCents;
     const common = {
       ...partiesOf(payment),
       actionId,
@@ -111,12 +112,12 @@ export class LedgerDraft {
       reference,
       metadata,
       createdAt: this.#now,
-      requestedCents: asked.requestedCents,
-      keepRemainder: asked.keepRemainder,
+      requestedCents,
+      keepRemainder: kind === 'CAPTURE' ? command.keepRemainder : undefined,
     };
     if (decision.decline !== undefined) {
       const verdict = { status: 'DECLINED', decline: decision.decline } as const;
-      const declined = { ...common, amountCents: asked.requestedCents ?? 0n, releasedCents: 0n, verdict };
+      const declined = { ...common, amountCents: requestedCents ?? 0n, releasedCents: 0n, verdict };
       return this.#decline(declined, decision.decline, traceparent);
     }
     return this.#step(common, payment, decision, traceparent);
@@ -130,6 +131,8 @@ export class LedgerDraft {
         return capture(payment, books, command, this.#now);
       case 'VOID':
         return voidHold(payment, books, this.#now);
+      case 'REFUND':
+        return refund(payment, books, command, this.#now);
     }
   }
 
@@ -187,10 +190,4 @@ type Decided = 'amountCents' | 'releasedCents' | 'verdict';
 
 function partiesOf({ paymentId, payerAccountId, payeeAccountId, currency }: Payment) {
   return { paymentId, payerAccountId, payeeAccountId, currency };
-}
-
-function sumOf(entries: DecidedAction['entries']): bigint {
-  if (entries === undefined) return 0n;
-  const debit = entries.payer.direction === 'DEBIT' ? entries.payer.amountCents : 0n;
-  return (entries.payee?.amountCents ?? 0n) - debit;
 }

@@ -69,9 +69,12 @@ export interface LedgerTransaction {
   claimKeys(commands: readonly KeyedCommand[], now: Date): Promise<number>;
   /**
    * Locks until commit what changes of the payments, in id order, by payment id. A payment that was never held and
-   * has had no further action has nothing to lock, and is left out.
+   * never refunded has nothing to lock, and is left out, unless it is among those that begin to have it now.
    */
-  lockPayments(paymentIds: readonly string[]): Promise<ReadonlyMap<string, PaymentBalance>>;
+  lockPayments(
+    paymentIds: readonly string[],
+    beginning: readonly string[],
+  ): Promise<ReadonlyMap<string, PaymentBalance>>;
   /** Locks the accounts' balances until commit, in id order; accounts that do not exist are left out. */
   lockBalances(accountIds: readonly string[]): Promise<LockedBalances>;
   /** Who holds the commands' keys, by keyOf(command). */

@@ -6,6 +6,7 @@ import {
   PaymentCaptured,
   PaymentDeclined,
   PaymentHeld,
+  PaymentRefunded,
 } from '../gen/payment/v1/events.ts';
 import { paymentActionTypeToJSON, paymentErrorCodeToJSON } from '../gen/payment/v1/payment.ts';
 import type { TopicRecord } from '../infra/kafka/topic-tail.ts';
@@ -19,6 +20,7 @@ export const EVENT_TYPES = [
   'captured',
   'voided',
   'expired',
+  'refunded',
   'action_declined',
   'opened',
   'updated',
@@ -123,6 +125,10 @@ function contentOf({ type, data, key }: TopicEvent): string {
       const event = PaymentCaptured.fromJSON(data);
       const moved = `${event.amountCents} ${event.currency}, ${event.releasedCents} released`;
       return `${event.payerAccountId} -> ${event.payeeAccountId} ${moved}  of ${event.paymentId}`;
+    }
+    case 'payment.refunded.v1': {
+      const event = PaymentRefunded.fromJSON(data);
+      return `${event.payeeAccountId} -> ${event.payerAccountId} ${event.amountCents} ${event.currency}  of ${event.paymentId}`;
     }
     case 'payment.action_declined.v1': {
       const event = PaymentActionDeclined.fromJSON(data);

@@ -17,6 +17,7 @@ const TYPES = [
   'payment.captured.v1',
   'payment.voided.v1',
   'payment.expired.v1',
+  'payment.refunded.v1',
   'payment.action_declined.v1',
   'account.opened.v1',
   'account.updated.v1',
@@ -24,8 +25,8 @@ const TYPES = [
   'account.unfrozen.v1',
   'account.closed.v1',
 ];
-/** Six payments, three holds with four later actions, four accounts, four changes. */
-const EVENTS = 21;
+/** Six payments, three holds with four later actions, two refunds, four accounts, four changes. */
+const EVENTS = 23;
 
 /** Of AsyncAPI, what is looked at here. */
 interface AsyncApi {
@@ -66,7 +67,12 @@ describe('what is on Kafka', () => {
     await client.open('acc-eur', { currency: 'EUR' });
     const pay = { payerAccountId: 'acc-a', payeeAccountId: 'acc-b', amountCents: 1_000n };
     // To a balance of zero, which is left out.
-    await client.authorize({ ...pay, description: 'all', reference: 'order 1', metadata: { channel: 'web' } });
+    const all = await client.authorize({
+      ...pay,
+      description: 'all',
+      reference: 'order 1',
+      metadata: { channel: 'web' },
+    });
     await client.authorize({ ...pay, metadata: { why: 'no funds' } });
     await client.authorize({ ...pay, payerAccountId: 'nobody' });
     await client.authorize({ ...pay, payerAccountId: 'acc-b', payeeAccountId: 'acc-eur' });
@@ -81,6 +87,8 @@ describe('what is on Kafka', () => {
     while ((await client.payment(over))!.status !== PaymentStatus.PAYMENT_STATUS_EXPIRED) {
       await new Promise((resume) => setTimeout(resume, 100));
     }
+    await client.refund(all.paymentId, { amountCents: 1n, reference: 'return 1', metadata: { shop: '12' } });
+    await client.refund(all.paymentId, { amountCents: 1_000n });
     await client.updateAccount('acc-eur', { overdraftLimitCents: 5n, metadata: { tier: 'gold' }, reason: 'promoted' });
     await client.freeze('acc-eur');
     await client.unfreeze('acc-eur', { debits: true });

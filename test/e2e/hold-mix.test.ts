@@ -54,6 +54,8 @@ test('2,000 mixed actions on two replicas, a third of them repeats: each is done
   const expiries = rows.filter(({ kind }) => kind === 'EXPIRY').length;
   expect(rows).toHaveLength(answers.size + expiries + ACCOUNTS.length);
   expect(expiries, 'the test means to see holds expire').toBeGreaterThan(0);
+  const refunds = `select from payments where kind = 'REFUND' and status = 'AUTHORIZED'`;
+  expect((await system.database.query(refunds)).length, 'and refunds').toBeGreaterThan(30);
 
   await expectSumOfActions(one.client);
   expect(await auditBooks(system.database)).toEqual([]);
@@ -72,6 +74,7 @@ async function play(clients: readonly LedgerClient[]): Promise<Map<string, Answe
   const random = seeded(20_261_125);
   const pick = <Item>(items: readonly Item[]): Item => items[Math.floor(random() * items.length)]!;
   const held: string[] = [];
+  const paid: string[] = [];
   const calls: [key: string, call: Call][] = [];
   const answers = new Map<string, Answer[]>();
 
@@ -91,8 +94,11 @@ async function play(clients: readonly LedgerClient[]): Promise<Map<string, Answe
       amountCents: BigInt(1 + Math.floor(random() * 900)),
     };
     const kind =
-      held.length === 0 ? 'HOLD' : pick(['PAYMENT', 'HOLD', 'HOLD', 'CAPTURE', 'CAPTURE', 'CAPTURE', 'VOID']);
+      held.length === 0
+        ? 'HOLD'
+        : pick(['PAYMENT', 'HOLD', 'HOLD', 'CAPTURE', 'CAPTURE', 'CAPTURE', 'VOID', 'REFUND', 'REFUND']);
     const paymentId = held.length === 0 ? '' : pick(held.slice(-60));
+    const refundedId = paid.length === 0 ? paymentId : pick([paymentId, ...paid.slice(-20)]);
     const ttl = random() < 0.2 ? { seconds: 0n, nanos: 300_000_000 } : undefined;
     const amountCents = random() < 0.3 ? undefined : BigInt(1 + Math.floor(random() * 400));
     const keepRemainder = random() < 0.6;
@@ -100,6 +106,7 @@ async function play(clients: readonly LedgerClient[]): Promise<Map<string, Answe
       case 'PAYMENT':
         return async (client) => {
           const { paymentId, status } = await client.authorize(request, 60_000);
+          if (status === PaymentStatus.PAYMENT_STATUS_AUTHORIZED) paid.push(paymentId);
           return { actionId: paymentId, replayed: status === PaymentStatus.PAYMENT_STATUS_DUPLICATE };
         };
       case 'HOLD':
@@ -111,6 +118,11 @@ async function play(clients: readonly LedgerClient[]): Promise<Map<string, Answe
       case 'CAPTURE':
         return async (client) => {
           const { action, replayed } = await client.capture(paymentId, { idempotencyKey, amountCents, keepRemainder });
+          return { actionId: action!.actionId, replayed };
+        };
+      case 'REFUND':
+        return async (client) => {
+          const { action, replayed } = await client.refund(refundedId, { idempotencyKey, amountCents });
           return { actionId: action!.actionId, replayed };
         };
       default:
@@ -149,9 +161,10 @@ async function expectSumOfActions(client: LedgerClient): Promise<void> {
     const taken = (await client.actions(payment.paymentId, { pageSize: 1_000 })).actions.filter(({ error }) => !error);
     for (const { type, amountCents, releasedCents } of taken) {
       const isHold = type === PaymentActionType.PAYMENT_ACTION_TYPE_HOLD;
-      const moved = isHold ? 0n : amountCents;
-      const isLater = !isHold && type !== PaymentActionType.PAYMENT_ACTION_TYPE_PAYMENT;
-      const onHold = isHold ? amountCents : isLater ? -amountCents - releasedCents : 0n;
+      const isRefund = type === PaymentActionType.PAYMENT_ACTION_TYPE_REFUND;
+      const moved = isHold ? 0n : isRefund ? -amountCents : amountCents;
+      const leavesHolds = isRefund || type === PaymentActionType.PAYMENT_ACTION_TYPE_PAYMENT;
+      const onHold = isHold ? amountCents : leavesHolds ? 0n : -amountCents - releasedCents;
       payer.posted -= moved;
       payee.posted += moved;
       payer.pending += onHold;

@@ -46,11 +46,21 @@ export async function auditBooks(database: TestDatabase): Promise<string[]> {
       from payments first
       left join payment_balances balance using (payment_id)
       left join lateral (
-        select coalesce(sum(amount_cents), 0) as captured, coalesce(sum(released_cents), 0) as released
+        select coalesce(sum(amount_cents) filter (where kind = 'CAPTURE'), 0) as captured,
+          coalesce(sum(released_cents), 0) as released
         from payments where parent_id = first.payment_id and status = 'AUTHORIZED') later on true
       where first.kind = 'HOLD' and first.status = 'AUTHORIZED'
         and (balance.captured_cents, balance.released_cents, balance.held_cents) is distinct from
           (captured, released, first.amount_cents - captured - released)`,
+    'a payment is not refunded by what its refunds come to, or by more than was captured': `
+      select first.payment_id::text as culprit
+      from payments first
+      left join payment_balances balance using (payment_id)
+      left join lateral (
+        select coalesce(sum(amount_cents), 0) as refunded
+        from payments where parent_id = first.payment_id and status = 'AUTHORIZED' and kind = 'REFUND') later on true
+      where first.parent_id is null and (coalesce(balance.refunded_cents, 0) <> refunded
+        or refunded > coalesce(balance.captured_cents, 0))`,
     'an authorized payment does not have its entries': `
       select payments.payment_id::text as culprit from payments
       left join ledger_entries payer on payer.account_id = payer_account_id and payer.version = payer_version
@@ -60,6 +70,8 @@ export async function auditBooks(database: TestDatabase): Promise<string[]> {
           is distinct from case
             when kind in ('PAYMENT', 'CAPTURE') then (payments.payment_id, 'DEBIT'::text, payments.amount_cents,
                                                       payments.payment_id, 'CREDIT'::text, payments.amount_cents)
+            when kind = 'REFUND' then (payments.payment_id, 'CREDIT'::text, payments.amount_cents,
+                                       payments.payment_id, 'DEBIT'::text, payments.amount_cents)
             when kind = 'HOLD' then (payments.payment_id, 'HOLD'::text, payments.amount_cents, null::uuid, null::text, null::bigint)
             else (payments.payment_id, 'RELEASE'::text, payments.released_cents, null::uuid, null::text, null::bigint)
           end`,
@@ -68,7 +80,7 @@ export async function auditBooks(database: TestDatabase): Promise<string[]> {
       where status is distinct from 'AUTHORIZED'
       union all
       select payment_id::text from ledger_entries join payments using (payment_id) group by payment_id, kind
-      having count(*) <> case when kind in ('PAYMENT', 'CAPTURE') then 2 else 1 end`,
+      having count(*) <> case when kind in ('PAYMENT', 'CAPTURE', 'REFUND') then 2 else 1 end`,
     'a key has no payment or a payment no key': `
       select coalesce(payments.payment_id, idempotency_keys.payment_id)::text as culprit
       from payments full join idempotency_keys using (payment_id)

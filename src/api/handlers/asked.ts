@@ -4,16 +4,17 @@ import { accountNotAllowed, requireAccount } from '../access/accounts.ts';
 import type { Caller } from '../access/caller.ts';
 import { paymentIdOf } from './payment-id.ts';
 
-/** Who asks for an action on a payment, and that it takes the payment's payer to do that. */
+/** Who asks for an action on a payment, and which of its accounts that takes: the payer's unless told otherwise. */
 export function asked(
   request: { readonly paymentId: string },
   call: { readonly caller: Caller; abandoned(): boolean; deadlineMs(): number },
+  by: 'payerAccountId' | 'payeeAccountId' = 'payerAccountId',
 ): Asked {
   return {
     paymentId: paymentIdOf(request.paymentId),
     permit: (payment) => {
       requireOwnPayment(call.caller, payment);
-      requireAccount(call.caller, payment.payerAccountId);
+      requireAccount(call.caller, payment[by]);
     },
     abandoned: () => call.abandoned(),
     deadlineMs: call.deadlineMs(),

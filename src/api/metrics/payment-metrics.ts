@@ -6,7 +6,7 @@ import type { AuthorizeResult, NotStored, Payments, Stored } from '../../app/pay
 import { type Reading, readOnScrape } from './on-scrape.ts';
 
 type PaymentCalls = Pick<Payments, 'authorize' | 'hold' | 'findPayment' | 'findPaymentByKey'>;
-type LaterCalls = Pick<LaterActions, 'capture' | 'void'>;
+type LaterCalls = Pick<LaterActions, 'capture' | 'void' | 'refund'>;
 
 /** Declines that an answer has as its own; RATE_LIMITED is an outcome by itself. */
 const DECLINE_CODES: readonly DeclineCode[] = [
@@ -25,6 +25,15 @@ const CAPTURE_DECLINES: readonly DeclineCode[] = [
   'AMOUNT_EXCEEDS_HELD',
   'TOO_MANY_ACTIONS',
   'INVALID_AMOUNT',
+];
+
+const REFUND_DECLINES: readonly DeclineCode[] = [
+  'AMOUNT_EXCEEDS_CAPTURED',
+  'TOO_MANY_ACTIONS',
+  'INSUFFICIENT_FUNDS',
+  'INVALID_AMOUNT',
+  'ACCOUNT_FROZEN',
+  'ACCOUNT_CLOSED',
 ];
 
 const FAILURES = ['key_reused', 'permission_denied', 'overloaded', 'unavailable', 'abandoned', 'failed'];
@@ -64,6 +73,7 @@ export class PaymentMetrics {
     CAPTURE: countsOf('taken', CAPTURE_DECLINES, false),
     VOID: countsOf('taken', ['PAYMENT_NOT_HELD'], false),
     EXPIRY: new Map([['taken ', 0]]),
+    REFUND: countsOf('taken', REFUND_DECLINES, true),
   };
 
   constructor(registry: Registry) {
@@ -71,7 +81,7 @@ export class PaymentMetrics {
     readOnScrape(registry, { name: 'payment_ledger_payments_total', help, type: 'counter' }, () =>
       readings(this.#payments, {}),
     );
-    const actions = 'Holds, captures, voids and expiries by what became of them; code as for payments.';
+    const actions = 'Holds, captures, voids, expiries and refunds by what became of them; code as for payments.';
     readOnScrape(registry, { name: 'payment_ledger_actions_total', help: actions, type: 'counter' }, () =>
       Object.entries(this.#later).flatMap(([kind, counts]) => readings(counts, { kind: kind.toLowerCase() })),
     );
@@ -91,6 +101,7 @@ export class PaymentMetrics {
     return {
       capture: (...call) => this.#watched(actions.capture(...call), outcomeOfAction, this.#actions('CAPTURE')),
       void: (...call) => this.#watched(actions.void(...call), outcomeOfAction, this.#actions('VOID')),
+      refund: (...call) => this.#watched(actions.refund(...call), outcomeOfAction, this.#actions('REFUND')),
     };
   }
 

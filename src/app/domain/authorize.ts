@@ -20,7 +20,7 @@ export function precheck(request: PaymentRequest): Decline | undefined {
 }
 
 /** The decline of a payer whose token bucket is empty; it stores nothing either. */
-export function rateLimited(request: PaymentRequest, retryAfterMs: number): Decline {
+export function rateLimited(request: Pick<PaymentRequest, 'payerAccountId'>, retryAfterMs: number): Decline {
   return {
     code: 'RATE_LIMITED',
     message: `Too many payments from account ${request.payerAccountId}; retry in ${retryAfterMs} ms.`,
@@ -76,9 +76,26 @@ export function outOfRange(balance: Balance): boolean {
   return availableCents < INT64_MIN || highest.some((cents) => cents > INT64_MAX);
 }
 
-interface Sides {
+export interface Sides {
   readonly payer: Balance;
   readonly payee: Balance;
+}
+
+/** Why the one account may not pay the other, if it may not; after is how the payment would leave both. */
+export function refusalOf({ payer, payee }: Sides, after: Sides): { readonly decline: Decline } | undefined {
+  for (const { accountId, closed } of [payer, payee]) {
+    if (closed) return decline('ACCOUNT_CLOSED', `Account ${accountId} is closed.`);
+  }
+  if (payer.debitsFrozen) return decline('ACCOUNT_FROZEN', `Debits of account ${payer.accountId} are frozen.`);
+  if (payee.creditsFrozen) return decline('ACCOUNT_FROZEN', `Credits of account ${payee.accountId} are frozen.`);
+
+  if (payer.overdraftLimitCents !== null && after.payer.availableCents < -payer.overdraftLimitCents) {
+    return decline('INSUFFICIENT_FUNDS', 'The available funds are below the amount.');
+  }
+  if (outOfRange(after.payer) || outOfRange(after.payee)) {
+    return decline('INVALID_AMOUNT', 'The amount would take a balance out of the range of int64.');
+  }
+  return undefined;
 }
 
 function decideTransfer(
@@ -99,20 +116,8 @@ function decideTransfer(
     }
   }
 
-  for (const { accountId, closed } of [payer, payee]) {
-    if (closed) return decline('ACCOUNT_CLOSED', `Account ${accountId} is closed.`);
-  }
-  if (payer.debitsFrozen) return decline('ACCOUNT_FROZEN', `Debits of account ${payer.accountId} are frozen.`);
-  if (payee.creditsFrozen) return decline('ACCOUNT_FROZEN', `Credits of account ${payee.accountId} are frozen.`);
-
   const after = move(payer, payee);
-  if (payer.overdraftLimitCents !== null && after.payer.availableCents < -payer.overdraftLimitCents) {
-    return decline('INSUFFICIENT_FUNDS', 'The available funds are below the amount.');
-  }
-  if (outOfRange(after.payer) || outOfRange(after.payee)) {
-    return decline('INVALID_AMOUNT', 'The amount would take a balance out of the range of int64.');
-  }
-  return after;
+  return refusalOf({ payer, payee }, after) ?? after;
 }
 
 function decline(code: Decline['code'], message: string): { readonly decline: Decline } {

@@ -8,6 +8,7 @@ export type PaymentEventType =
   | 'payment.captured.v1'
   | 'payment.voided.v1'
   | 'payment.expired.v1'
+  | 'payment.refunded.v1'
   | 'payment.action_declined.v1';
 
 /** What the world is told of a payment: one event for each action on it, with the action's own id. */
@@ -31,6 +32,7 @@ const TAKEN = {
   CAPTURE: ['payment.captured.v1', 'capturedAt'],
   VOID: ['payment.voided.v1', 'voidedAt'],
   EXPIRY: ['payment.expired.v1', 'expiredAt'],
+  REFUND: ['payment.refunded.v1', 'refundedAt'],
 } as const;
 
 /** The event of an action that was taken, with the accounts as its ledger entries left them. */

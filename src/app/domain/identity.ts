@@ -10,7 +10,12 @@ export type ActionRequest =
       readonly requestedCents: bigint | undefined;
       readonly keepRemainder: boolean;
     })
-  | (LaterRequest & { readonly kind: 'VOID' });
+  | (LaterRequest & { readonly kind: 'VOID' })
+  | (LaterRequest & {
+      readonly kind: 'REFUND';
+      /** Undefined is all that can be refunded. */
+      readonly requestedCents: bigint | undefined;
+    });
 
 interface LaterRequest {
   readonly payment: { readonly paymentId: string };
@@ -44,6 +49,8 @@ function identityOf(request: ActionRequest): Identity {
     }
     case 'VOID':
       return { paymentId: request.payment.paymentId, reference, metadata };
+    case 'REFUND':
+      return { paymentId: request.payment.paymentId, amountCents: request.requestedCents, reference, metadata };
   }
 }
 
@@ -59,6 +66,8 @@ function identityOfAction(action: Action): Identity {
     case 'VOID':
     case 'EXPIRY':
       return { paymentId, reference, metadata };
+    case 'REFUND':
+      return { paymentId, amountCents: requestedCents, reference, metadata };
   }
 }
 

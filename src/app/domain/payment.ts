@@ -11,6 +11,7 @@ export type DeclineCode =
   | 'PAYMENT_NOT_HELD'
   | 'PAYMENT_EXPIRED'
   | 'AMOUNT_EXCEEDS_HELD'
+  | 'AMOUNT_EXCEEDS_CAPTURED'
   | 'TOO_MANY_ACTIONS';
 
 export interface Decline {
@@ -51,14 +52,14 @@ export interface Action extends PaymentRequest {
   readonly verdict: Verdict;
   /** When a hold's time is over. */
   readonly expiresAt?: Date | undefined;
-  /** What a capture asked for; undefined is all that is held. */
+  /** What a capture or a refund asked for; undefined is all there is. */
   readonly requestedCents?: bigint | undefined;
   /** Whether a capture asked to keep on hold what it leaves. */
   readonly keepRemainder?: boolean | undefined;
 }
 
 /** What follows on a payment. */
-export type LaterKind = 'CAPTURE' | 'VOID' | 'EXPIRY';
+export type LaterKind = 'CAPTURE' | 'VOID' | 'EXPIRY' | 'REFUND';
 
 /** The first action of a payment, with what never changes of it. */
 export interface Payment extends Action {

@@ -93,6 +93,7 @@ const BROKEN = {
   ENTRIES_FORM_A_CHAIN: 'a ledger entry does not follow from the one before, of account',
   PAYMENT_HAS_ITS_ENTRIES: 'the ledger entries are not those of its kind and amount, of payment',
   HOLD_HAS_ITS_BALANCE: 'nothing says what became of the hold of payment',
+  REFUND_HAS_ITS_BALANCE: 'nothing says how much of its payment is refunded after refund',
   ACTION_HAS_ITS_PAYMENT: 'the action is of no payment between the same accounts:',
   PAYMENT_BALANCE_IS_SUM_OF_ACTIONS:
     'what is held, captured, released or refunded is not the sum of the actions, of payment',

@@ -86,6 +86,7 @@ const TIME_FIELDS: Readonly<Record<string, string>> = {
   'payment.captured.v1': 'capturedAt',
   'payment.voided.v1': 'voidedAt',
   'payment.expired.v1': 'expiredAt',
+  'payment.refunded.v1': 'refundedAt',
   'payment.action_declined.v1': 'declinedAt',
 };
 

@@ -19,7 +19,7 @@ export function addPayment(program: Command, end: (exitCode: ExitCode) => void):
   const command = group.command('show').summary('show a payment by its id or key');
   command
     .description(
-      'Shows one payment, whatever became of it, by its id or by the key that the same caller made it, captured it or voided it with. ' +
+      'Shows one payment, whatever became of it, by its id or by the key that the same caller made it, captured it, voided it or refunded it with. ' +
         'Needs the scope payments.read.',
     )
     .argument('[payment-id]', 'ULID or uuid', parseId)
@@ -76,6 +76,7 @@ function report(payment: Payment): string {
       'released (cents)': String(payment.releasedCents),
       'held until': payment.expiresAt,
     }),
+    'refunded (cents)': payment.refundedCents > 0n ? String(payment.refundedCents) : undefined,
     decided: payment.createdAt,
     description: payment.description || undefined,
     reference: payment.reference || undefined,

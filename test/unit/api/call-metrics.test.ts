@@ -61,7 +61,7 @@ beforeEach(async () => {
   const unused = () => Promise.reject(new Error('not played here'));
   server = createServer({
     payments: { authorize: () => authorize(), hold: unused, findPayment: unused, findPaymentByKey: unused },
-    laterActions: { capture: unused, void: unused },
+    laterActions: { capture: unused, void: unused, refund: unused },
     accounts: { find: unused, balance: unused },
     accountChanges: { open: unused, change: unused },
     reads: { payments: unused, actions: unused, accounts: unused, entries: unused, snapshot: unused },

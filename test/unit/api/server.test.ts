@@ -85,7 +85,7 @@ beforeEach(async () => {
       findPayment: unused,
       findPaymentByKey: unused,
     },
-    laterActions: { capture: unused, void: unused },
+    laterActions: { capture: unused, void: unused, refund: unused },
     accounts: { find: unused, balance: unused },
     accountChanges: { open: unused, change: unused },
     reads: { payments: unused, actions: unused, accounts: unused, entries: unused, snapshot: unused },

@@ -42,6 +42,10 @@ describe('an event is one line', () => {
       `payment.declined.v1  ${ID}  acc-1 -> acc-2 100 RUB  INSUFFICIENT_FUNDS  (partition 3, offset 17, replayed)`,
     ],
     [
+      event('payment.refunded.v1', { ...payment, actionId: '01M85Q3TTE820EZ9PCVSPH2JRP' }),
+      `payment.refunded.v1  ${ID}  acc-2 -> acc-1 100 RUB  of ${ID}  (partition 3, offset 17)`,
+    ],
+    [
       event('account.frozen.v1', {
         accountId: 'a',
         revision: '2',

@@ -204,6 +204,38 @@ export interface PaymentExpired {
 }
 
 /**
+ * ce_type payment.refunded.v1: amount_cents of what was captured has gone back from the
+ * payee to the payer. Always has payment_id, payer_account_id, payee_account_id,
+ * amount_cents, currency, refunded_at, payer, payee and action_id.
+ */
+export interface PaymentRefunded {
+  paymentId: string;
+  /** Of the payment: a refund is paid by the payee to the payer. */
+  payerAccountId: string;
+  payeeAccountId: string;
+  amountCents: bigint;
+  currency: string;
+  description: string;
+  /** RFC 3339. */
+  refundedAt: string;
+  /** Both accounts right after this refund. */
+  payer: AccountState | undefined;
+  payee:
+    | AccountState
+    | undefined;
+  /** As the request had them. */
+  reference: string;
+  metadata: { [key: string]: string };
+  /** The ce_id; a payment may have several refunds. */
+  actionId: string;
+}
+
+export interface PaymentRefunded_MetadataEntry {
+  key: string;
+  value: string;
+}
+
+/**
  * ce_type payment.action_declined.v1: an action on a payment was decided against and
  * stored; the payment is as it was. Always has payment_id, payer_account_id,
  * payee_account_id, currency, declined_at, error, action_id and type.
@@ -212,7 +244,7 @@ export interface PaymentActionDeclined {
   paymentId: string;
   payerAccountId: string;
   payeeAccountId: string;
-  /** What was asked for; 0 for a void, and for all that is held. */
+  /** What was asked for; 0 for a void, and for all there is to capture or refund. */
   amountCents: bigint;
   currency: string;
   description: string;
@@ -2563,6 +2595,412 @@ export const PaymentExpired: MessageFns<PaymentExpired> = {
     message.releasedCents = (object.releasedCents !== undefined && object.releasedCents !== null)
       ? BigInt(object.releasedCents)
       : 0n;
+    return message;
+  },
+};
+
+function createBasePaymentRefunded(): PaymentRefunded {
+  return {
+    paymentId: "",
+    payerAccountId: "",
+    payeeAccountId: "",
+    amountCents: 0n,
+    currency: "",
+    description: "",
+    refundedAt: "",
+    payer: undefined,
+    payee: undefined,
+    reference: "",
+    metadata: {},
+    actionId: "",
+  };
+}
+
+export const PaymentRefunded: MessageFns<PaymentRefunded> = {
+  encode(message: PaymentRefunded, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.paymentId !== "") {
+      writer.uint32(10).string(message.paymentId);
+    }
+    if (message.payerAccountId !== "") {
+      writer.uint32(18).string(message.payerAccountId);
+    }
+    if (message.payeeAccountId !== "") {
+      writer.uint32(26).string(message.payeeAccountId);
+    }
+    if (message.amountCents !== 0n) {
+      if (BigInt.asIntN(64, message.amountCents) !== message.amountCents) {
+        throw new globalThis.Error("value provided for field message.amountCents of type int64 too large");
+      }
+      writer.uint32(32).int64(message.amountCents);
+    }
+    if (message.currency !== "") {
+      writer.uint32(42).string(message.currency);
+    }
+    if (message.description !== "") {
+      writer.uint32(50).string(message.description);
+    }
+    if (message.refundedAt !== "") {
+      writer.uint32(58).string(message.refundedAt);
+    }
+    if (message.payer !== undefined) {
+      AccountState.encode(message.payer, writer.uint32(66).fork()).join();
+    }
+    if (message.payee !== undefined) {
+      AccountState.encode(message.payee, writer.uint32(74).fork()).join();
+    }
+    if (message.reference !== "") {
+      writer.uint32(82).string(message.reference);
+    }
+    globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
+      PaymentRefunded_MetadataEntry.encode({ key: key as any, value }, writer.uint32(90).fork()).join();
+    });
+    if (message.actionId !== "") {
+      writer.uint32(106).string(message.actionId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PaymentRefunded {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePaymentRefunded();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.paymentId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.payerAccountId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.payeeAccountId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.amountCents = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.currency = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.description = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.refundedAt = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.payer = AccountState.decode(reader, reader.uint32());
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.payee = AccountState.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.reference = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            const entry11 = PaymentRefunded_MetadataEntry.decode(reader, reader.uint32());
+            if (entry11.value !== undefined) {
+              message.metadata[entry11.key] = entry11.value;
+            }
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.actionId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PaymentRefunded {
+    return {
+      paymentId: isSet(object.paymentId)
+        ? globalThis.String(object.paymentId)
+        : isSet(object.payment_id)
+        ? globalThis.String(object.payment_id)
+        : "",
+      payerAccountId: isSet(object.payerAccountId)
+        ? globalThis.String(object.payerAccountId)
+        : isSet(object.payer_account_id)
+        ? globalThis.String(object.payer_account_id)
+        : "",
+      payeeAccountId: isSet(object.payeeAccountId)
+        ? globalThis.String(object.payeeAccountId)
+        : isSet(object.payee_account_id)
+        ? globalThis.String(object.payee_account_id)
+        : "",
+      amountCents: isSet(object.amountCents)
+        ? BigInt(object.amountCents)
+        : isSet(object.amount_cents)
+        ? BigInt(object.amount_cents)
+        : 0n,
+      currency: isSet(object.currency) ? globalThis.String(object.currency) : "",
+      description: isSet(object.description) ? globalThis.String(object.description) : "",
+      refundedAt: isSet(object.refundedAt)
+        ? globalThis.String(object.refundedAt)
+        : isSet(object.refunded_at)
+        ? globalThis.String(object.refunded_at)
+        : "",
+      payer: isSet(object.payer) ? AccountState.fromJSON(object.payer) : undefined,
+      payee: isSet(object.payee) ? AccountState.fromJSON(object.payee) : undefined,
+      reference: isSet(object.reference) ? globalThis.String(object.reference) : "",
+      metadata: isObject(object.metadata)
+        ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+      actionId: isSet(object.actionId)
+        ? globalThis.String(object.actionId)
+        : isSet(object.action_id)
+        ? globalThis.String(object.action_id)
+        : "",
+    };
+  },
+
+  toJSON(message: PaymentRefunded): unknown {
+    const obj: any = {};
+    if (message.paymentId !== "") {
+      obj.paymentId = message.paymentId;
+    }
+    if (message.payerAccountId !== "") {
+      obj.payerAccountId = message.payerAccountId;
+    }
+    if (message.payeeAccountId !== "") {
+      obj.payeeAccountId = message.payeeAccountId;
+    }
+    if (message.amountCents !== 0n) {
+      obj.amountCents = message.amountCents.toString();
+    }
+    if (message.currency !== "") {
+      obj.currency = message.currency;
+    }
+    if (message.description !== "") {
+      obj.description = message.description;
+    }
+    if (message.refundedAt !== "") {
+      obj.refundedAt = message.refundedAt;
+    }
+    if (message.payer !== undefined) {
+      obj.payer = AccountState.toJSON(message.payer);
+    }
+    if (message.payee !== undefined) {
+      obj.payee = AccountState.toJSON(message.payee);
+    }
+    if (message.reference !== "") {
+      obj.reference = message.reference;
+    }
+    if (message.metadata) {
+      const entries = globalThis.Object.entries(message.metadata) as [string, string][];
+      if (entries.length > 0) {
+        obj.metadata = {};
+        entries.forEach(([k, v]) => {
+          obj.metadata[k] = v;
+        });
+      }
+    }
+    if (message.actionId !== "") {
+      obj.actionId = message.actionId;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PaymentRefunded>): PaymentRefunded {
+    return PaymentRefunded.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PaymentRefunded>): PaymentRefunded {
+    const message = createBasePaymentRefunded();
+    message.paymentId = object.paymentId ?? "";
+    message.payerAccountId = object.payerAccountId ?? "";
+    message.payeeAccountId = object.payeeAccountId ?? "";
+    message.amountCents = (object.amountCents !== undefined && object.amountCents !== null)
+      ? BigInt(object.amountCents)
+      : 0n;
+    message.currency = object.currency ?? "";
+    message.description = object.description ?? "";
+    message.refundedAt = object.refundedAt ?? "";
+    message.payer = (object.payer !== undefined && object.payer !== null)
+      ? AccountState.fromPartial(object.payer)
+      : undefined;
+    message.payee = (object.payee !== undefined && object.payee !== null)
+      ? AccountState.fromPartial(object.payee)
+      : undefined;
+    message.reference = object.reference ?? "";
+    message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.actionId = object.actionId ?? "";
+    return message;
+  },
+};
+
+function createBasePaymentRefunded_MetadataEntry(): PaymentRefunded_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const PaymentRefunded_MetadataEntry: MessageFns<PaymentRefunded_MetadataEntry> = {
+  encode(message: PaymentRefunded_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PaymentRefunded_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePaymentRefunded_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PaymentRefunded_MetadataEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: PaymentRefunded_MetadataEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PaymentRefunded_MetadataEntry>): PaymentRefunded_MetadataEntry {
+    return PaymentRefunded_MetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PaymentRefunded_MetadataEntry>): PaymentRefunded_MetadataEntry {
+    const message = createBasePaymentRefunded_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
     return message;
   },
 };

@@ -165,6 +165,7 @@ export const PaymentActionType = {
   PAYMENT_ACTION_TYPE_VOID: 4,
   /** PAYMENT_ACTION_TYPE_EXPIRY - The service's own, once the time of a hold is over. */
   PAYMENT_ACTION_TYPE_EXPIRY: 5,
+  PAYMENT_ACTION_TYPE_REFUND: 6,
 } as const;
 
 export type PaymentActionType = typeof PaymentActionType[keyof typeof PaymentActionType];
@@ -176,6 +177,7 @@ export namespace PaymentActionType {
   export type PAYMENT_ACTION_TYPE_CAPTURE = typeof PaymentActionType.PAYMENT_ACTION_TYPE_CAPTURE;
   export type PAYMENT_ACTION_TYPE_VOID = typeof PaymentActionType.PAYMENT_ACTION_TYPE_VOID;
   export type PAYMENT_ACTION_TYPE_EXPIRY = typeof PaymentActionType.PAYMENT_ACTION_TYPE_EXPIRY;
+  export type PAYMENT_ACTION_TYPE_REFUND = typeof PaymentActionType.PAYMENT_ACTION_TYPE_REFUND;
 }
 
 export function paymentActionTypeFromJSON(object: any): PaymentActionType {
@@ -198,6 +200,9 @@ export function paymentActionTypeFromJSON(object: any): PaymentActionType {
     case 5:
     case "PAYMENT_ACTION_TYPE_EXPIRY":
       return PaymentActionType.PAYMENT_ACTION_TYPE_EXPIRY;
+    case 6:
+    case "PAYMENT_ACTION_TYPE_REFUND":
+      return PaymentActionType.PAYMENT_ACTION_TYPE_REFUND;
     default:
       throw new globalThis.Error("Unrecognized enum value " + object + " for enum PaymentActionType");
   }
@@ -217,6 +222,8 @@ export function paymentActionTypeToJSON(object: PaymentActionType): string {
       return "PAYMENT_ACTION_TYPE_VOID";
     case PaymentActionType.PAYMENT_ACTION_TYPE_EXPIRY:
       return "PAYMENT_ACTION_TYPE_EXPIRY";
+    case PaymentActionType.PAYMENT_ACTION_TYPE_REFUND:
+      return "PAYMENT_ACTION_TYPE_REFUND";
     default:
       throw new globalThis.Error("Unrecognized enum value " + object + " for enum PaymentActionType");
   }
@@ -224,7 +231,10 @@ export function paymentActionTypeToJSON(object: PaymentActionType): string {
 
 export const PaymentErrorCode = {
   PAYMENT_ERROR_CODE_UNSPECIFIED: 0,
-  /** PAYMENT_ERROR_CODE_INSUFFICIENT_FUNDS - The payer's available balance plus overdraft is below the amount. */
+  /**
+   * PAYMENT_ERROR_CODE_INSUFFICIENT_FUNDS - The available balance plus overdraft of the account that pays, which for a refund
+   * is the payee, is below the amount.
+   */
   PAYMENT_ERROR_CODE_INSUFFICIENT_FUNDS: 1,
   /** PAYMENT_ERROR_CODE_ACCOUNT_NOT_FOUND - The payer or the payee does not exist. */
   PAYMENT_ERROR_CODE_ACCOUNT_NOT_FOUND: 2,
@@ -235,8 +245,9 @@ export const PaymentErrorCode = {
   /** PAYMENT_ERROR_CODE_CURRENCY_MISMATCH - The request's currency is not that of both accounts. */
   PAYMENT_ERROR_CODE_CURRENCY_MISMATCH: 5,
   /**
-   * PAYMENT_ERROR_CODE_RATE_LIMITED - The payer's token bucket is empty; retry after retry_after_ms. This says nothing
-   * of an earlier call with the same key: tokens are counted before keys are read.
+   * PAYMENT_ERROR_CODE_RATE_LIMITED - The token bucket of the account that pays is empty; retry after retry_after_ms.
+   * This says nothing of an earlier call with the same key: tokens are counted before
+   * keys are read.
    */
   PAYMENT_ERROR_CODE_RATE_LIMITED: 6,
   /** PAYMENT_ERROR_CODE_PAYMENT_NOT_HELD - The payment holds nothing: it was captured, voided or declined, or never held. */
@@ -245,7 +256,9 @@ export const PaymentErrorCode = {
   PAYMENT_ERROR_CODE_PAYMENT_EXPIRED: 8,
   /** PAYMENT_ERROR_CODE_AMOUNT_EXCEEDS_HELD - A capture of more than is on hold. */
   PAYMENT_ERROR_CODE_AMOUNT_EXCEEDS_HELD: 9,
-  /** PAYMENT_ERROR_CODE_ACCOUNT_FROZEN - The payer's debits or the payee's credits are frozen. */
+  /** PAYMENT_ERROR_CODE_AMOUNT_EXCEEDS_CAPTURED - A refund of more than was captured and is not yet refunded. */
+  PAYMENT_ERROR_CODE_AMOUNT_EXCEEDS_CAPTURED: 10,
+  /** PAYMENT_ERROR_CODE_ACCOUNT_FROZEN - Debits of the account that pays, or credits of the one that is paid, are frozen. */
   PAYMENT_ERROR_CODE_ACCOUNT_FROZEN: 11,
   /** PAYMENT_ERROR_CODE_ACCOUNT_CLOSED - The payer or the payee is closed, for good. */
   PAYMENT_ERROR_CODE_ACCOUNT_CLOSED: 12,
@@ -266,6 +279,8 @@ export namespace PaymentErrorCode {
   export type PAYMENT_ERROR_CODE_PAYMENT_NOT_HELD = typeof PaymentErrorCode.PAYMENT_ERROR_CODE_PAYMENT_NOT_HELD;
   export type PAYMENT_ERROR_CODE_PAYMENT_EXPIRED = typeof PaymentErrorCode.PAYMENT_ERROR_CODE_PAYMENT_EXPIRED;
   export type PAYMENT_ERROR_CODE_AMOUNT_EXCEEDS_HELD = typeof PaymentErrorCode.PAYMENT_ERROR_CODE_AMOUNT_EXCEEDS_HELD;
+  export type PAYMENT_ERROR_CODE_AMOUNT_EXCEEDS_CAPTURED =
+    typeof PaymentErrorCode.PAYMENT_ERROR_CODE_AMOUNT_EXCEEDS_CAPTURED;
   export type PAYMENT_ERROR_CODE_ACCOUNT_FROZEN = typeof PaymentErrorCode.PAYMENT_ERROR_CODE_ACCOUNT_FROZEN;
   export type PAYMENT_ERROR_CODE_ACCOUNT_CLOSED = typeof PaymentErrorCode.PAYMENT_ERROR_CODE_ACCOUNT_CLOSED;
   export type PAYMENT_ERROR_CODE_TOO_MANY_ACTIONS = typeof PaymentErrorCode.PAYMENT_ERROR_CODE_TOO_MANY_ACTIONS;
@@ -303,6 +318,9 @@ export function paymentErrorCodeFromJSON(object: any): PaymentErrorCode {
     case 9:
     case "PAYMENT_ERROR_CODE_AMOUNT_EXCEEDS_HELD":
       return PaymentErrorCode.PAYMENT_ERROR_CODE_AMOUNT_EXCEEDS_HELD;
+    case 10:
+    case "PAYMENT_ERROR_CODE_AMOUNT_EXCEEDS_CAPTURED":
+      return PaymentErrorCode.PAYMENT_ERROR_CODE_AMOUNT_EXCEEDS_CAPTURED;
     case 11:
     case "PAYMENT_ERROR_CODE_ACCOUNT_FROZEN":
       return PaymentErrorCode.PAYMENT_ERROR_CODE_ACCOUNT_FROZEN;
@@ -339,6 +357,8 @@ export function paymentErrorCodeToJSON(object: PaymentErrorCode): string {
       return "PAYMENT_ERROR_CODE_PAYMENT_EXPIRED";
     case PaymentErrorCode.PAYMENT_ERROR_CODE_AMOUNT_EXCEEDS_HELD:
       return "PAYMENT_ERROR_CODE_AMOUNT_EXCEEDS_HELD";
+    case PaymentErrorCode.PAYMENT_ERROR_CODE_AMOUNT_EXCEEDS_CAPTURED:
+      return "PAYMENT_ERROR_CODE_AMOUNT_EXCEEDS_CAPTURED";
     case PaymentErrorCode.PAYMENT_ERROR_CODE_ACCOUNT_FROZEN:
       return "PAYMENT_ERROR_CODE_ACCOUNT_FROZEN";
     case PaymentErrorCode.PAYMENT_ERROR_CODE_ACCOUNT_CLOSED:
@@ -518,6 +538,40 @@ export interface VoidPaymentResponse {
   replayed: boolean;
 }
 
+export interface RefundPaymentRequest {
+  idempotencyKey: string;
+  paymentId: string;
+  /**
+   * Absent: all that was captured and is not yet refunded. If given, more than
+   * zero: 0 is declined with INVALID_AMOUNT, with nothing stored.
+   */
+  amountCents?:
+    | bigint
+    | undefined;
+  /** As in CapturePaymentRequest. */
+  description: string;
+  reference: string;
+  metadata: { [key: string]: string };
+}
+
+export interface RefundPaymentRequest_MetadataEntry {
+  key: string;
+  value: string;
+}
+
+export interface RefundPaymentResponse {
+  /** Without an action_id if nothing was stored. */
+  action:
+    | PaymentAction
+    | undefined;
+  /** The payment as it is now. */
+  payment:
+    | Payment
+    | undefined;
+  /** As in HoldPaymentResponse. */
+  replayed: boolean;
+}
+
 /** One step in the life of a payment. Actions never change. */
 export interface PaymentAction {
   /** A ULID. The first action's is the payment's id. */
@@ -529,8 +583,8 @@ export interface PaymentAction {
     | PaymentError
     | undefined;
   /**
-   * What was paid, held or captured; 0 for VOID and EXPIRY. If it was declined,
-   * what was asked for; 0 for a capture of all that is held.
+   * What was paid, held, captured or refunded; 0 for VOID and EXPIRY. If it was
+   * declined, what was asked for; 0 for a capture or refund of all there is.
    */
   amountCents: bigint;
   /**
@@ -2366,6 +2420,392 @@ export const VoidPaymentResponse: MessageFns<VoidPaymentResponse> = {
   },
   fromPartial(object: DeepPartial<VoidPaymentResponse>): VoidPaymentResponse {
     const message = createBaseVoidPaymentResponse();
+    message.action = (object.action !== undefined && object.action !== null)
+      ? PaymentAction.fromPartial(object.action)
+      : undefined;
+    message.payment = (object.payment !== undefined && object.payment !== null)
+      ? Payment.fromPartial(object.payment)
+      : undefined;
+    message.replayed = object.replayed ?? false;
+    return message;
+  },
+};
+
+function createBaseRefundPaymentRequest(): RefundPaymentRequest {
+  return { idempotencyKey: "", paymentId: "", amountCents: undefined, description: "", reference: "", metadata: {} };
+}
+
+export const RefundPaymentRequest: MessageFns<RefundPaymentRequest> = {
+  encode(message: RefundPaymentRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.idempotencyKey !== "") {
+      writer.uint32(10).string(message.idempotencyKey);
+    }
+    if (message.paymentId !== "") {
+      writer.uint32(18).string(message.paymentId);
+    }
+    if (message.amountCents !== undefined) {
+      if (BigInt.asIntN(64, message.amountCents) !== message.amountCents) {
+        throw new globalThis.Error("value provided for field message.amountCents of type int64 too large");
+      }
+      writer.uint32(24).int64(message.amountCents);
+    }
+    if (message.description !== "") {
+      writer.uint32(42).string(message.description);
+    }
+    if (message.reference !== "") {
+      writer.uint32(50).string(message.reference);
+    }
+    globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
+      RefundPaymentRequest_MetadataEntry.encode({ key: key as any, value }, writer.uint32(58).fork()).join();
+    });
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RefundPaymentRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRefundPaymentRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.idempotencyKey = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.paymentId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.amountCents = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.description = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.reference = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            const entry7 = RefundPaymentRequest_MetadataEntry.decode(reader, reader.uint32());
+            if (entry7.value !== undefined) {
+              message.metadata[entry7.key] = entry7.value;
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RefundPaymentRequest {
+    return {
+      idempotencyKey: isSet(object.idempotencyKey)
+        ? globalThis.String(object.idempotencyKey)
+        : isSet(object.idempotency_key)
+        ? globalThis.String(object.idempotency_key)
+        : "",
+      paymentId: isSet(object.paymentId)
+        ? globalThis.String(object.paymentId)
+        : isSet(object.payment_id)
+        ? globalThis.String(object.payment_id)
+        : "",
+      amountCents: isSet(object.amountCents)
+        ? BigInt(object.amountCents)
+        : isSet(object.amount_cents)
+        ? BigInt(object.amount_cents)
+        : undefined,
+      description: isSet(object.description) ? globalThis.String(object.description) : "",
+      reference: isSet(object.reference) ? globalThis.String(object.reference) : "",
+      metadata: isObject(object.metadata)
+        ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+    };
+  },
+
+  toJSON(message: RefundPaymentRequest): unknown {
+    const obj: any = {};
+    if (message.idempotencyKey !== "") {
+      obj.idempotencyKey = message.idempotencyKey;
+    }
+    if (message.paymentId !== "") {
+      obj.paymentId = message.paymentId;
+    }
+    if (message.amountCents !== undefined) {
+      obj.amountCents = message.amountCents.toString();
+    }
+    if (message.description !== "") {
+      obj.description = message.description;
+    }
+    if (message.reference !== "") {
+      obj.reference = message.reference;
+    }
+    if (message.metadata) {
+      const entries = globalThis.Object.entries(message.metadata) as [string, string][];
+      if (entries.length > 0) {
+        obj.metadata = {};
+        entries.forEach(([k, v]) => {
+          obj.metadata[k] = v;
+        });
+      }
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RefundPaymentRequest>): RefundPaymentRequest {
+    return RefundPaymentRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RefundPaymentRequest>): RefundPaymentRequest {
+    const message = createBaseRefundPaymentRequest();
+    message.idempotencyKey = object.idempotencyKey ?? "";
+    message.paymentId = object.paymentId ?? "";
+    message.amountCents = (object.amountCents !== undefined && object.amountCents !== null)
+      ? BigInt(object.amountCents)
+      : undefined;
+    message.description = object.description ?? "";
+    message.reference = object.reference ?? "";
+    message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseRefundPaymentRequest_MetadataEntry(): RefundPaymentRequest_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const RefundPaymentRequest_MetadataEntry: MessageFns<RefundPaymentRequest_MetadataEntry> = {
+  encode(message: RefundPaymentRequest_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RefundPaymentRequest_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRefundPaymentRequest_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RefundPaymentRequest_MetadataEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: RefundPaymentRequest_MetadataEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RefundPaymentRequest_MetadataEntry>): RefundPaymentRequest_MetadataEntry {
+    return RefundPaymentRequest_MetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RefundPaymentRequest_MetadataEntry>): RefundPaymentRequest_MetadataEntry {
+    const message = createBaseRefundPaymentRequest_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseRefundPaymentResponse(): RefundPaymentResponse {
+  return { action: undefined, payment: undefined, replayed: false };
+}
+
+export const RefundPaymentResponse: MessageFns<RefundPaymentResponse> = {
+  encode(message: RefundPaymentResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.action !== undefined) {
+      PaymentAction.encode(message.action, writer.uint32(10).fork()).join();
+    }
+    if (message.payment !== undefined) {
+      Payment.encode(message.payment, writer.uint32(18).fork()).join();
+    }
+    if (message.replayed !== false) {
+      writer.uint32(24).bool(message.replayed);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RefundPaymentResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRefundPaymentResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.action = PaymentAction.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.payment = Payment.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.replayed = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RefundPaymentResponse {
+    return {
+      action: isSet(object.action) ? PaymentAction.fromJSON(object.action) : undefined,
+      payment: isSet(object.payment) ? Payment.fromJSON(object.payment) : undefined,
+      replayed: isSet(object.replayed) ? globalThis.Boolean(object.replayed) : false,
+    };
+  },
+
+  toJSON(message: RefundPaymentResponse): unknown {
+    const obj: any = {};
+    if (message.action !== undefined) {
+      obj.action = PaymentAction.toJSON(message.action);
+    }
+    if (message.payment !== undefined) {
+      obj.payment = Payment.toJSON(message.payment);
+    }
+    if (message.replayed !== false) {
+      obj.replayed = message.replayed;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RefundPaymentResponse>): RefundPaymentResponse {
+    return RefundPaymentResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RefundPaymentResponse>): RefundPaymentResponse {
+    const message = createBaseRefundPaymentResponse();
     message.action = (object.action !== undefined && object.action !== null)
       ? PaymentAction.fromPartial(object.action)
       : undefined;
@@ -4358,7 +4798,7 @@ export const PaymentError: MessageFns<PaymentError> = {
 
 /**
  * Authorizes and holds payments between two accounts of the ledger, captures and
- * voids what is held, and reads all of it back.
+ * voids what is held, refunds what was paid, and reads all of it back.
  *
  * Amounts are integers in the minor unit of their currency (cents, kopecks,
  * yen). Times are RFC 3339 in UTC with milliseconds. A payment id is a ULID:
@@ -4456,6 +4896,32 @@ export const PaymentServiceService = {
     requestDeserialize: (value: Buffer): VoidPaymentRequest => VoidPaymentRequest.decode(value),
     responseSerialize: (value: VoidPaymentResponse): Buffer => Buffer.from(VoidPaymentResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): VoidPaymentResponse => VoidPaymentResponse.decode(value),
+  },
+  /**
+   * Moves what a payment has moved, or a part of it, back from its payee to its
+   * payer. A payment may be refunded in several parts, also while it still holds
+   * something; together they are at most what was captured, and all of a payment
+   * that was authorized at once counts as captured. Its status stays as it is.
+   *
+   * DECLINED, with the payment unchanged: AMOUNT_EXCEEDS_CAPTURED (also if nothing
+   * was captured, or nothing is left of it), TOO_MANY_ACTIONS, ACCOUNT_CLOSED,
+   * ACCOUNT_FROZEN (the payee's debits or the payer's credits), INSUFFICIENT_FUNDS
+   * (the payee's), RATE_LIMITED (the payee's tokens). A refund cannot be refunded:
+   * its action_id is no payment_id, and so NOT_FOUND.
+   *
+   * It is the payee who pays: needs the scope payments.authorize for the payment's
+   * payee, and accounts.admin as well if that is an EXTERNAL account. NOT_FOUND as
+   * CapturePayment.
+   */
+  refundPayment: {
+    path: "/payment.v1.PaymentService/RefundPayment" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RefundPaymentRequest): Buffer => Buffer.from(RefundPaymentRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RefundPaymentRequest => RefundPaymentRequest.decode(value),
+    responseSerialize: (value: RefundPaymentResponse): Buffer =>
+      Buffer.from(RefundPaymentResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RefundPaymentResponse => RefundPaymentResponse.decode(value),
   },
   /**
    * Reads one payment, whatever became of it, by its id or by the key of any of
@@ -4576,6 +5042,23 @@ export interface PaymentServiceServer extends UntypedServiceImplementation {
    * payments.authorize for the payment's payer. NOT_FOUND as CapturePayment.
    */
   voidPayment: handleUnaryCall<VoidPaymentRequest, VoidPaymentResponse>;
+  /**
+   * Moves what a payment has moved, or a part of it, back from its payee to its
+   * payer. A payment may be refunded in several parts, also while it still holds
+   * something; together they are at most what was captured, and all of a payment
+   * that was authorized at once counts as captured. Its status stays as it is.
+   *
+   * DECLINED, with the payment unchanged: AMOUNT_EXCEEDS_CAPTURED (also if nothing
+   * was captured, or nothing is left of it), TOO_MANY_ACTIONS, ACCOUNT_CLOSED,
+   * ACCOUNT_FROZEN (the payee's debits or the payer's credits), INSUFFICIENT_FUNDS
+   * (the payee's), RATE_LIMITED (the payee's tokens). A refund cannot be refunded:
+   * its action_id is no payment_id, and so NOT_FOUND.
+   *
+   * It is the payee who pays: needs the scope payments.authorize for the payment's
+   * payee, and accounts.admin as well if that is an EXTERNAL account. NOT_FOUND as
+   * CapturePayment.
+   */
+  refundPayment: handleUnaryCall<RefundPaymentRequest, RefundPaymentResponse>;
   /**
    * Reads one payment, whatever became of it, by its id or by the key of any of
    * its actions. NOT_FOUND if there is none, or if neither account is one of the
@@ -4713,6 +5196,37 @@ export interface PaymentServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: VoidPaymentResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Moves what a payment has moved, or a part of it, back from its payee to its
+   * payer. A payment may be refunded in several parts, also while it still holds
+   * something; together they are at most what was captured, and all of a payment
+   * that was authorized at once counts as captured. Its status stays as it is.
+   *
+   * DECLINED, with the payment unchanged: AMOUNT_EXCEEDS_CAPTURED (also if nothing
+   * was captured, or nothing is left of it), TOO_MANY_ACTIONS, ACCOUNT_CLOSED,
+   * ACCOUNT_FROZEN (the payee's debits or the payer's credits), INSUFFICIENT_FUNDS
+   * (the payee's), RATE_LIMITED (the payee's tokens). A refund cannot be refunded:
+   * its action_id is no payment_id, and so NOT_FOUND.
+   *
+   * It is the payee who pays: needs the scope payments.authorize for the payment's
+   * payee, and accounts.admin as well if that is an EXTERNAL account. NOT_FOUND as
+   * CapturePayment.
+   */
+  refundPayment(
+    request: RefundPaymentRequest,
+    callback: (error: ServiceError | null, response: RefundPaymentResponse) => void,
+  ): ClientUnaryCall;
+  refundPayment(
+    request: RefundPaymentRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RefundPaymentResponse) => void,
+  ): ClientUnaryCall;
+  refundPayment(
+    request: RefundPaymentRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RefundPaymentResponse) => void,
   ): ClientUnaryCall;
   /**
    * Reads one payment, whatever became of it, by its id or by the key of any of

@@ -116,8 +116,11 @@ class PostgresTransaction implements LedgerTransaction {
     return claimKeys(this.#transaction, commands, now);
   }
 
-  lockPayments(paymentIds: readonly string[]): Promise<ReadonlyMap<string, PaymentBalance>> {
-    return lockPayments(this.#transaction, paymentIds);
+  lockPayments(
+    paymentIds: readonly string[],
+    beginning: readonly string[],
+  ): Promise<ReadonlyMap<string, PaymentBalance>> {
+    return lockPayments(this.#transaction, paymentIds, beginning);
   }
 
   lockBalances(accountIds: readonly string[]): Promise<LockedBalances> {

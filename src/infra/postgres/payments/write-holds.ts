@@ -11,7 +11,7 @@ const COLUMNS: readonly Column<Decided>[] = [
   plain('kind', 'payment_kind', ({ action }) => action.kind),
   plain('parent_id', 'uuid', ({ action }) => (isLater(action) ? ulidToUuid(action.paymentId) : undefined)),
   plain('released_cents', 'bigint', ({ action, entries }) =>
-    entries !== undefined && isLater(action) ? action.releasedCents : undefined,
+    entries !== undefined && mayRelease(action) ? action.releasedCents : undefined,
   ),
   text('expires_at', ({ action }) => action.expiresAt?.toISOString()),
   plain('requested_cents', 'bigint', ({ action }) => action.requestedCents),
@@ -133,4 +133,8 @@ export function writeHolds(
 
 function isLater({ kind }: Decided['action']): boolean {
   return kind !== 'PAYMENT' && kind !== 'HOLD';
+}
+
+function mayRelease(action: Decided['action']): boolean {
+  return isLater(action) && action.kind !== 'REFUND';
 }

@@ -37,7 +37,7 @@ export const EVENT_RULES: StageTable['rules'] = {
     left join ledger_entries payee
       on payee.account_id = payments.payee_account_id and payee.version = payments.payee_version
     where event.payload
-        - '{amountCents,currency,authorizedAt,declinedAt,heldAt,capturedAt,voidedAt,expiredAt,expiresAt}'::text[]
+        - '{amountCents,currency,authorizedAt,declinedAt,heldAt,capturedAt,voidedAt,expiredAt,refundedAt,expiresAt}'::text[]
       is distinct from
       jsonb_strip_nulls(jsonb_build_object(
         'paymentId', ${ulidOf('coalesce(payments.parent_id, event.id)')},

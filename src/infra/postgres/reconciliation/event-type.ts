@@ -7,6 +7,7 @@ export function eventTypeOf(row: string): string {
       when 'CAPTURE' then 'payment.captured.v1'
       when 'VOID' then 'payment.voided.v1'
       when 'EXPIRY' then 'payment.expired.v1'
+      when 'REFUND' then 'payment.refunded.v1'
     end
     when ${row}.parent_id is null then 'payment.declined.v1'
     else 'payment.action_declined.v1'

@@ -7,7 +7,8 @@ export const PAYMENT_RULES: StageTable['rules'] = {
     from page payment
     join (values
       ('PAYMENT'::payment_kind, 'DEBIT'::entry_direction, 'CREDIT'::entry_direction),
-      ('HOLD', 'HOLD', null), ('CAPTURE', 'DEBIT', 'CREDIT'), ('VOID', 'RELEASE', null), ('EXPIRY', 'RELEASE', null)
+      ('HOLD', 'HOLD', null), ('CAPTURE', 'DEBIT', 'CREDIT'), ('VOID', 'RELEASE', null), ('EXPIRY', 'RELEASE', null),
+      ('REFUND', 'CREDIT', 'DEBIT')
     ) as called_for (kind, of_payer, of_payee) using (kind)
     left join ledger_entries payer
       on payer.account_id = payment.payer_account_id and payer.version = payment.payer_version
@@ -51,6 +52,10 @@ export const PAYMENT_RULES: StageTable['rules'] = {
     select page.payment_id::text as culprit
     from page left join payment_balances balance using (payment_id)
     where page.kind = 'HOLD' and (balance.payment_id is not null) <> (page.status = 'AUTHORIZED')`,
+  REFUND_HAS_ITS_BALANCE: `
+    select page.payment_id::text as culprit
+    from page left join payment_balances balance on balance.payment_id = page.parent_id
+    where page.kind = 'REFUND' and page.status = 'AUTHORIZED' and balance.payment_id is null`,
   ACTION_HAS_ITS_PAYMENT: `
     select page.payment_id::text as culprit
     from page left join payments parent on parent.payment_id = page.parent_id
