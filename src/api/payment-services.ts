@@ -17,7 +17,7 @@ export function paymentServices(
   groupCommit: GroupCommit<PaymentCommand, Outcome>,
   limiter: RateLimiter,
   ledger: Ledger,
-  { reads }: { readonly reads: Admission },
+  { reads, actions }: Record<'reads' | 'actions', Admission>,
   registry: Registry,
   expiryOutage: Outage,
 ) {
@@ -28,7 +28,7 @@ export function paymentServices(
   return {
     newId,
     payments: metrics.counted(new Payments(groupCommit, limiter, ledger, reads, newId, externalPayers)),
-    laterActions: metrics.countedLater(new LaterActions(groupCommit, limiter, ledger, reads, newId, externalPayers)),
+    laterActions: metrics.countedLater(new LaterActions(groupCommit, limiter, ledger, actions, newId, externalPayers)),
     sweeper: new ExpirySweeper(groupCommit, ledger, newId, { expired: metrics.expired, outage: expiryOutage }),
   };
 }

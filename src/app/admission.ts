@@ -84,6 +84,8 @@ export function admissions(limits: {
   return {
     // As many as the two statements take that read payments at a time.
     reads: new Admission({ maxInFlight: 512, maxQueue: maxQueuedReads }),
+    // Captures and their like, which look for their payment first: a flood of reads must not turn away what moves money.
+    actions: new Admission({ maxInFlight: 512, maxQueue: maxQueuedReads }),
     // Each takes a connection for some statements, one after the other.
     lists: new Admission({ maxInFlight: share(4), maxQueue: maxQueuedReads }),
     // Each takes a connection, and reads must not wait for all of them.
