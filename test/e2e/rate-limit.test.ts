@@ -30,9 +30,10 @@ test('500 deposits from an EXTERNAL account are authorized, while a customer is 
   await client.open('world', { type: AccountType.ACCOUNT_TYPE_EXTERNAL });
   await client.open('customer');
   expect(authorized(await pay(client, 500, 'world', 'customer'))).toBe(500);
-  const answers = await pay(client, 300, 'customer', 'world');
-  expect(limited(answers)).toBeGreaterThan(50);
-  expect(authorized(answers) + limited(answers)).toBe(300);
+  // More than two buckets: where Redis does not answer in time, the API has one of its own.
+  const answers = await pay(client, 600, 'customer', 'world');
+  expect(limited(answers)).toBeGreaterThan(100);
+  expect(authorized(answers) + limited(answers)).toBe(600);
 });
 
 test('a limit of their own holds for EXTERNAL accounts from the first payment', async () => {
@@ -43,7 +44,7 @@ test('a limit of their own holds for EXTERNAL accounts from the first payment', 
   });
   await client.open('limited-world', { type: AccountType.ACCOUNT_TYPE_EXTERNAL });
   await client.open('other-customer');
-  const deposits = await pay(client, 100, 'limited-world', 'other-customer');
+  const deposits = await pay(client, 200, 'limited-world', 'other-customer');
   expect(limited(deposits)).toBeGreaterThan(30);
   expect(authorized(deposits)).toBeGreaterThanOrEqual(50);
   // Customers keep theirs.
