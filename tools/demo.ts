@@ -6,12 +6,18 @@ import { AccountType, OpenAccountRequest, OpenAccountResponse } from '../src/gen
 import {
   AuthorizePaymentRequest,
   AuthorizePaymentResponse,
+  CapturePaymentRequest,
+  CapturePaymentResponse,
   GetAccountBalanceRequest,
   GetAccountBalanceResponse,
   GetPaymentRequest,
   GetPaymentResponse,
+  HoldPaymentRequest,
+  HoldPaymentResponse,
   PaymentErrorCode,
   PaymentStatus,
+  RefundPaymentRequest,
+  RefundPaymentResponse,
 } from '../src/gen/payment/v1/payment.ts';
 import { createPool } from '../src/infra/postgres/pool.ts';
 import { postgresBooks } from '../src/infra/postgres/reconciliation/books.ts';
@@ -143,6 +149,44 @@ async function callEverything(client: LedgerClient, run: string): Promise<number
   return 6 + BUCKET_TOKENS;
 }
 
+/** A hotel sets the price of a night aside, takes less, and gives some of it back. Returns how many events that makes. */
+async function holdCaptureRefund(client: LedgerClient, run: string): Promise<number> {
+  const [alice, hotel] = [`alice-${run}`, `hotel-${run}`];
+  await client.open(hotel, {});
+  const night = {
+    idempotencyKey: `night-${run}`,
+    payerAccountId: alice,
+    payeeAccountId: hotel,
+    amountCents: 8_000n,
+    currency: 'RUB',
+  };
+  const held = await step(
+    "The hotel holds the price of a night of Alice's money",
+    [HoldPaymentRequest, HoldPaymentResponse],
+    night,
+    client.hold(night),
+    { payment: { status: PaymentStatus.PAYMENT_STATUS_HELD, heldCents: 8_000n } },
+  );
+  const paymentId = held?.payment?.paymentId ?? '';
+  const bill = { idempotencyKey: `bill-${run}`, paymentId, amountCents: 6_000n };
+  await step(
+    'It captures what Alice owes, and the rest is hers again',
+    [CapturePaymentRequest, CapturePaymentResponse],
+    bill,
+    client.capture(paymentId, bill),
+    { action: { amountCents: 6_000n, releasedCents: 2_000n }, payment: { heldCents: 0n } },
+  );
+  const breakfast = { idempotencyKey: `breakfast-${run}`, paymentId, amountCents: 500n };
+  await step(
+    'And refunds the breakfast',
+    [RefundPaymentRequest, RefundPaymentResponse],
+    breakfast,
+    client.refund(paymentId, breakfast),
+    { payment: { capturedCents: 6_000n, refundedCents: 500n } },
+  );
+  return 4;
+}
+
 /** Waits for the events and prints them. */
 async function showEvents(consumer: EventConsumer, count: number): Promise<void> {
   console.log(`\nEvents on Kafka (${count} are expected)`);
@@ -178,8 +222,9 @@ async function run(system: System, caller: Caller): Promise<void> {
   const client = new LedgerClient(system.apiAddress, channelOf(caller), caller.token);
   const consumer = await consumeEvents(system.stack.kafka.address, topic, { fromNow: true });
   try {
-    const payments = await callEverything(client, Date.now().toString(36));
-    await showEvents(consumer, payments);
+    const suffix = Date.now().toString(36);
+    const events = (await callEverything(client, suffix)) + (await holdCaptureRefund(client, suffix));
+    await showEvents(consumer, events);
     await reconcileBooks(system.stack.postgres.address);
   } finally {
     client.close();
