@@ -41,13 +41,13 @@ async function openDemoAccounts(client: LedgerClient): Promise<void> {
   }
 }
 
-function printEvent({ type, partition, offset, key, eventId, authorized, declined }: ReceivedEvent): void {
-  const what = authorized ?? declined;
-  const why = declined?.error === undefined ? '' : `: ${declined.error.message}`;
-  console.log(
-    `event ${type} ${eventId} (partition ${partition}, offset ${offset}) ` +
-      `${key} -> ${what?.payeeAccountId} ${what?.amountCents} ${what?.currency}${why}`,
-  );
+function printEvent({ type, partition, offset, key, eventId, value }: ReceivedEvent): void {
+  // Of the fields that events have, those that there are.
+  const { payeeAccountId, amountCents, currency, error } = JSON.parse(value);
+  const payee = payeeAccountId === undefined ? [] : ['->', payeeAccountId];
+  const what = [...payee, amountCents, currency].filter((part) => part !== undefined).join(' ');
+  const why = error === undefined ? '' : `: ${error.message}`;
+  console.log(`event ${type} ${eventId} (partition ${partition}, offset ${offset}) ${key} ${what}${why}`);
 }
 
 async function main(signal: AbortSignal, finish: (error: Error) => void): Promise<() => Promise<void>> {
