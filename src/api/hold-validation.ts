@@ -2,7 +2,7 @@ import type { Metadata } from '../app/domain/payment.ts';
 import type { FieldViolation } from '../app/errors.ts';
 import type { Duration } from '../gen/google/protobuf/duration.ts';
 import type { HoldPaymentRequest } from '../gen/payment/v1/payment.ts';
-import { metadata, paymentViolations, rejectIf, text } from './validation.ts';
+import { noteViolations, paymentViolations, rejectIf, text } from './validation.ts';
 
 // As validation.ts, for holds and what becomes of them.
 
@@ -28,9 +28,7 @@ export function checkLaterAction(request: LaterActionRequest): void {
   rejectIf(
     text('idempotency_key', request.idempotencyKey, 1, 255),
     text('payment_id', request.paymentId, 1, 64),
-    text('description', request.description, 0, 1_000),
-    text('reference', request.reference, 0, 255),
-    metadata('metadata', request.metadata),
+    ...noteViolations(request),
   );
 }
 

@@ -24,9 +24,20 @@ export function paymentViolations(request: AuthorizePaymentRequest): (FieldViola
     accountId('payer_account_id', request.payerAccountId),
     accountId('payee_account_id', request.payeeAccountId),
     currency('currency', request.currency),
-    text('description', request.description, 0, 1_000),
-    text('reference', request.reference, 0, 255),
-    metadata('metadata', request.metadata),
+    ...noteViolations(request),
+  ];
+}
+
+/** What is wrong with what callers may note on every payment and every action on one. */
+export function noteViolations({
+  description,
+  reference,
+  metadata: notes,
+}: Pick<AuthorizePaymentRequest, 'description' | 'reference' | 'metadata'>): (FieldViolation | undefined)[] {
+  return [
+    text('description', description, 0, 1_000),
+    text('reference', reference, 0, 255),
+    metadata('metadata', notes),
   ];
 }
 
