@@ -34,7 +34,7 @@ export class LaterActions {
   readonly #groupCommit: Pick<GroupCommit<PaymentCommand, Outcome>, 'submit'>;
   readonly #limiter: RateLimiter;
   readonly #ledger: Pick<Ledger, 'findPayment'>;
-  readonly #reads: Admission;
+  readonly #lookUps: Admission;
   readonly #newId: () => string;
   readonly #externalPayers: ExternalPayers;
 
@@ -43,14 +43,14 @@ export class LaterActions {
     groupCommit: Pick<GroupCommit<PaymentCommand, Outcome>, 'submit'>,
     limiter: RateLimiter,
     ledger: Pick<Ledger, 'findPayment'>,
-    reads: Admission,
+    lookUps: Admission,
     newId: () => string,
     externalPayers: ExternalPayers,
   ) {
     this.#groupCommit = groupCommit;
     this.#limiter = limiter;
     this.#ledger = ledger;
-    this.#reads = reads;
+    this.#lookUps = lookUps;
     this.#newId = newId;
     this.#externalPayers = externalPayers;
   }
@@ -91,7 +91,7 @@ export class LaterActions {
 
   /** What never changes of the payment is all that the command needs: it is decided on what is locked. */
   async #find({ paymentId, permit, abandoned }: Asked): Promise<CurrentPayment> {
-    const payment = await this.#reads.run(() => this.#ledger.findPayment(paymentId), abandoned);
+    const payment = await this.#lookUps.run(() => this.#ledger.findPayment(paymentId), abandoned);
     if (payment === undefined) throw notFound('Payment', paymentId);
     permit(payment);
     return payment;
