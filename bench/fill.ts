@@ -106,8 +106,9 @@ async function writePayments(client: BenchDatabase['client'], query: string): Pr
     where debit.direction = 'DEBIT' and credit.direction = 'CREDIT'
     order by payment_id`);
   await client.query(`
-    insert into ledger_entries (account_id, version, payment_id, direction, amount_cents, balance_after_cents, created_at)
-    select account_id, version, payment_id, direction, amount_cents, balance_after_cents, created_at
+    insert into ledger_entries
+      (account_id, version, payment_id, direction, amount_cents, balance_after_cents, pending_after_cents, created_at)
+    select account_id, version, payment_id, direction, amount_cents, balance_after_cents, null, created_at
     from chunk_entries order by account_id, version`);
   await client.query(`
     insert into idempotency_keys (caller, key, payment_id, created_at)

@@ -226,7 +226,7 @@ describe('the entries of', () => {
 
   test('a release may not give back more than is pending', async () => {
     await expect(
-      insertEntries({ account: payer, version: 2, direction: 'RELEASE', amount: 101, posted: 0, pending: -1 }),
+      insertEntries({ account: payer, version: 2, direction: 'RELEASE', amount: 102, posted: 0, pending: -2 }),
     ).rejects.toThrow('pending_is_not_negative');
   });
 

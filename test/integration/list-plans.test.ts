@@ -37,7 +37,7 @@ beforeAll(async () => {
       left join entries debit using (n, id)
       left join entries credit using (n, id)
       where declined or (debit.direction = 'DEBIT' and credit.direction = 'CREDIT');
-    insert into ledger_entries select account, version, id::uuid, direction::entry_direction, 1, 0, at from entries;
+    insert into ledger_entries select account, version, id::uuid, direction::entry_direction, 1, 0, at, null, null from entries;
     insert into payment_balances (payment_id, payer_account_id, payee_account_id, amount_cents, held_cents,
         captured_cents, released_cents, refunded_cents, actions, updated_at)
       select id::uuid, payer, payee, 1, 0, 1, 0, 0, 0, at from drawn where not declined and n % 3 = 0;

@@ -40,8 +40,8 @@ const write = prepared(
      from payment
    ), entries_written as (
      insert into ledger_entries
-       (account_id, version, payment_id, direction, amount_cents, balance_after_cents, created_at)
-     select account_id, version, payment_id, direction, amount_cents, balance_after_cents, $1::timestamptz
+       (account_id, version, payment_id, direction, amount_cents, balance_after_cents, pending_after_cents, created_at)
+     select account_id, version, payment_id, direction, amount_cents, balance_after_cents, null::bigint, $1::timestamptz
      from payment
      cross join lateral (
        values (payer_account_id, payer_version, 'DEBIT'::entry_direction, payer_after_cents),
