@@ -1,7 +1,7 @@
 -- The rules of 0012 and 0013 at less cost. Postgres parses a table's CHECKs and the conditions
 -- of its triggers anew for each statement, so every word of them costs each payment; the
 -- text of a function it parses once for each connection. So what concerns few rows goes
--- into functions, and 0015 calls them behind conditions that are short.
+-- into functions behind conditions that are short. 0015 has those of the other tables.
 
 -- What each kind of action has and has not. A payment that was
 -- authorized at once, and is whole by the condition of the trigger, does not come here.
@@ -72,17 +72,84 @@ begin
   return null;
 end $$;
 
--- Replicas of the version before do not name pending_after_cents, and get the default that
--- 0015 gives it. What is on hold is added to what they take for the balance; see 0013.
-create or replace function complete_entry_of_version_before() returns trigger language plpgsql
+-- The rules of the ledger, as in 0013; checked once for each insert statement. The look-up
+-- of the entry before stands behind a limit, so that Postgres can only do it entry by entry:
+-- planned while the ledger is small, a join would read it whole, and go on to do so.
+create or replace function check_ledger_entries() returns trigger language plpgsql
+set search_path = pg_catalog, public, pg_temp set enable_seqscan = off as $$
+declare
+  culprit record;
+begin
+  select payment_id into culprit
+  from new_entries
+  group by payment_id
+  having sum(case direction when 'DEBIT' then -amount_cents when 'CREDIT' then amount_cents else 0 end) <> 0
+  limit 1;
+  if found then
+    raise exception 'the ledger entries of payment % do not sum to zero', culprit.payment_id
+      using errcode = 'integrity_constraint_violation', constraint = 'entries_sum_to_zero';
+  end if;
+
+  select entry.account_id, entry.version into culprit
+  from new_entries entry
+  left join lateral (
+    select balance_after_cents, pending_after_cents, created_at
+    from public.ledger_entries
+    where account_id = entry.account_id and version = entry.version - 1
+    limit 1
+  ) previous on true
+  where entry.balance_after_cents is distinct from
+      case entry.version when 1 then 0 else previous.balance_after_cents end
+      + case entry.direction when 'DEBIT' then -entry.amount_cents when 'CREDIT' then entry.amount_cents else 0 end
+    or coalesce(entry.pending_after_cents, 0) <> coalesce(previous.pending_after_cents, 0)
+      + case entry.direction
+          when 'HOLD' then entry.amount_cents
+          when 'RELEASE' then -entry.amount_cents
+          when 'DEBIT' then -coalesce(entry.amount_cents + entry.released_cents, 0)
+          else 0
+        end
+    -- Replicas of the version before are not held to the order of time, which theirs before that did not keep.
+    or (entry.created_at < previous.created_at
+      and coalesce(current_setting('payment_ledger.transaction', true), '') <> 'open')
+  limit 1;
+  if found then
+    raise exception 'ledger entry % of account % does not follow from the one before', culprit.version, culprit.account_id
+      using errcode = 'integrity_constraint_violation', constraint = 'entries_form_a_chain';
+  end if;
+
+  return null;
+end $$;
+
+-- Entries that are not of a plain payment. Only captures release. Replicas of the version before
+-- do not name pending_after_cents, and get its default: what is on
+-- hold is added to what they take for the balance; see 0013.
+create function check_entry() returns trigger language plpgsql
 set search_path = pg_catalog, public, pg_temp as $$
 declare
   balance record;
 begin
-  select pending_cents, last_entry_at into balance from public.account_balances where account_id = new.account_id;
-  new.balance_after_cents := new.balance_after_cents + coalesce(balance.pending_cents, 0);
-  new.pending_after_cents := nullif(balance.pending_cents, 0);
-  -- Whole milliseconds, as times of the service have no more.
-  new.created_at := least(new.created_at, greatest(date_trunc('milliseconds', clock_timestamp()), balance.last_entry_at));
+  if new.released_cents < 0 or (new.released_cents > 0 and new.direction <> 'DEBIT') then
+    raise exception 'new row for relation "ledger_entries" violates check constraint "only_captures_release"'
+      using errcode = 'check_violation', schema = tg_table_schema, table = tg_table_name, constraint = 'only_captures_release';
+  end if;
+  if new.pending_after_cents = -1 then
+    select pending_cents, last_entry_at into balance from public.account_balances where account_id = new.account_id;
+    new.balance_after_cents := new.balance_after_cents + coalesce(balance.pending_cents, 0);
+    new.pending_after_cents := nullif(balance.pending_cents, 0);
+    -- Whole milliseconds, as times of the service have no more.
+    new.created_at := least(new.created_at, greatest(date_trunc('milliseconds', clock_timestamp()), balance.last_entry_at));
+  end if;
   return new;
 end $$;
+
+-- These go together, as an entry is completed once. The default costs a plain payment a
+-- comparison of numbers, the setting had to be looked up for each entry.
+alter table ledger_entries
+  alter column pending_after_cents set default -1,
+  drop constraint only_captures_release;
+drop trigger complete_entry_of_version_before on ledger_entries;
+drop function complete_entry_of_version_before();
+create trigger check_entry
+  before insert on ledger_entries
+  for each row when (new.pending_after_cents = -1 or new.released_cents is not null)
+  execute function check_entry();

@@ -23,11 +23,3 @@ create or replace trigger check_flags
 drop trigger if exists reject_frozen_entries on account_balances;
 drop function if exists reject_frozen_entries();
 alter table account_balances drop constraint if exists closed_holds_nothing;
-
--- Entries of replicas of the version before are known by the default, for they do not
--- name the column: a number to compare, and no setting to look up for each entry.
-alter table ledger_entries alter column pending_after_cents set default -1;
-
-create or replace trigger complete_entry_of_version_before
-  before insert on ledger_entries
-  for each row when (new.pending_after_cents = -1) execute function complete_entry_of_version_before();
