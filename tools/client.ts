@@ -19,6 +19,7 @@ import {
   type HoldPaymentRequest,
   type ListPaymentActionsRequest,
   type ListPaymentsRequest,
+  type PaymentBatchItem,
   PaymentServiceClient,
   type RefundPaymentRequest,
   type VoidPaymentRequest,
@@ -98,6 +99,11 @@ export class LedgerClient {
     return this.#call(this.payments, this.payments.refundPayment, { ...complete, ...request });
   }
 
+  /** batchItems makes the items. */
+  batch(items: PaymentBatchItem[], idempotencyKey: string = crypto.randomUUID()) {
+    return this.#call(this.payments, this.payments.executePaymentBatch, { idempotencyKey, items });
+  }
+
   actions(paymentId: string, request: Partial<ListPaymentActionsRequest> = {}) {
     const complete = { paymentId, pageSize: 0, pageToken: '' };
     return this.#call(this.payments, this.payments.listPaymentActions, { ...complete, ...request });
@@ -123,6 +129,7 @@ export class LedgerClient {
       role: AccountRole.ACCOUNT_ROLE_UNSPECIFIED,
       statuses: [],
       reference: '',
+      batchId: '',
       createdFrom: '',
       createdBefore: '',
     };

@@ -69,13 +69,14 @@ const server = createServer({
     authorize: async () => ({ kind: 'DECIDED', action: payment }),
     hold: async () => ({ kind: 'DECIDED', action: payment, payment: current }),
     findPayment: async () => current,
-    findPaymentByKey: async () => current,
+    findPaymentByKey: async () => ({ ...current, keyOfBatch: undefined }),
   },
   laterActions: {
     capture: async () => ({ kind: 'DECIDED', action: payment, payment: current }),
     void: async () => ({ kind: 'DECIDED', action: payment, payment: current }),
     refund: async () => ({ kind: 'DECIDED', action: payment, payment: current }),
   },
+  batches: { execute: async () => ({ kind: 'DECIDED', action: payment, items: [] }) },
   accounts: { balance: async () => balance, find: async () => account },
   accountChanges: {
     open: async () => ({ account, changed: false }),

@@ -10,6 +10,7 @@ export interface CallSummary {
   readonly outcome?: string | undefined;
   readonly declineCode?: string | undefined;
   readonly paymentId?: string | undefined;
+  readonly batchId?: string | undefined;
   /** That was opened or changed. */
   readonly accountId?: string | undefined;
 }

@@ -38,7 +38,7 @@ export function ttlMs(duration: Duration | undefined): number {
   return Number(duration.seconds) * 1_000 + Math.trunc(duration.nanos / 1e6);
 }
 
-function ttl(field: string, duration: Duration | undefined): FieldViolation | undefined {
+export function ttl(field: string, duration: Duration | undefined): FieldViolation | undefined {
   const ms = ttlMs(duration);
   const longerByNanos = ms === MAX_TTL_MS && (duration?.nanos ?? 0) % 1e6 > 0;
   if (ms >= 1 && ms <= MAX_TTL_MS && !longerByNanos) return undefined;

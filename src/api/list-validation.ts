@@ -1,5 +1,6 @@
 import { PAYMENT_STATUSES } from '../app/domain/payment-balance.ts';
 import type { FieldViolation } from '../app/errors.ts';
+import { isUlid } from '../app/ulid.ts';
 import {
   AccountEntryOrder,
   AccountType,
@@ -35,7 +36,7 @@ export function checkListAccounts(request: ListAccountsRequest): void {
 }
 
 export function checkListPayments(request: ListPaymentsRequest): void {
-  const { accountId: id, reference, createdFrom } = request;
+  const { accountId: id, reference, batchId, createdFrom } = request;
   rejectIf(
     size(request.pageSize),
     id === '' ? undefined : accountId('account_id', id),
@@ -45,9 +46,12 @@ export function checkListPayments(request: ListPaymentsRequest): void {
       ? undefined
       : { field: 'statuses', description: 'must be AUTHORIZED, DECLINED, HELD, CAPTURED, VOIDED or EXPIRED' },
     text('reference', reference, 0, 255),
+    batchId === '' || isUlid(batchId.toUpperCase())
+      ? undefined
+      : { field: 'batch_id', description: 'must be a ULID, as ExecutePaymentBatch answers' },
     ...timeRange(request),
-    id === '' && reference === '' && createdFrom === ''
-      ? { field: 'account_id', description: 'must be given, or a reference, or created_from' }
+    id === '' && reference === '' && batchId === '' && createdFrom === ''
+      ? { field: 'account_id', description: 'must be given, or a reference, a batch_id or created_from' }
       : undefined,
   );
 }

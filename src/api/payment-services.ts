@@ -7,15 +7,16 @@ import { ExternalPayers } from '../app/external-payers.ts';
 import type { GroupCommit } from '../app/group-commit.ts';
 import { LaterActions } from '../app/later-actions.ts';
 import type { Outage } from '../app/outage.ts';
+import { PaymentBatches } from '../app/payment-batches.ts';
 import { Payments } from '../app/payment-service.ts';
-import type { Ledger, RateLimiter } from '../app/ports.ts';
+import type { BatchRateLimiter, Ledger } from '../app/ports.ts';
 import { monotonicUlids } from '../app/ulid.ts';
 import { PaymentMetrics } from './metrics/payment-metrics.ts';
 
 /** Whatever decides on payments: all of it by the same queue, with the same ids, and counted. */
 export function paymentServices(
   groupCommit: GroupCommit<PaymentCommand, Outcome>,
-  limiter: RateLimiter,
+  limiter: BatchRateLimiter,
   ledger: Ledger,
   { reads, actions }: Record<'reads' | 'actions', Admission>,
   registry: Registry,
@@ -29,6 +30,7 @@ export function paymentServices(
     newId,
     payments: metrics.counted(new Payments(groupCommit, limiter, ledger, reads, newId, externalPayers)),
     laterActions: metrics.countedLater(new LaterActions(groupCommit, limiter, ledger, actions, newId, externalPayers)),
+    batches: metrics.countedBatches(new PaymentBatches(groupCommit, limiter, ledger, actions, newId, externalPayers)),
     sweeper: new ExpirySweeper(groupCommit, ledger, newId, { expired: metrics.expired, outage: expiryOutage }),
   };
 }

@@ -1,6 +1,7 @@
 import { Server, type ServerOptions } from '@grpc/grpc-js';
 import type { AccountChanges } from '../app/account-changes.ts';
 import type { LaterActions } from '../app/later-actions.ts';
+import type { PaymentBatches } from '../app/payment-batches.ts';
 import type { Accounts, Payments } from '../app/payment-service.ts';
 import type { Reads } from '../app/reads.ts';
 import { AccountServiceService } from '../gen/payment/v1/account.ts';
@@ -8,6 +9,7 @@ import { PaymentServiceService } from '../gen/payment/v1/payment.ts';
 import { authorizePayment } from './handlers/authorize-payment.ts';
 import { capturePayment } from './handlers/capture-payment.ts';
 import { closeAccount } from './handlers/close-account.ts';
+import { executePaymentBatch } from './handlers/execute-payment-batch.ts';
 import { freezeAccount } from './handlers/freeze-account.ts';
 import { getAccount } from './handlers/get-account.ts';
 import { getAccountBalance } from './handlers/get-account-balance.ts';
@@ -51,6 +53,7 @@ export interface ConnectionLimits {
 export interface Services extends Instruments {
   readonly payments: Pick<Payments, 'authorize' | 'hold' | 'findPayment' | 'findPaymentByKey'>;
   readonly laterActions: Pick<LaterActions, 'capture' | 'void' | 'refund'>;
+  readonly batches: Pick<PaymentBatches, 'execute'>;
   readonly accounts: Pick<Accounts, 'find' | 'balance'>;
   readonly accountChanges: Pick<AccountChanges, 'open' | 'change'>;
   readonly reads: Pick<Reads, 'payments' | 'actions' | 'accounts' | 'entries' | 'snapshot'>;
@@ -64,6 +67,7 @@ export interface Services extends Instruments {
 export function createServer({
   payments,
   laterActions,
+  batches,
   accounts,
   accountChanges,
   reads,
@@ -84,6 +88,7 @@ export function createServer({
       capturePayment: capturePayment(laterActions),
       voidPayment: voidPayment(laterActions),
       refundPayment: refundPayment(laterActions),
+      executePaymentBatch: executePaymentBatch(batches),
       getPayment: getPayment(payments),
       listPaymentActions: listPaymentActions(payments, reads),
       listPayments: listPayments(reads),

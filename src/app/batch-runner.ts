@@ -13,6 +13,8 @@ export interface GroupTransaction<Command, Outcome> {
   execute(commands: readonly Command[], limits: TimeLimits): Promise<readonly Outcome[]>;
   /** What the command locks. */
   locksOf(command: Command): readonly Lock[];
+  /** How many commands it counts as; one if there is no such function. */
+  weightOf?(command: Command): number;
   /** See UnitOfWork.keptLocks. */
   keptLocks(locks: readonly Lock[]): Promise<ReadonlyMap<string, LockHolder>>;
 }

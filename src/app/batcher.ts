@@ -5,11 +5,13 @@ export interface Call<Item, Answer> {
   readonly reject: (error: unknown) => void;
 }
 
-export interface BatchLimits {
+export interface BatchLimits<Item> {
   /** Batches in flight at a time. */
   readonly slots: number;
   /** The most items in one batch. */
   readonly maxBatch?: number;
+  /** How many items one counts as: one unless this says otherwise. One that is more than a batch has one to itself. */
+  readonly weightOf?: (item: Item) => number;
   /** A batch begins beside others only for so many items: below that, sharing the next one costs less. */
   readonly secondSlotFrom?: number;
   /** Begin at the end of a turn of the event loop, so that the calls made in it are together. */
@@ -22,20 +24,28 @@ export interface BatchLimits {
  */
 export class Batcher<Item, Answer> {
   readonly #run: (calls: readonly Call<Item, Answer>[]) => Promise<void>;
-  readonly #limits: Required<BatchLimits>;
+  readonly #limits: Required<BatchLimits<Item>>;
   #queue: Call<Item, Answer>[] = [];
+  /** Of all in the queue. */
+  #weight = 0;
   readonly #inFlight = new Set<Promise<void>>();
   #begins = false;
 
   /** run answers every call of its batch, or puts it back; it never throws. */
-  constructor(run: (calls: readonly Call<Item, Answer>[]) => Promise<void>, limits: BatchLimits) {
+  constructor(run: (calls: readonly Call<Item, Answer>[]) => Promise<void>, limits: BatchLimits<Item>) {
     this.#run = run;
-    this.#limits = { maxBatch: Number.POSITIVE_INFINITY, secondSlotFrom: 1, gather: false, ...limits };
+    this.#limits = {
+      maxBatch: Number.POSITIVE_INFINITY,
+      weightOf: () => 1,
+      secondSlotFrom: 1,
+      gather: false,
+      ...limits,
+    };
   }
 
-  /** Calls whose batch has not begun. */
+  /** Calls whose batch has not begun, as much as they count. */
   get queued(): number {
-    return this.#queue.length;
+    return this.#weight;
   }
 
   /** Whether a call waits for its batch or its answer. */
@@ -46,6 +56,7 @@ export class Batcher<Item, Answer> {
   submit(item: Item): Promise<Answer> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ item, resolve, reject });
+      this.#weight += this.#limits.weightOf(item);
       this.#start();
     });
   }
@@ -53,11 +64,13 @@ export class Batcher<Item, Answer> {
   /** The calls are first in the next batch. */
   putBack(calls: readonly Call<Item, Answer>[]): void {
     this.#queue = [...calls, ...this.#queue];
+    this.#weight += this.#weigh(calls);
     this.#start();
   }
 
   /** Takes the calls whose batch has not begun out of the queue. */
   takeQueue(): Call<Item, Answer>[] {
+    this.#weight = 0;
     return this.#queue.splice(0);
   }
 
@@ -79,7 +92,7 @@ export class Batcher<Item, Answer> {
 
   #begin(): void {
     while (this.#mayBegin()) {
-      const batch = this.#run(this.#queue.splice(0, this.#limits.maxBatch)).finally(() => {
+      const batch = this.#run(this.#takeBatch()).finally(() => {
         this.#inFlight.delete(batch);
         this.#start();
       });
@@ -87,10 +100,31 @@ export class Batcher<Item, Answer> {
     }
   }
 
+  #takeBatch(): Call<Item, Answer>[] {
+    const { maxBatch, weightOf } = this.#limits;
+    let count = maxBatch;
+    // Where each counts as one, nothing has to be added up.
+    if (this.#weight > this.#queue.length) {
+      let weight = 0;
+      count = this.#queue.findIndex(({ item }, index) => {
+        weight += weightOf(item);
+        return weight > maxBatch && index > 0;
+      });
+      if (count === -1) count = this.#queue.length;
+    }
+    const batch = this.#queue.splice(0, count);
+    this.#weight -= this.#weigh(batch);
+    return batch;
+  }
+
+  #weigh(calls: readonly Call<Item, Answer>[]): number {
+    return calls.reduce((weight, { item }) => weight + this.#limits.weightOf(item), 0);
+  }
+
   #mayBegin(): boolean {
     const { slots, secondSlotFrom } = this.#limits;
     const busy = this.#inFlight.size;
-    return busy < slots && this.#queue.length >= (busy === 0 ? 1 : secondSlotFrom);
+    return busy < slots && this.#weight >= (busy === 0 ? 1 : secondSlotFrom);
   }
 }
 
@@ -101,7 +135,7 @@ export class Batcher<Item, Answer> {
  */
 export function batched<Item, Answer>(
   run: (items: readonly Item[]) => Promise<readonly Answer[]>,
-  limits: BatchLimits,
+  limits: BatchLimits<Item>,
 ): (item: Item) => Promise<Answer> {
   const batcher = new Batcher<Item, Answer>(
     async (calls) => {

@@ -1,5 +1,5 @@
 import type { CaptureRequest } from './domain/later-actions.ts';
-import type { Notes, Payment, PaymentRequest } from './domain/payment.ts';
+import type { BatchPart, Notes, Payment, PaymentRequest } from './domain/payment.ts';
 import type { RefundRequest } from './domain/refund.ts';
 
 /** An idempotency key, which belongs to its caller. */
@@ -14,6 +14,8 @@ interface Call extends CallerKey {
   readonly actionId: string;
   /** W3C trace context of the call, for the event. */
   readonly traceparent?: string | undefined;
+  /** Undefined if it comes alone. */
+  readonly batch?: BatchPart | undefined;
 }
 
 interface FromPayer {
@@ -58,17 +60,40 @@ export interface ExpireCommand extends OnPayment {
   readonly traceparent?: undefined;
 }
 
+/** A request to do several things or none of them; its actionId is the first one's, and the batch's own id. */
+export interface BatchCommand extends Call {
+  readonly kind: 'BATCH';
+  /** In the order in which they are decided; one at least. Their key is the batch's. */
+  readonly items: readonly ActionCommand[];
+  /** See batchDigest. */
+  readonly digest: string;
+}
+
 /** What makes a payment. */
 export type FirstCommand = AuthorizeCommand | HoldCommand;
-/** What a caller asks for; each has a key. */
-export type KeyedCommand = FirstCommand | CaptureCommand | VoidCommand | RefundCommand;
+/** What a caller asks for, alone or as an item of a batch. */
+export type ActionCommand = FirstCommand | CaptureCommand | VoidCommand | RefundCommand;
 /** What is done to a payment there is. */
 export type LaterCommand = CaptureCommand | VoidCommand | RefundCommand | ExpireCommand;
+/** What makes one action at most. */
+export type SingleCommand = ActionCommand | ExpireCommand;
+/** What has a key. */
+export type KeyedCommand = ActionCommand | BatchCommand;
 /** All that share transactions. */
-export type PaymentCommand = KeyedCommand | ExpireCommand;
+export type PaymentCommand = SingleCommand | BatchCommand;
 
-export function isLater(command: PaymentCommand): command is LaterCommand {
+export function isLater(command: SingleCommand): command is LaterCommand {
   return 'payment' in command;
+}
+
+/** The commands with the items of batches in their place. */
+export function singleCommands(commands: readonly PaymentCommand[]): readonly SingleCommand[] {
+  if (!commands.some(isBatch)) return commands as readonly SingleCommand[];
+  return commands.flatMap<SingleCommand>((command) => (isBatch(command) ? command.items : command));
+}
+
+function isBatch(command: PaymentCommand): command is BatchCommand {
+  return command.kind === 'BATCH';
 }
 
 export function isKeyed(command: PaymentCommand): command is KeyedCommand {
@@ -82,13 +107,13 @@ export function keyOf({ caller, idempotencyKey }: CallerKey): string {
 }
 
 /** The accounts that the command may change. */
-export function accountsOf(command: PaymentCommand): readonly [payer: string, payee: string] {
+export function accountsOf(command: SingleCommand): readonly [payer: string, payee: string] {
   const { payerAccountId, payeeAccountId } = isLater(command) ? command.payment : command;
   return [payerAccountId, payeeAccountId];
 }
 
 /** The account that the command takes money from, if it moves any. */
-export function payingAccountOf(command: PaymentCommand): string {
+export function payingAccountOf(command: SingleCommand): string {
   const [payer, payee] = accountsOf(command);
   return command.kind === 'REFUND' ? payee : payer;
 }

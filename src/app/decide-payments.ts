@@ -1,6 +1,16 @@
 import type { GroupTransaction } from './batch-runner.ts';
-import { accountsOf, isKeyed, isLater, type KeyedCommand, keyOf, mayBegin, type PaymentCommand } from './commands.ts';
-import { differingFields } from './domain/identity.ts';
+import {
+  accountsOf,
+  isKeyed,
+  isLater,
+  type KeyedCommand,
+  keyOf,
+  mayBegin,
+  type PaymentCommand,
+  singleCommands,
+} from './commands.ts';
+import { type BatchedAction, decideBatch } from './decide-batch.ts';
+import { differingFields, differingInBatch } from './domain/identity.ts';
 import type { Action } from './domain/payment.ts';
 import type { PaymentBalance } from './domain/payment-balance.ts';
 import { TransientError } from './errors.ts';
@@ -11,9 +21,15 @@ import type { KeyHolder, Lock, OutboxHint, TimeLimits, UnitOfWork } from './port
 export type Outcome =
   /**
    * DECIDED now and committed, authorized or declined, or DUPLICATE: the key had been used for this same request, and
-   * here is the original. The balance is that of the action's payment as it is now, if it has one of its own.
+   * here is the original. The balance is that of the action's payment as it is now, if it has one of its own. Of a
+   * batch it is the action with its id; items are what was decided, and undefined if that was known by the key alone.
    */
-  | { readonly kind: 'DECIDED' | 'DUPLICATE'; readonly action: Action; readonly balance: PaymentBalance | undefined }
+  | {
+      readonly kind: 'DECIDED' | 'DUPLICATE';
+      readonly action: Action;
+      readonly balance: PaymentBalance | undefined;
+      readonly items?: readonly BatchedAction[];
+    }
   /** The key had been used for another request, which differs in these fields. */
   | { readonly kind: 'KEY_REUSED'; readonly action: Action; readonly differing: readonly string[] }
   /** There was nothing to expire. */
@@ -31,21 +47,27 @@ export function paymentTransaction(
       return outcomes;
     },
     locksOf,
+    weightOf,
     keptLocks: (locks) => unitOfWork.keptLocks(locks),
   };
 }
 
 function locksOf(command: PaymentCommand): Lock[] {
-  const locks: Lock[] = accountsOf(command).map((accountId) => ({ name: `account ${accountId}`, accountId }));
-  if (isLater(command)) {
-    const { paymentId } = command.payment;
-    locks.push({ name: `payment ${paymentId}`, paymentId });
-  }
+  const locks: Lock[] = singleCommands([command]).flatMap((single) => {
+    const ofAccounts = accountsOf(single).map((accountId): Lock => ({ name: `account ${accountId}`, accountId }));
+    if (!isLater(single)) return ofAccounts;
+    const { paymentId } = single.payment;
+    return [...ofAccounts, { name: `payment ${paymentId}`, paymentId }];
+  });
   if (isKeyed(command)) {
     const { caller, idempotencyKey } = command;
     locks.push({ name: `key ${keyOf(command)}`, caller, idempotencyKey });
   }
   return locks;
+}
+
+function weightOf(command: PaymentCommand): number {
+  return command.kind === 'BATCH' ? command.items.length : 1;
 }
 
 /**
@@ -66,10 +88,11 @@ export function decidePayments(
   limits: TimeLimits,
 ): Promise<Outcome[]> {
   const keyed = commands.filter(isKeyed);
-  const later = commands.filter(isLater);
+  const singles = singleCommands(commands);
+  const later = singles.filter(isLater);
   const paymentIds = [...new Set(later.map(({ payment }) => payment.paymentId))];
   const begunIds = [...new Set(later.filter(mayBegin).map(({ payment }) => payment.paymentId))];
-  const accountIds = [...new Set(commands.flatMap(accountsOf))];
+  const accountIds = [...new Set(singles.flatMap(accountsOf))];
 
   return unitOfWork.run(async (transaction) => {
     const [claimed, payments, locked] = await allInOrder([
@@ -81,15 +104,14 @@ export function decidePayments(
     const holders = claimed < keyed.length ? await transaction.findKeyHolders(keyed) : undefined;
 
     const draft = new LedgerDraft(locked.balances, payments, locked.at ?? now);
+    for (const single of singles) draft.checkPayer(single);
     const decided = new Map<string, Action>();
     const outcomes = commands.map((command): Outcome => {
-      draft.checkPayer(command);
       const holder = isKeyed(command) ? holders?.get(keyOf(command)) : undefined;
       if (holders === undefined || !isKeyed(command) || claimedBy(command, holder)) {
-        const action = draft.decide(command);
-        if (action === undefined) return { kind: 'NOTHING' };
-        if (holders !== undefined) decided.set(action.actionId, action);
-        return { kind: 'DECIDED', action, balance: draft.balanceOf(action.paymentId) };
+        const outcome = decide(draft, command);
+        if (holders !== undefined && outcome.action !== undefined) decided.set(outcome.action.actionId, outcome.action);
+        return outcome;
       }
       // The key expired between the claim and the look-up: it is free again.
       if (holder === undefined) throw new TransientError(`Idempotency key ${command.idempotencyKey} has just expired`);
@@ -99,6 +121,16 @@ export function decidePayments(
     const changes = draft.changes();
     return { result: outcomes, changes: changes.decided.length > 0 ? changes : undefined };
   }, limits);
+}
+
+function decide(draft: LedgerDraft, command: PaymentCommand): Outcome {
+  if (command.kind === 'BATCH') {
+    const { action, items } = decideBatch(draft, command);
+    return { kind: 'DECIDED', action, balance: draft.balanceOf(action.paymentId), items };
+  }
+  const action = draft.decide(command);
+  if (action === undefined) return { kind: 'NOTHING' };
+  return { kind: 'DECIDED', action, balance: draft.balanceOf(action.paymentId) };
 }
 
 /**
@@ -130,7 +162,7 @@ function replay(
   // Our own action: the transaction had committed, though we lost the connection before we knew.
   if (original.actionId === command.actionId) return { kind: 'DECIDED', action: original, balance };
 
-  const differing = differingFields(command, original);
+  const differing = command.kind === 'BATCH' ? differingInBatch(command, original) : differingFields(command, original);
   return differing.length === 0
     ? { kind: 'DUPLICATE', action: original, balance }
     : { kind: 'KEY_REUSED', action: original, differing };

@@ -83,3 +83,13 @@ export function noPaymentWithKey(idempotencyKey: string, cause?: unknown): Servi
   const problem = { kind: 'NOT_FOUND', resourceType: 'Payment', resourceName: idempotencyKey } as const;
   return new ServiceError(problem, 'There is no payment with this idempotency key.', { cause });
 }
+
+/** What is thrown meanwhile on purpose is told to be about a field of the request. */
+export function about<Result>(field: string, check: () => Result): Result {
+  try {
+    return check();
+  } catch (error) {
+    if (!(error instanceof ServiceError)) throw error;
+    throw new ServiceError(error.problem, `${field}: ${error.message}`, { cause: error.cause });
+  }
+}

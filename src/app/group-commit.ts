@@ -5,7 +5,7 @@ import { StuckLocks } from './stuck-locks.ts';
 import type { StuckLockCounts } from './stuck-queues.ts';
 
 export interface GroupCommitLimits {
-  /** The most commands in one transaction. */
+  /** The most commands in one transaction; one that counts as more has it to itself. */
   readonly maxBatch: number;
   /** The most commands that wait for a transaction, and the most that wait for locks that are stuck. */
   readonly maxQueue: number;
@@ -41,7 +41,9 @@ export class GroupCommit<Command, Outcome> {
     this.#limits = limits;
     this.#waited = waited;
     this.#runner = new BatchRunner(transaction);
-    this.#batcher = new Batcher((batch) => this.#run(batch), { ...SLOTS, maxBatch: limits.maxBatch });
+    const { maxBatch } = limits;
+    const weightOf = ({ command }: Submission<Command>) => transaction.weightOf?.(command) ?? 1;
+    this.#batcher = new Batcher((batch) => this.#run(batch), { ...SLOTS, maxBatch, weightOf });
     this.#stuck = new StuckLocks(transaction, (calls) => this.#putBack(calls), limits.maxQueue);
   }
 

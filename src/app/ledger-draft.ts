@@ -1,4 +1,5 @@
-import { type FirstCommand, isLater, type LaterCommand, type PaymentCommand, payingAccountOf } from './commands.ts';
+import { actionOf, type Decided, expiryOf, paymentOf } from './actions-of-commands.ts';
+import { type FirstCommand, isLater, type LaterCommand, payingAccountOf, type SingleCommand } from './commands.ts';
 import type { Balance } from './domain/account.ts';
 import { authorize, hold, isExternal } from './domain/authorize.ts';
 import { actionDeclined, actionTaken } from './domain/event.ts';
@@ -30,7 +31,7 @@ export class LedgerDraft {
   }
 
   /** Throws ExternalPayerError, which ends the transaction, so that the key is free again. */
-  checkPayer(command: PaymentCommand): void {
+  checkPayer(command: SingleCommand): void {
     if (!('mayPayFromExternal' in command) || command.mayPayFromExternal) return;
     const payingAccountId = payingAccountOf(command);
     const payer = this.#balances.get(payingAccountId);
@@ -41,8 +42,32 @@ export class LedgerDraft {
    * Decides the command against the balances as the commands before it left them. Undefined if there is nothing to
    * decide: an expiry of what is not on hold any more, or not over yet.
    */
-  decide(command: PaymentCommand): Action | undefined {
+  decide(command: SingleCommand): Action | undefined {
     return isLater(command) ? this.#decideLater(command) : this.#decideFirst(command);
+  }
+
+  /** Takes note that an action was decided against. */
+  decline(action: Action, decline: Decline, traceparent: string | undefined): Action {
+    this.#decided.push({ action, entries: undefined, event: actionDeclined(action, decline), traceparent });
+    return action;
+  }
+
+  /** A draft of its own on some of the same books, as they are now. Nothing comes of it unless it is merged. */
+  branch(accountIds: ReadonlySet<string>, paymentIds: ReadonlySet<string>): LedgerDraft {
+    const balances = [...accountIds].flatMap((accountId) => this.#balances.get(accountId) ?? []);
+    const payments = [...paymentIds].flatMap((paymentId) => {
+      const balance = this.#payments.get(paymentId);
+      return balance === undefined ? [] : [[paymentId, balance] as const];
+    });
+    return new LedgerDraft(balances, new Map(payments), this.#now);
+  }
+
+  /** Takes over what was decided in a branch of this draft, which must not have changed since. */
+  merge(branch: LedgerDraft): void {
+    const { decided, balances, payments } = branch.changes();
+    this.#decided.push(...decided);
+    for (const balance of balances) this.#setBalance(balance);
+    for (const { payment, balance, isNew } of payments) this.#setPayment(payment, balance, isNew);
   }
 
   /** Of a payment, as the commands until now left it; undefined if it has none of its own. */
@@ -62,7 +87,7 @@ export class LedgerDraft {
   }
 
   #decideFirst(command: FirstCommand): Action {
-    const { kind, actionId, payerAccountId, payeeAccountId } = command;
+    const { kind, payerAccountId, payeeAccountId } = command;
     const decide = kind === 'HOLD' ? hold : authorize;
     const after = decide(command, this.#balances.get(payerAccountId), this.#balances.get(payeeAccountId));
     const verdict: Verdict =
@@ -73,24 +98,8 @@ export class LedgerDraft {
             payeeVersion: kind === 'HOLD' ? undefined : after.payee.version,
           }
         : { status: 'DECLINED', decline: after.decline };
-    const { amountCents, currency, description, reference, metadata } = command;
-    const payment: Payment = {
-      actionId,
-      paymentId: actionId,
-      kind,
-      payerAccountId,
-      payeeAccountId,
-      amountCents,
-      releasedCents: 0n,
-      currency,
-      description,
-      reference,
-      metadata,
-      createdAt: this.#now,
-      verdict,
-      expiresAt: kind === 'HOLD' ? new Date(this.#now.getTime() + command.ttlMs) : undefined,
-    };
-    if (after.decline !== undefined) return this.#decline(payment, after.decline, command.traceparent);
+    const payment = paymentOf(command, this.#now, verdict);
+    if (after.decline !== undefined) return this.decline(payment, after.decline, command.traceparent);
     if (kind === 'HOLD') this.#setPayment(payment, firstBalance(payment), true);
     return this.#take(payment, after, command.traceparent);
   }
@@ -102,25 +111,13 @@ export class LedgerDraft {
     if (kind === 'EXPIRY') return expiry;
 
     const decision = this.#decisionOn(command);
-    const { actionId, description, reference, metadata, traceparent } = command;
-    const requestedCents = kind === 'VOID' ? undefined : command.requestedCents;
-    const common = {
-      ...partiesOf(payment),
-      actionId,
-      kind,
-      description,
-      reference,
-      metadata,
-      createdAt: this.#now,
-      requestedCents,
-      keepRemainder: kind === 'CAPTURE' ? command.keepRemainder : undefined,
-    };
+    const requested = actionOf(command, this.#now);
     if (decision.decline !== undefined) {
       const verdict = { status: 'DECLINED', decline: decision.decline } as const;
-      const declined = { ...common, amountCents: requestedCents ?? 0n, releasedCents: 0n, verdict };
-      return this.#decline(declined, decision.decline, traceparent);
+      const declined = { ...requested, amountCents: requested.requestedCents ?? 0n, releasedCents: 0n, verdict };
+      return this.decline(declined, decision.decline, command.traceparent);
     }
-    return this.#step(common, payment, decision, traceparent);
+    return this.#step(requested, payment, decision, command.traceparent);
   }
 
   #decisionOn(command: Exclude<LaterCommand, { kind: 'EXPIRY' }>): LaterDecision {
@@ -136,11 +133,11 @@ export class LedgerDraft {
     }
   }
 
-  #expireIfDue({ payment, expiryId }: LaterCommand): Action | undefined {
+  #expireIfDue(command: LaterCommand): Action | undefined {
+    const { payment } = command;
     const books = this.#booksOf(payment);
     if (!isDue(books.balance, this.#now)) return undefined;
-    const action = { ...partiesOf(payment), actionId: expiryId, kind: 'EXPIRY', description: '', createdAt: this.#now };
-    return this.#step(action as Omit<Action, Decided>, payment, release(books, this.#now), undefined);
+    return this.#step(expiryOf(command, this.#now), payment, release(books, this.#now), undefined);
   }
 
   #step(action: Omit<Action, Decided>, payment: Payment, step: Step, traceparent: string | undefined): Action {
@@ -172,22 +169,13 @@ export class LedgerDraft {
   #take(action: Action, after: { payer: Balance; payee: Balance }, traceparent: string | undefined): Action {
     const entries = entriesOf(action, after);
     this.#decided.push({ action, entries, event: actionTaken(action, entries), traceparent });
-    for (const balance of [after.payer, after.payee]) {
-      this.#balances.set(balance.accountId, balance);
-      this.#changed.add(balance.accountId);
-    }
+    this.#setBalance(after.payer);
+    this.#setBalance(after.payee);
     return action;
   }
 
-  #decline(action: Action, decline: Decline, traceparent: string | undefined): Action {
-    this.#decided.push({ action, entries: undefined, event: actionDeclined(action, decline), traceparent });
-    return action;
+  #setBalance(balance: Balance): void {
+    this.#balances.set(balance.accountId, balance);
+    this.#changed.add(balance.accountId);
   }
-}
-
-/** What of an action the decision on it says. */
-type Decided = 'amountCents' | 'releasedCents' | 'verdict';
-
-function partiesOf({ paymentId, payerAccountId, payeeAccountId, currency }: Payment) {
-  return { paymentId, payerAccountId, payeeAccountId, currency };
 }

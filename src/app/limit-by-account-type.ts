@@ -1,18 +1,18 @@
 import type { AccountTypes } from './account-types.ts';
 import { ServiceError } from './errors.ts';
-import type { RateLimiter } from './ports.ts';
+import type { BatchRateLimiter, Shortage, TokenBuckets, Tokens } from './ports.ts';
 
 /**
  * A limit for customers, and another or none for EXTERNAL payers, by which all deposits
  * of a currency may come. Without one, a payer's type matters only once its bucket is
  * empty, so that other payments pay nothing for it.
  */
-export class LimitByAccountType implements RateLimiter {
-  readonly #customers: RateLimiter;
-  readonly #external: RateLimiter | undefined;
+export class LimitByAccountType implements BatchRateLimiter {
+  readonly #customers: TokenBuckets;
+  readonly #external: TokenBuckets | undefined;
   readonly #types: AccountTypes;
 
-  constructor(customers: RateLimiter, external: RateLimiter | undefined, types: AccountTypes) {
+  constructor(customers: TokenBuckets, external: TokenBuckets | undefined, types: AccountTypes) {
     this.#customers = customers;
     this.#external = external;
     this.#types = types;
@@ -28,6 +28,23 @@ export class LimitByAccountType implements RateLimiter {
     const retryAfterMs = await this.#customers.take(payerAccountId);
     if (retryAfterMs === 0 || this.#external !== undefined) return retryAfterMs;
     return (await this.#isExternal(payerAccountId)) ? 0 : retryAfterMs;
+  }
+
+  async takeAll(tokens: Tokens): Promise<Shortage | undefined> {
+    const { ofCustomers, ofExternal } = await this.#byType(tokens);
+    const shortage = await this.#customers.takeAll(ofCustomers);
+    if (shortage !== undefined) return shortage;
+    const ofOthers = await this.#external?.takeAll(ofExternal);
+    if (ofOthers !== undefined) await this.#customers.giveBack(ofCustomers);
+    return ofOthers;
+  }
+
+  async #byType(tokens: Tokens) {
+    const external = await Promise.all([...tokens.keys()].map((accountId) => this.#isExternal(accountId)));
+    const { ofCustomers = [], ofExternal = [] } = Object.groupBy([...tokens], (_, index) =>
+      external[index] ? 'ofExternal' : 'ofCustomers',
+    );
+    return { ofCustomers: new Map(ofCustomers), ofExternal: new Map(ofExternal) };
   }
 
   /** An account that does not exist, or cannot be looked up now, counts as a customer's. */

@@ -55,6 +55,8 @@ export interface PaymentFilter {
   readonly role: 'PAYER' | 'PAYEE' | undefined;
   readonly statuses: ReadonlySet<PaymentStatus>;
   readonly reference: string | undefined;
+  /** That has an action on the payment. */
+  readonly batchId: string | undefined;
   readonly createdFrom: Date | undefined;
   readonly createdBefore: Date | undefined;
 }
@@ -71,7 +73,7 @@ export interface PaymentCursor {
 export interface Listings {
   /** By id, after the one that is given. */
   accounts(filter: AccountFilter, after: string | undefined, size: number): Promise<Page<Account, string>>;
-  /** The newest first; there is an account, a reference or a time from which on. */
+  /** The newest first; there is an account, a reference, a batch or a time from which on. */
   payments(
     filter: PaymentFilter,
     cursor: PaymentCursor | undefined,

@@ -8,7 +8,7 @@ import { type CurrentPayment, firstBalance } from './domain/payment-balance.ts';
 import { noPaymentWithKey, notFound, ServiceError } from './errors.ts';
 import type { ExternalPayers } from './external-payers.ts';
 import type { GroupCommit } from './group-commit.ts';
-import type { Ledger, RateLimiter } from './ports.ts';
+import type { KeyedPayment, Ledger, RateLimiter } from './ports.ts';
 
 export type AuthorizeRequest = Omit<AuthorizeCommand, 'actionId'>;
 export type HoldRequest = Omit<HoldCommand, 'actionId'>;
@@ -94,7 +94,7 @@ export class Payments {
   }
 
   /** The payment that the caller made an action on with the key. Throws ServiceError NOT_FOUND; and those of Admission.run. */
-  async findPaymentByKey(key: CallerKey, abandoned: () => boolean): Promise<CurrentPayment> {
+  async findPaymentByKey(key: CallerKey, abandoned: () => boolean): Promise<KeyedPayment> {
     const payment = await this.#reads.run(() => this.#ledger.findPaymentByKey(key), abandoned);
     if (payment !== undefined) return payment;
     throw noPaymentWithKey(key.idempotencyKey);

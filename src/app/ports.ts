@@ -1,4 +1,5 @@
 import type { CallerKey, KeyedCommand } from './commands.ts';
+import type { BatchedAction } from './decide-batch.ts';
 import type { Account, AccountType, Balance } from './domain/account.ts';
 import type { PaymentEvent } from './domain/event.ts';
 import type { LedgerEntry } from './domain/ledger.ts';
@@ -131,22 +132,50 @@ export interface ChangedPayment {
   readonly isNew: boolean;
 }
 
+/** A payment that was found by a key. */
+export interface KeyedPayment extends CurrentPayment {
+  /** Whose key it is; undefined if it is that of an action which came alone. */
+  readonly keyOfBatch: string | undefined;
+}
+
 /** Reads outside a transaction. Throw ServiceError: UNAVAILABLE if Postgres is unreachable, OVERLOADED if no connection is free. */
 export interface Ledger {
   findPayment(paymentId: string): Promise<CurrentPayment | undefined>;
   /** The payment that any of its actions was made on with the key. */
-  findPaymentByKey(key: CallerKey): Promise<CurrentPayment | undefined>;
+  findPaymentByKey(key: CallerKey): Promise<KeyedPayment | undefined>;
   /** Holds whose time is over and that are still open, the oldest first, but for those with the ids. */
   dueHolds(limit: number, except: readonly string[]): Promise<CurrentPayment[]>;
   findAccount(accountId: string): Promise<Account | undefined>;
   findBalance(accountId: string): Promise<Balance | undefined>;
   findAccountType(accountId: string): Promise<AccountType | undefined>;
+  /** What the items of a batch did, in their order; none if it was declined, or if there is no such batch. */
+  findBatch(batchId: string): Promise<readonly BatchedAction[]>;
 }
 
 /** Token buckets, one for each payer, or for each caller. Never fails: it falls back to a bucket of its own. */
 export interface RateLimiter {
   /** Takes one token. Returns the milliseconds until there is one again, 0 if it got one. */
   take(payerAccountId: string): Promise<number>;
+}
+
+/** How many tokens of each account's bucket. */
+export type Tokens = ReadonlyMap<string, number>;
+
+/** The account whose bucket takes longest to have enough; Infinity if it can never hold so many. */
+export interface Shortage {
+  readonly accountId: string;
+  readonly retryAfterMs: number;
+}
+
+/** A limiter of which several tokens can be taken as one. */
+export interface BatchRateLimiter extends RateLimiter {
+  /** Takes all of the tokens, or none and returns why. */
+  takeAll(tokens: Tokens): Promise<Shortage | undefined>;
+}
+
+/** Whose tokens can be given back, if others lack. */
+export interface TokenBuckets extends BatchRateLimiter {
+  giveBack(tokens: Tokens): Promise<void>;
 }
 
 /** Tells the relay that events were committed. Fire and forget: the relay polls as well. */

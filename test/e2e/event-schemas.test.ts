@@ -6,6 +6,7 @@ import { PaymentStatus } from '../../src/gen/payment/v1/payment.ts';
 import { postgresHistory } from '../../src/infra/postgres/outbox/account-history.ts';
 import { postgresReplayOutbox } from '../../src/infra/postgres/outbox/replay.ts';
 import { consumeEvents, type ReceivedEvent } from '../../tools/events.ts';
+import { captureItem, holdItem, refundItem, transferItem, voidItem } from '../support/batches.ts';
 import { createSystem, type System } from '../support/system.ts';
 
 const FOLDER = 'docs/events';
@@ -25,8 +26,11 @@ const TYPES = [
   'account.unfrozen.v1',
   'account.closed.v1',
 ];
-/** Six payments, three holds with four later actions, two refunds, four accounts, four changes. */
-const EVENTS = 23;
+/**
+ * Six payments, three holds with four later actions, two refunds, four accounts, four changes; two holds and a batch of six, and two
+ * batches that are declined.
+ */
+const EVENTS = 33;
 
 /** Of AsyncAPI, what is looked at here. */
 interface AsyncApi {
@@ -89,6 +93,22 @@ describe('what is on Kafka', () => {
     }
     await client.refund(all.paymentId, { amountCents: 1n, reference: 'return 1', metadata: { shop: '12' } });
     await client.refund(all.paymentId, { amountCents: 1_000n });
+    const noted = { reference: 'batch 1', metadata: { part: '1' } };
+    const [toCapture, toVoid] = [await held(), await held()];
+    const transfer = transferItem({ payerAccountId: 'acc-b', payeeAccountId: 'acc-a', amountCents: 2n, ...noted });
+    await client.batch([
+      transfer,
+      holdItem({ ...hold, ...noted }),
+      captureItem(toCapture, { amountCents: 1n, ...noted }),
+      voidItem(toVoid, noted),
+      refundItem(all.paymentId, { amountCents: 1n, ...noted }),
+      transfer,
+    ]);
+    await client.batch([
+      transfer,
+      transferItem({ payerAccountId: 'acc-b', payeeAccountId: 'nobody', amountCents: 1n }),
+    ]);
+    await client.batch([transfer, captureItem(toCapture)]);
     await client.updateAccount('acc-eur', { overdraftLimitCents: 5n, metadata: { tier: 'gold' }, reason: 'promoted' });
     await client.freeze('acc-eur');
     await client.unfreeze('acc-eur', { debits: true });
@@ -113,6 +133,28 @@ describe('what is on Kafka', () => {
     expect(problems).toEqual([]);
     expect(new Set(events.map(({ type }) => type))).toEqual(new Set(TYPES));
     expect(events.filter((event) => event.headers['ce_replayed'] === 'true')).toHaveLength(EVENTS);
+  });
+
+  test('of a batch has its id, in every kind of event that it can have', () => {
+    const batches = Map.groupBy(
+      events.filter(
+        (event) => event.headers['ce_replayed'] !== 'true' && JSON.parse(event.value).batchId !== undefined,
+      ),
+      (event) => String(JSON.parse(event.value).batchId),
+    );
+    const types = [...batches.values()].map((ofOne) => ofOne.map(({ type }) => type).sort());
+    expect(types.sort((one, other) => other.length - one.length || (one[0]! < other[0]! ? -1 : 1))).toEqual([
+      [
+        'payment.authorized.v1',
+        'payment.authorized.v1',
+        'payment.captured.v1',
+        'payment.held.v1',
+        'payment.refunded.v1',
+        'payment.voided.v1',
+      ],
+      ['payment.action_declined.v1'],
+      ['payment.declined.v1'],
+    ]);
   });
 
   test('would be found out if it were anything else', () => {

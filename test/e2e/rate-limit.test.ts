@@ -1,7 +1,10 @@
+import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AccountType } from '../../src/gen/payment/v1/account.ts';
 import { type AuthorizePaymentResponse, PaymentErrorCode, PaymentStatus } from '../../src/gen/payment/v1/payment.ts';
 import type { LedgerClient } from '../../tools/client.ts';
+import { captureItem, holdItem, refundItem, transferItem, voidItem } from '../support/batches.ts';
+import { rejection } from '../support/rejection.ts';
 import { createSystem, type System } from '../support/system.ts';
 
 let system: System;
@@ -83,6 +86,51 @@ test('a refund takes a token of the payee, and none of the payer', async () => {
   expect(limited).toBeGreaterThan(50);
   // Four of its fifty went to its payments.
   expect(authorized(await pay(client, 40, 'buyer', 'shop'))).toBe(40);
+});
+
+test('a batch takes a token for each item that takes one alone, all of them or none', async () => {
+  const { client } = await system.startApi({ RATE_LIMIT_CAPACITY: '100', RATE_LIMIT_REFILL_PER_SECOND: '1' });
+  await client.openFunded('batch-payer', 10_000n);
+  for (const account of ['batch-other', 'batch-payee']) await client.open(account);
+  const item = { payerAccountId: 'batch-payer', payeeAccountId: 'batch-payee', amountCents: 10n };
+  const paid = await client.authorize(item);
+  const { payment } = await client.hold({ ...item, amountCents: 100n });
+  const back = transferItem({ payerAccountId: 'batch-other', payeeAccountId: 'batch-payer', amountCents: 1n });
+  const refund = refundItem(paid.paymentId, { amountCents: 1n });
+  const several = [...Array.from({ length: 59 }, () => transferItem(item)), holdItem(item)];
+  const keys: string[] = [];
+  const pay = async () => {
+    keys.push(crypto.randomUUID());
+    return client.batch([refund, ...several], keys.at(-1));
+  };
+  // More than two buckets, as in the tests above: 61 are taken at a time, 60 of them of the payer's.
+  const answers = [await pay(), await pay(), await pay(), await pay(), await pay()];
+  const limitedAt = answers.findIndex(({ error }) => error !== undefined);
+  expect(limitedAt).toBeGreaterThan(0);
+  const limited = answers[limitedAt]!;
+  // The refund is the payee's to pay, which has tokens.
+  expect(limited).toMatchObject({ batchId: '', declinedItem: 1, actions: [], payments: [] });
+  expect(limited.error?.code).toBe(PaymentErrorCode.PAYMENT_ERROR_CODE_RATE_LIMITED);
+  expect(limited.error?.retryAfterMs).toBeGreaterThan(10_000n);
+  // Nothing was stored, and the key is free for what takes no token of the payer's.
+  const captures = Array.from({ length: 98 }, () =>
+    captureItem(payment!.paymentId, { amountCents: 1n, keepRemainder: true }),
+  );
+  const free = await client.batch([refund, ...captures, voidItem(payment!.paymentId)], keys[limitedAt]);
+  expect(free.error).toBeUndefined();
+  const others = await client.batch([refund, back]);
+  expect(others).toMatchObject({
+    declinedItem: 1,
+    error: { code: PaymentErrorCode.PAYMENT_ERROR_CODE_INSUFFICIENT_FUNDS },
+  });
+});
+
+test('a batch that takes more tokens than a bucket ever has is INVALID_ARGUMENT', async () => {
+  const { client } = await system.startApi({ RATE_LIMIT_CAPACITY: '20', RATE_LIMIT_REFILL_PER_SECOND: '1' });
+  const item = transferItem({ payerAccountId: 'eager', payeeAccountId: 'b', amountCents: 1n });
+  const error = await rejection(client.batch(Array.from({ length: 21 }, () => item)));
+  expect(error.code).toBe(status.INVALID_ARGUMENT);
+  expect(error.details).toBe('items take 21 tokens of account eager, more than its rate limit ever has.');
 });
 
 test('refunds that an EXTERNAL payee pays are not limited, unless by a limit of its own', async () => {

@@ -37,6 +37,13 @@ beforeAll(async () => {
       left join entries debit using (n, id)
       left join entries credit using (n, id)
       where declined or (debit.direction = 'DEBIT' and credit.direction = 'CREDIT');
+    -- Of each hundred, nine came in a batch.
+    update payments item
+      set batch_id = first.id, batch_item = drawn.n % 100 - 51,
+        batch_size = case drawn.n % 100 when 51 then 9 end, request_digest = case drawn.n % 100 when 51 then '\\x01'::bytea end
+      from drawn
+      join (select n / 100 as hundred, id::uuid from drawn where n % 100 = 51) first on first.hundred = drawn.n / 100
+      where drawn.n % 100 between 51 and 59 and item.payment_id = drawn.id::uuid;
     insert into ledger_entries select account, version, id::uuid, direction::entry_direction, 1, 0, at, null, null from entries;
     insert into payment_balances (payment_id, payer_account_id, payee_account_id, amount_cents, held_cents,
         captured_cents, released_cents, refunded_cents, actions, updated_at)
@@ -96,6 +103,7 @@ const NOTHING: PaymentFilter = {
   role: undefined,
   statuses: new Set(['AUTHORIZED', 'DECLINED']),
   reference: undefined,
+  batchId: undefined,
   createdFrom: undefined,
   createdBefore: undefined,
 };
@@ -110,6 +118,13 @@ const cursor = {
   ),
 };
 
+const idOf = (n: number) => {
+  const time = (1_764_000_000_000 + n).toString(16).padStart(12, '0');
+  const rest = n.toString(16).padStart(20, '0');
+  return (time + rest).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+};
+const BATCH = uuidToUlid(idOf(7_051));
+
 describe('no table is read as a whole', () => {
   test.each<[string, Partial<PaymentFilter>]>([
     ['by account', { accountId: 'acc-5' }],
@@ -119,6 +134,8 @@ describe('no table is read as a whole', () => {
     ['by account and time', { accountId: 'acc-5', createdFrom: from, createdBefore: before }],
     ['by reference', { reference: 'order 77' }],
     ['by reference and account', { reference: 'order 77', accountId: 'acc-5' }],
+    ['by batch', { batchId: BATCH }],
+    ['by batch and account', { batchId: BATCH, accountId: 'acc-5' }],
     ['by time', { createdFrom: from, createdBefore: before }],
     ['by time, declined', { createdFrom: from, statuses: new Set(['DECLINED']) }],
   ])('by payments %s', async (_case, filter) => {
@@ -158,6 +175,12 @@ describe('no table is read as a whole', () => {
     await listings.actions(uuidToUlid('00019ab1-0000-7000-8000-000000000000'), undefined, 50);
     await postgresLedger(database.application).dueHolds(256, []);
     expect(sent.length).toBe(3);
+    expect(await scannedWhole()).toEqual([]);
+  });
+
+  test('by the actions of a batch', async () => {
+    const ledger = postgresLedger(noting());
+    expect(await ledger.findBatch(BATCH)).toHaveLength(9);
     expect(await scannedWhole()).toEqual([]);
   });
 

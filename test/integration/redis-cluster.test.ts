@@ -86,6 +86,31 @@ test('tokens of many payers are taken in their buckets, which are on all nodes a
   }
 });
 
+test('a batch takes tokens of buckets on all nodes, or gives back those that it took', async () => {
+  const redis = await connected();
+  try {
+    const registry = new Registry();
+    const settings = { capacity: 3, refillPerSecond: 0.001 };
+    const limiter = new RedisTokenBuckets(redis, settings, limiterDecisions(registry), UNREPORTED);
+    const payers = newPayers(50);
+    const three = (accounts: readonly string[]) => new Map(accounts.map((account) => [account, 3]));
+    const [empty] = payers as [string];
+    const round = async () => {
+      const before = await fallbacks(registry);
+      const others = newPayers(50);
+      await limiter.takeAll(new Map([[empty, 3]]));
+      // One of fifty lacks its tokens, so the others have theirs afterwards.
+      const shortage = await limiter.takeAll(three([...others, empty]));
+      const left = await limiter.takeAll(three(others));
+      return (await fallbacks(registry)) === before && shortage?.accountId === empty && left === undefined;
+    };
+    // Again for as long as a node is connected to or slow, for then buckets of the process decide.
+    await expect.poll(round, { timeout: 30_000, interval: 1_000 }).toBe(true);
+  } finally {
+    redis.disconnect();
+  }
+});
+
 test.each([
   ['another authority', { REDIS_TLS_CA: createAuthority().cert }, 'self-signed certificate in certificate chain'],
   ['a wrong password', { REDIS_PASSWORD: 'planted-wrong' }, 'WRONGPASS'],

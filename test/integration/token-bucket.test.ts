@@ -98,6 +98,63 @@ describe('in Redis', () => {
     expect(await limiter.take(payer)).toBe(0);
   });
 
+  test('several tokens of several buckets are taken together or not at all', async () => {
+    const limiter = buckets({ capacity: 5, refillPerSecond: 4 });
+    const [other, third] = [`payer-${randomUUID()}`, `payer-${randomUUID()}`];
+    const tokens = (...counts: number[]) =>
+      new Map(
+        [payer, other, third].map((account, index) => [account, counts[index] ?? 0] as const).filter(([, n]) => n > 0),
+      );
+    expect(await limiter.takeAll(tokens(4, 5))).toBeUndefined();
+    const before = await Promise.all([payer, other, third].map((account) => redis.hgetall(keyOf(account))));
+    const shortage = await limiter.takeAll(tokens(1, 3, 5));
+    expect(shortage?.accountId).toBe(other);
+    expect(shortage!.retryAfterMs).toBeGreaterThan(500);
+    expect(shortage!.retryAfterMs).toBeLessThanOrEqual(750);
+    expect(await Promise.all([payer, other, third].map((account) => redis.hgetall(keyOf(account))))).toEqual(before);
+    expect(await limiter.takeAll(tokens(0, 0, 5))).toBeUndefined();
+    expect(await limiter.take(third)).toBeGreaterThan(0);
+    await sleep(shortage!.retryAfterMs + 5);
+    expect(await limiter.takeAll(tokens(1, 3))).toBeUndefined();
+    expect(await decisions(registry, 'redis')).toEqual({ allowed: 18, limited: 10 });
+    expect(await fallbacks(registry)).toBe(0);
+  });
+
+  test('more tokens than a bucket can hold are never granted', async () => {
+    const limiter = buckets({ capacity: 5, refillPerSecond: 4 });
+    const shortage = await limiter.takeAll(new Map([[payer, 6]]));
+    expect(shortage).toEqual({ accountId: payer, retryAfterMs: Number.POSITIVE_INFINITY });
+    expect(await limiter.takeAll(new Map([[payer, 5]]))).toBeUndefined();
+    expect(await limiter.takeAll(new Map())).toBeUndefined();
+  });
+
+  test('tokens that are given back are there again, up to the capacity, and a full bucket has no key', async () => {
+    const limiter = buckets({ capacity: 5, refillPerSecond: 1 });
+    await limiter.takeAll(new Map([[payer, 5]]));
+    await limiter.giveBack(new Map([[payer, 3]]));
+    expect(await limiter.takeAll(new Map([[payer, 4]]))).toMatchObject({ accountId: payer });
+    expect(await limiter.takeAll(new Map([[payer, 3]]))).toBeUndefined();
+    await limiter.giveBack(new Map([[payer, 9]]));
+    expect(await redis.exists(keyOf(payer))).toBe(0);
+  });
+
+  test('batches at the same time never get more than there is', async () => {
+    const other = `payer-${randomUUID()}`;
+    const limiter = buckets({ capacity: 50, refillPerSecond: 0.001 });
+    const taken = await Promise.all(
+      Array.from({ length: 40 }, () =>
+        limiter.takeAll(
+          new Map([
+            [payer, 3],
+            [other, 2],
+          ]),
+        ),
+      ),
+    );
+    expect(taken.filter((shortage) => shortage === undefined)).toHaveLength(16);
+    expect(await limiter.take(payer)).toBe(0);
+  });
+
   test('counts exactly as the local bucket does', async () => {
     const file = new URL('../../src/infra/redis/token-bucket.lua', import.meta.url);
     // The clock is the only difference between the two, so the script gets the test's.
@@ -118,6 +175,29 @@ describe('in Redis', () => {
       }
     }
   });
+
+  test('counts several tokens exactly as local buckets do', async () => {
+    const file = new URL('../../src/infra/redis/token-buckets-together.lua', import.meta.url);
+    const script = readFileSync(file, 'utf8').replace("redis.call('TIME')", '{ ARGV[5], ARGV[6] }');
+    for (const settings of [
+      { capacity: 30, refillPerSecond: 7 },
+      { capacity: 200, refillPerSecond: 100 },
+      { capacity: 1_000_000, refillPerSecond: 1 },
+    ]) {
+      const local = new LocalTokenBuckets(settings);
+      const payers = [randomUUID(), randomUUID()];
+      let nowUs = await serverUs();
+      for (let step = 0; step < 1_000; step += 1) {
+        nowUs += step % 10 < 7 ? 0 : Math.floor(Math.random() * 400_000);
+        // Mostly taken, sometimes given back.
+        const counts = payers.map(() => Math.ceil((Math.random() * 1.2 - 0.2) * 30));
+        const time = [Math.floor(nowUs / 1_000_000), nowUs % 1_000_000];
+        const { capacity, refillPerSecond } = settings;
+        const shared = await redis.eval(script, 2, ...payers.map(keyOf), capacity, refillPerSecond, ...counts, ...time);
+        expect(shared).toEqual(local.takeTogether(payers, counts, nowUs));
+      }
+    }
+  });
 });
 
 describe('without Redis', () => {
@@ -134,6 +214,21 @@ describe('without Redis', () => {
     await sleep(1_200);
     await limiter.take(payer);
     expect(await fallbacks(registry)).toBe(3);
+  });
+
+  test('batches take from local buckets too, all or nothing', async () => {
+    const nowhere = connectRedis({ url: 'redis://127.0.0.1:1' }, log);
+    const limiter = buckets({ capacity: 5, refillPerSecond: 1 }, nowhere);
+    const other = `payer-${randomUUID()}`;
+    expect(await limiter.takeAll(new Map([[payer, 4]]))).toBeUndefined();
+    const lacking = new Map([
+      [payer, 2],
+      [other, 5],
+    ]);
+    expect(await limiter.takeAll(lacking)).toMatchObject({ accountId: payer });
+    expect(await limiter.takeAll(new Map([[other, 5]]))).toBeUndefined();
+    expect(await fallbacks(registry)).toBe(4 + 7 + 5);
+    nowhere.disconnect();
   });
 
   test('a server that was never there costs no payment more than a moment', async () => {

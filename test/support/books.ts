@@ -84,7 +84,13 @@ export async function auditBooks(database: TestDatabase): Promise<string[]> {
     'a key has no payment or a payment no key': `
       select coalesce(payments.payment_id, idempotency_keys.payment_id)::text as culprit
       from payments full join idempotency_keys using (payment_id)
-      where payments.payment_id is null or (idempotency_keys.payment_id is null) <> (kind = 'EXPIRY')`,
+      where payments.payment_id is null
+        or (idempotency_keys.payment_id is null) <> (kind = 'EXPIRY' or coalesce(batch_id <> payment_id, false))`,
+    'a batch is not whole': `
+      select batch_id::text as culprit from payments where batch_id is not null group by batch_id
+      having count(*) filter (where payment_id = batch_id) <> 1
+        or count(*) <> coalesce(max(batch_size) filter (where status = 'AUTHORIZED'), 1)
+        or (count(*) > 1 and bool_or(status = 'DECLINED'))`,
   };
   const problems: string[] = [];
   for (const [problem, sql] of Object.entries(audits)) {

@@ -19,6 +19,7 @@ export function toActionMessage(action: Action): PaymentAction {
     description,
     reference: action.reference ?? '',
     metadata: action.metadata ?? {},
+    batchId: action.batch?.batchId ?? '',
   };
 }
 
@@ -54,6 +55,7 @@ export function toActionResponse(
     description: request.description,
     reference: request.reference ?? '',
     metadata: request.metadata ?? {},
+    batchId: '',
   };
   return { action, payment: payment && toPaymentMessage(payment), replayed: false };
 }
@@ -61,11 +63,14 @@ export function toActionResponse(
 /** For the log. */
 export function summaryOf({ action, payment, replayed }: ActionResponse): CallSummary {
   const code = action?.error?.code;
-  const outcome = replayed ? 'DUPLICATE' : code === undefined ? 'TAKEN' : 'DECLINED';
+  return { ...outcomeOf(replayed, code), paymentId: payment?.paymentId };
+}
+
+/** Of an action or a batch; code is why it was declined. */
+export function outcomeOf(replayed: boolean, code: PaymentErrorCode | undefined): CallSummary {
   return {
-    outcome,
+    outcome: replayed ? 'DUPLICATE' : code === undefined ? 'TAKEN' : 'DECLINED',
     declineCode: code === undefined ? undefined : DECLINE_CODES[code],
-    paymentId: payment?.paymentId,
   };
 }
 

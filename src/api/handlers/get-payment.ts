@@ -20,11 +20,11 @@ export function getPayment(
       if (idempotencyKey !== '') {
         const payment = await payments.findPaymentByKey({ caller: call.caller.name, idempotencyKey }, abandoned);
         requireOwnPayment(call.caller, payment, (cause) => noPaymentWithKey(idempotencyKey, cause));
-        return { payment: toPaymentMessage(payment) };
+        return { payment: toPaymentMessage(payment), batchId: payment.keyOfBatch ?? '' };
       }
       const payment = await payments.findPayment(paymentIdOf(request.paymentId), abandoned);
       requireOwnPayment(call.caller, payment);
-      return { payment: toPaymentMessage(payment) };
+      return { payment: toPaymentMessage(payment), batchId: '' };
     },
     summary: ({ payment }) => ({ paymentId: payment?.paymentId }),
   };

@@ -29,11 +29,11 @@ export function listPayments(reads: Pick<Reads, 'payments'>): Rpc<ListPaymentsRe
       checkListPayments(request);
       if (request.accountId === '') requireEveryAccount(call.caller);
       else requireAccount(call.caller, request.accountId);
-      const { accountId, role, reference, createdFrom, createdBefore } = request;
+      const { accountId, role, reference, batchId, createdFrom, createdBefore } = request;
       const statuses = statusesOf(request);
       const listedBy: ListedBy = {
         list: 'ListPayments',
-        filters: [accountId, role, reference, createdFrom, createdBefore, ...statuses],
+        filters: [accountId, role, reference, createdFrom, createdBefore, ...statuses, ...(batchId ? [batchId] : [])],
       };
       const cursor = readPageToken(request.pageToken, listedBy, toCursor);
       const filter = {
@@ -41,6 +41,7 @@ export function listPayments(reads: Pick<Reads, 'payments'>): Rpc<ListPaymentsRe
         role: ROLES[role],
         statuses,
         reference: reference || undefined,
+        batchId: batchId.toUpperCase() || undefined,
         createdFrom: firstMillisecondFrom(createdFrom),
         createdBefore: firstMillisecondFrom(createdBefore),
       };

@@ -32,6 +32,7 @@ export function toPaymentMessage(payment: CurrentPayment): ProtoPayment {
     expiresAt: balance.expiresAt?.toISOString() ?? '',
     reference: reference ?? '',
     metadata: metadata ?? {},
+    batchId: payment.batch?.batchId ?? '',
     error: verdict.status === 'DECLINED' ? toPaymentError(verdict.decline) : undefined,
   };
 }

@@ -45,7 +45,7 @@ export class LedgerMetrics {
     return {
       ...transaction,
       execute: async (commands, lockWaitMs) => {
-        this.#payments.observe(commands.length);
+        this.#payments.observe(commands.reduce((sum, command) => sum + (transaction.weightOf?.(command) ?? 1), 0));
         const end = this.#seconds.startTimer();
         try {
           const outcomes = await transaction.execute(commands, lockWaitMs);

@@ -1,12 +1,14 @@
 import type { Registry } from 'prom-client';
-import type { DeclineCode, LaterKind, Verdict } from '../../app/domain/payment.ts';
+import type { Action, DeclineCode, LaterKind, Verdict } from '../../app/domain/payment.ts';
 import { ServiceError } from '../../app/errors.ts';
 import type { LaterActions } from '../../app/later-actions.ts';
+import type { DecidedBatch, PaymentBatches } from '../../app/payment-batches.ts';
 import type { AuthorizeResult, NotStored, Payments, Stored } from '../../app/payment-service.ts';
 import { type Reading, readOnScrape } from './on-scrape.ts';
 
 type PaymentCalls = Pick<Payments, 'authorize' | 'hold' | 'findPayment' | 'findPaymentByKey'>;
 type LaterCalls = Pick<LaterActions, 'capture' | 'void' | 'refund'>;
+type BatchCalls = Pick<PaymentBatches, 'execute'>;
 
 /** Declines that an answer has as its own; RATE_LIMITED is an outcome by itself. */
 const DECLINE_CODES: readonly DeclineCode[] = [
@@ -35,6 +37,8 @@ const REFUND_DECLINES: readonly DeclineCode[] = [
   'ACCOUNT_FROZEN',
   'ACCOUNT_CLOSED',
 ];
+
+const BATCH_DECLINES = [...new Set([...DECLINE_CODES, ...CAPTURE_DECLINES, ...REFUND_DECLINES])];
 
 const FAILURES = ['key_reused', 'permission_denied', 'overloaded', 'unavailable', 'abandoned', 'failed'];
 
@@ -76,6 +80,8 @@ export class PaymentMetrics {
     REFUND: countsOf('taken', REFUND_DECLINES, true),
   };
 
+  readonly #batches = countsOf('taken', BATCH_DECLINES, true);
+
   constructor(registry: Registry) {
     const help = 'Payments by what became of them; code is why one was declined, or its original if it is a duplicate.';
     readOnScrape(registry, { name: 'payment_ledger_payments_total', help, type: 'counter' }, () =>
@@ -84,6 +90,11 @@ export class PaymentMetrics {
     const actions = 'Holds, captures, voids, expiries and refunds by what became of them; code as for payments.';
     readOnScrape(registry, { name: 'payment_ledger_actions_total', help: actions, type: 'counter' }, () =>
       Object.entries(this.#later).flatMap(([kind, counts]) => readings(counts, { kind: kind.toLowerCase() })),
+    );
+    const batches =
+      'Atomic batches by what became of them; code as for payments. Items of those taken count above too.';
+    readOnScrape(registry, { name: 'payment_ledger_batches_total', help: batches, type: 'counter' }, () =>
+      readings(this.#batches, {}),
     );
   }
 
@@ -103,6 +114,21 @@ export class PaymentMetrics {
       void: (...call) => this.#watched(actions.void(...call), outcomeOfAction, this.#actions('VOID')),
       refund: (...call) => this.#watched(actions.refund(...call), outcomeOfAction, this.#actions('REFUND')),
     };
+  }
+
+  countedBatches(batches: BatchCalls): BatchCalls {
+    return {
+      execute: async (...call) => {
+        const result = await this.#watched(batches.execute(...call), outcomeOfAction, this.#batches);
+        if (result.kind === 'DECIDED') for (const { action } of result.items) this.#countItem(action);
+        return result;
+      },
+    };
+  }
+
+  #countItem({ kind }: Action): void {
+    if (kind === 'PAYMENT') count(this.#payments, 'authorized ');
+    else count(this.#actions(kind), 'taken ');
   }
 
   /** So many holds have been released at the end of their time, without a call that found them. */
@@ -143,7 +169,7 @@ function outcomeOf(result: AuthorizeResult): string {
   }
 }
 
-function outcomeOfAction(result: Stored | NotStored): string {
+function outcomeOfAction(result: Stored | DecidedBatch | NotStored): string {
   const outcome = outcomeOf(result);
   return outcome === 'authorized ' ? 'taken ' : outcome;
 }

@@ -79,6 +79,7 @@ function common(action: Action): JsonObject {
     description: action.description === '' ? undefined : action.description,
     reference: action.reference,
     metadata: action.metadata,
+    batchId: action.batch?.batchId,
   };
 }
 

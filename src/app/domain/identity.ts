@@ -1,4 +1,4 @@
-import { type Action, isSameMetadata, type Metadata, type PaymentRequest } from './payment.ts';
+import { type Action, type BatchWhole, isSameMetadata, type Metadata, type PaymentRequest } from './payment.ts';
 
 /** What a caller asks for by one of the methods that move money, as far as it makes two requests the same. */
 export type ActionRequest =
@@ -31,9 +31,31 @@ type Identity = Readonly<Record<string, string | bigint | number | boolean | Met
  * if they ask for the same. Of two methods, "method" and what both requests have.
  */
 export function differingFields(request: ActionRequest, original: Action): string[] {
+  if (original.batch !== undefined) return ['method'];
   const [one, other] = [identityOf(request), identityOfAction(original)];
   const common = Object.keys(one).filter((field) => field in other && !isSame(one[field], other[field]));
   return request.kind === original.kind ? common : ['method', ...common];
+}
+
+/** The same for a batch and the first action that its key leads to. */
+export function differingInBatch({ digest }: Pick<BatchWhole, 'digest'>, { batch }: Action): string[] {
+  if (batch?.whole === undefined) return ['method'];
+  return batch.whole.digest === digest ? [] : ['items'];
+}
+
+/**
+ * One text for all batches that ask for the same. What is not given or has its default is
+ * left out, so that a field that comes later changes no text of a request without it.
+ */
+export function canonicalBatch(items: readonly ActionRequest[]): string {
+  return JSON.stringify(items.map((item) => [item.kind, sorted(identityOf(item))]));
+}
+
+function sorted(fields: Identity | Metadata): [string, unknown][] {
+  return Object.entries(fields)
+    .filter(([, value]) => value !== undefined && value !== false)
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .map(([field, value]) => [field, typeof value === 'object' ? sorted(value) : value!.toString()]);
 }
 
 function identityOf(request: ActionRequest): Identity {

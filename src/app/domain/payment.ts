@@ -56,6 +56,25 @@ export interface Action extends PaymentRequest {
   readonly requestedCents?: bigint | undefined;
   /** Whether a capture asked to keep on hold what it leaves. */
   readonly keepRemainder?: boolean | undefined;
+  /** Undefined if it came alone. */
+  readonly batch?: BatchPart | undefined;
+}
+
+/** What makes an action an item of an atomic batch. */
+export interface BatchPart {
+  /** The action id of the first item; of a declined batch, of the item that declined it. */
+  readonly batchId: string;
+  /** Which item it is, the first being 0. */
+  readonly item: number;
+  /** What was asked for as a whole; with the action that has the batch's id. */
+  readonly whole?: BatchWhole | undefined;
+}
+
+export interface BatchWhole {
+  /** How many items. */
+  readonly size: number;
+  /** Equal for two batches that ask for the same: hexadecimal. */
+  readonly digest: string;
 }
 
 /** What follows on a payment. */

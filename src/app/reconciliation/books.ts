@@ -95,6 +95,7 @@ const BROKEN = {
   HOLD_HAS_ITS_BALANCE: 'nothing says what became of the hold of payment',
   REFUND_HAS_ITS_BALANCE: 'nothing says how much of its payment is refunded after refund',
   ACTION_HAS_ITS_PAYMENT: 'the action is of no payment between the same accounts:',
+  BATCH_IS_WHOLE: 'not all of its batch is there, or more than that, or at another time, of payment or action',
   PAYMENT_BALANCE_IS_SUM_OF_ACTIONS:
     'what is held, captured, released or refunded is not the sum of the actions, of payment',
   PAYMENT_HAS_CURRENCY_OF_ACCOUNTS: 'the currency is not that of payer and payee, of payment',

@@ -54,6 +54,10 @@ export interface PaymentsTable {
   expires_at: Date | null;
   requested_cents: bigint | null;
   keep_remainder: boolean | null;
+  batch_id: string | null;
+  batch_item: number | null;
+  batch_size: number | null;
+  request_digest: Buffer | null;
 }
 
 export interface PaymentBalancesTable {

@@ -36,16 +36,40 @@ export class LocalTokenBuckets {
 
   /** Takes one token. Returns the milliseconds until there is one again, 0 if it got one. nowUs never goes back. */
   take(payerAccountId: string, nowUs: number): number {
-    const capacity = this.#settings.capacity * TOKEN;
-    const refill = this.#settings.refillPerSecond;
-    const bucket = this.#buckets.get(payerAccountId) ?? { tokens: capacity, atUs: nowUs };
-    const tokens = Math.min(capacity, bucket.tokens + (nowUs - bucket.atUs) * refill);
-    if (tokens < TOKEN) return Math.ceil((TOKEN - tokens) / refill / 1_000);
-
-    this.#buckets.delete(payerAccountId);
-    this.#buckets.set(payerAccountId, { tokens: tokens - TOKEN, atUs: nowUs });
-    if (this.#buckets.size > this.#maxBuckets) this.#forgetOldest();
+    const tokens = this.#tokensOf(payerAccountId, nowUs) - TOKEN;
+    if (tokens < 0) return this.#waitMs(tokens);
+    this.#set(payerAccountId, { tokens, atUs: nowUs });
     return 0;
+  }
+
+  /** Takes of each payer as many, or none of any; below 0 gives back. Returns for each what take() does. */
+  takeTogether(payerAccountIds: readonly string[], counts: readonly number[], nowUs: number): number[] {
+    const left = payerAccountIds.map((payer, index) => this.#tokensOf(payer, nowUs) - counts[index]! * TOKEN);
+    if (left.every((tokens) => tokens >= 0)) {
+      const most = this.#settings.capacity * TOKEN;
+      for (const [index, tokens] of left.entries()) {
+        this.#set(payerAccountIds[index]!, { tokens: Math.min(most, tokens), atUs: nowUs });
+      }
+    }
+    return left.map((tokens) => Math.max(0, this.#waitMs(tokens)));
+  }
+
+  #tokensOf(payerAccountId: string, nowUs: number): number {
+    const capacity = this.#settings.capacity * TOKEN;
+    const bucket = this.#buckets.get(payerAccountId);
+    if (bucket === undefined) return capacity;
+    return Math.min(capacity, bucket.tokens + (nowUs - bucket.atUs) * this.#settings.refillPerSecond);
+  }
+
+  /** Until there are so many that none is lacking. */
+  #waitMs(tokens: number): number {
+    return Math.ceil(-tokens / this.#settings.refillPerSecond / 1_000);
+  }
+
+  #set(payerAccountId: string, bucket: Bucket): void {
+    this.#buckets.delete(payerAccountId);
+    this.#buckets.set(payerAccountId, bucket);
+    if (this.#buckets.size > this.#maxBuckets) this.#forgetOldest();
   }
 
   /** The longest unused is the likeliest to be full again, and then nothing is lost. */

@@ -62,6 +62,7 @@ beforeEach(async () => {
   server = createServer({
     payments: { authorize: () => authorize(), hold: unused, findPayment: unused, findPaymentByKey: unused },
     laterActions: { capture: unused, void: unused, refund: unused },
+    batches: { execute: unused },
     accounts: { find: unused, balance: unused },
     accountChanges: { open: unused, change: unused },
     reads: { payments: unused, actions: unused, accounts: unused, entries: unused, snapshot: unused },

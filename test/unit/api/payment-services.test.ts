@@ -12,7 +12,7 @@ test('a flood of reads turns away reads, and neither captures nor voids', async 
   const nothing = () => undefined;
   const { payments, laterActions } = paymentServices(
     {} as GroupCommit<PaymentCommand, Outcome>,
-    { take: () => Promise.resolve(0) },
+    { take: () => Promise.resolve(0), takeAll: () => Promise.resolve(undefined) },
     { findPayment: () => Promise.resolve(undefined) } as unknown as Ledger,
     {
       reads: new Admission({ maxInFlight: 0, maxQueue: 0 }),

@@ -86,6 +86,7 @@ beforeEach(async () => {
       findPaymentByKey: unused,
     },
     laterActions: { capture: unused, void: unused, refund: unused },
+    batches: { execute: unused },
     accounts: { find: unused, balance: unused },
     accountChanges: { open: unused, change: unused },
     reads: { payments: unused, actions: unused, accounts: unused, entries: unused, snapshot: unused },

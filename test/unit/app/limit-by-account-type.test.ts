@@ -20,11 +20,21 @@ const ledger = {
 /** Says that a token comes in retryAfterMs, and counts how often it was asked. */
 function limiter(retryAfterMs: number) {
   const asked: string[] = [];
+  const givenBack: string[] = [];
   return {
     asked,
     async take(payer: string) {
       asked.push(payer);
       return retryAfterMs;
+    },
+    async takeAll(tokens: ReadonlyMap<string, number>) {
+      const [accountId] = [...tokens.keys()];
+      asked.push(...tokens.keys());
+      return accountId === undefined || retryAfterMs === 0 ? undefined : { accountId, retryAfterMs };
+    },
+    givenBack,
+    async giveBack(tokens: ReadonlyMap<string, number>) {
+      givenBack.push(...tokens.keys());
     },
   };
 }
@@ -73,6 +83,39 @@ describe('with a limit for EXTERNAL payers', () => {
     }
     expect(lookedUp).toEqual(['customer', 'world']);
     expect([customers.asked.length, external.asked.length]).toEqual([3, 3]);
+  });
+});
+
+describe('several tokens at once', () => {
+  test('are taken of the buckets of each type, and of none for EXTERNAL payers without a limit', async () => {
+    const [customers, external] = [limiter(0), limiter(0)];
+    const tokens = new Map([
+      ['customer', 2],
+      ['world', 3],
+    ]);
+    const without = new LimitByAccountType(customers, undefined, new AccountTypes(ledger));
+    expect(await without.takeAll(tokens)).toBeUndefined();
+    expect(customers.asked).toEqual(['customer']);
+    const limit = new LimitByAccountType(customers, external, new AccountTypes(ledger));
+    expect(await limit.takeAll(tokens)).toBeUndefined();
+    expect(external.asked).toEqual(['world']);
+  });
+
+  test('that one type lacks are given back to the other', async () => {
+    const tokens = new Map([
+      ['customer', 2],
+      ['world', 3],
+    ]);
+    const [customers, external] = [limiter(0), limiter(70)];
+    const limit = new LimitByAccountType(customers, external, new AccountTypes(ledger));
+    expect(await limit.takeAll(tokens)).toEqual({ accountId: 'world', retryAfterMs: 70 });
+    expect(customers.givenBack).toEqual(['customer']);
+    expect(external.givenBack).toEqual([]);
+
+    const lacking = new LimitByAccountType(limiter(40), external, new AccountTypes(ledger));
+    external.asked.length = 0;
+    expect(await lacking.takeAll(tokens)).toEqual({ accountId: 'customer', retryAfterMs: 40 });
+    expect(external.asked).toEqual([]);
   });
 });
 

@@ -58,6 +58,17 @@ test.each(['INSUFFICIENT_FUNDS', 'ACCOUNT_NOT_FOUND', 'CURRENCY_MISMATCH', 'INVA
   },
 );
 
+test('the batch is in the events of its items, and leaves no trace where there is none', () => {
+  const entries = { payer: entry('DEBIT', -5n, 1n), payee: entry('CREDIT', 0n, 2n) };
+  const item = { ...payment, batch: { batchId: '01JZ0000000000000000000001', item: 1 } };
+  const authorized = sent(actionTaken(item, entries).payload);
+  expect(PaymentAuthorized.toJSON(PaymentAuthorized.fromJSON(authorized))).toEqual(authorized);
+  const declined = sent(actionDeclined(item, { code: 'INSUFFICIENT_FUNDS', message: 'No.' }).payload);
+  expect(PaymentDeclined.toJSON(PaymentDeclined.fromJSON(declined))).toEqual(declined);
+  for (const { batchId } of [authorized, declined]) expect(batchId).toBe('01JZ0000000000000000000001');
+  expect(Object.keys(sent(actionTaken(payment, entries).payload))).not.toContain('batchId');
+});
+
 test('reference and metadata are in both events, and leave no trace where a payment has none', () => {
   const noted = { ...payment, reference: 'order "1" 🧾', metadata: { b: '2', a: '' } };
   const entries = { payer: entry('DEBIT', -5n, 1n), payee: entry('CREDIT', 0n, 2n) };

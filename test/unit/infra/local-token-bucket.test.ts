@@ -45,6 +45,24 @@ describe('LocalTokenBuckets', () => {
     expect(buckets.take('p', 0)).toBe(1_000);
   });
 
+  test('takes of several payers all that is wanted, or nothing of any', () => {
+    const buckets = new LocalTokenBuckets({ capacity: 3, refillPerSecond: 4 });
+    expect(buckets.takeTogether(['p', 'q'], [3, 1], 0)).toEqual([0, 0]);
+    // p lacks two, q has what it takes and keeps it.
+    expect(buckets.takeTogether(['p', 'q'], [2, 2], 0)).toEqual([500, 0]);
+    expect([1, 2].map(() => buckets.take('q', 0))).toEqual([0, 0]);
+    expect(buckets.take('q', 0)).toBe(250);
+    expect(buckets.takeTogether(['p'], [2], 500_000)).toEqual([0]);
+  });
+
+  test('takes back what was taken for nothing, up to its capacity', () => {
+    const buckets = new LocalTokenBuckets({ capacity: 3, refillPerSecond: 1 });
+    buckets.takeTogether(['p'], [2], 0);
+    buckets.takeTogether(['p', 'q'], [-2, -2], 0);
+    expect(buckets.takeTogether(['p', 'q'], [3, 3], 0)).toEqual([0, 0]);
+    expect(buckets.take('p', 0)).toBe(1_000);
+  });
+
   test('forgets the payer that was idle longest when it has too many', () => {
     const buckets = new LocalTokenBuckets({ capacity: 2, refillPerSecond: 1 }, 2);
     buckets.take('p', 0);

@@ -42,6 +42,8 @@ export interface PaymentAuthorized {
   /** As the request had them. */
   reference: string;
   metadata: { [key: string]: string };
+  /** The batch that it is an item of; all of a batch has happened, or none. */
+  batchId: string;
 }
 
 export interface PaymentAuthorized_MetadataEntry {
@@ -82,6 +84,8 @@ export interface PaymentDeclined {
   /** As the request had them. */
   reference: string;
   metadata: { [key: string]: string };
+  /** The batch that this declined: nothing of it has happened. */
+  batchId: string;
 }
 
 export interface PaymentDeclined_MetadataEntry {
@@ -112,6 +116,8 @@ export interface PaymentHeld {
   metadata: { [key: string]: string };
   /** RFC 3339. */
   expiresAt: string;
+  /** The batch that it is an item of; all of a batch has happened, or none. */
+  batchId: string;
 }
 
 export interface PaymentHeld_MetadataEntry {
@@ -145,6 +151,8 @@ export interface PaymentCaptured {
   /** The ce_id; a payment may have several captures. */
   actionId: string;
   releasedCents: bigint;
+  /** The batch that it is an item of; all of a batch has happened, or none. */
+  batchId: string;
 }
 
 export interface PaymentCaptured_MetadataEntry {
@@ -175,6 +183,8 @@ export interface PaymentVoided {
   /** The ce_id. */
   actionId: string;
   releasedCents: bigint;
+  /** The batch that it is an item of; all of a batch has happened, or none. */
+  batchId: string;
 }
 
 export interface PaymentVoided_MetadataEntry {
@@ -228,6 +238,8 @@ export interface PaymentRefunded {
   metadata: { [key: string]: string };
   /** The ce_id; a payment may have several refunds. */
   actionId: string;
+  /** The batch that it is an item of; all of a batch has happened, or none. */
+  batchId: string;
 }
 
 export interface PaymentRefunded_MetadataEntry {
@@ -259,6 +271,8 @@ export interface PaymentActionDeclined {
   /** The ce_id. */
   actionId: string;
   type: PaymentActionType;
+  /** The batch that this declined: nothing of it has happened. */
+  batchId: string;
 }
 
 export interface PaymentActionDeclined_MetadataEntry {
@@ -312,6 +326,7 @@ function createBasePaymentAuthorized(): PaymentAuthorized {
     payee: undefined,
     reference: "",
     metadata: {},
+    batchId: "",
   };
 }
 
@@ -353,6 +368,9 @@ export const PaymentAuthorized: MessageFns<PaymentAuthorized> = {
     globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
       PaymentAuthorized_MetadataEntry.encode({ key: key as any, value }, writer.uint32(90).fork()).join();
     });
+    if (message.batchId !== "") {
+      writer.uint32(130).string(message.batchId);
+    }
     return writer;
   },
 
@@ -460,6 +478,14 @@ export const PaymentAuthorized: MessageFns<PaymentAuthorized> = {
             }
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.batchId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -518,6 +544,11 @@ export const PaymentAuthorized: MessageFns<PaymentAuthorized> = {
           {},
         )
         : {},
+      batchId: isSet(object.batchId)
+        ? globalThis.String(object.batchId)
+        : isSet(object.batch_id)
+        ? globalThis.String(object.batch_id)
+        : "",
     };
   },
 
@@ -562,6 +593,9 @@ export const PaymentAuthorized: MessageFns<PaymentAuthorized> = {
         });
       }
     }
+    if (message.batchId !== "") {
+      obj.batchId = message.batchId;
+    }
     return obj;
   },
 
@@ -595,6 +629,7 @@ export const PaymentAuthorized: MessageFns<PaymentAuthorized> = {
       },
       {},
     );
+    message.batchId = object.batchId ?? "";
     return message;
   },
 };
@@ -818,6 +853,7 @@ function createBasePaymentDeclined(): PaymentDeclined {
     error: undefined,
     reference: "",
     metadata: {},
+    batchId: "",
   };
 }
 
@@ -856,6 +892,9 @@ export const PaymentDeclined: MessageFns<PaymentDeclined> = {
     globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
       PaymentDeclined_MetadataEntry.encode({ key: key as any, value }, writer.uint32(90).fork()).join();
     });
+    if (message.batchId !== "") {
+      writer.uint32(130).string(message.batchId);
+    }
     return writer;
   },
 
@@ -955,6 +994,14 @@ export const PaymentDeclined: MessageFns<PaymentDeclined> = {
             }
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.batchId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1012,6 +1059,11 @@ export const PaymentDeclined: MessageFns<PaymentDeclined> = {
           {},
         )
         : {},
+      batchId: isSet(object.batchId)
+        ? globalThis.String(object.batchId)
+        : isSet(object.batch_id)
+        ? globalThis.String(object.batch_id)
+        : "",
     };
   },
 
@@ -1053,6 +1105,9 @@ export const PaymentDeclined: MessageFns<PaymentDeclined> = {
         });
       }
     }
+    if (message.batchId !== "") {
+      obj.batchId = message.batchId;
+    }
     return obj;
   },
 
@@ -1083,6 +1138,7 @@ export const PaymentDeclined: MessageFns<PaymentDeclined> = {
       },
       {},
     );
+    message.batchId = object.batchId ?? "";
     return message;
   },
 };
@@ -1185,6 +1241,7 @@ function createBasePaymentHeld(): PaymentHeld {
     reference: "",
     metadata: {},
     expiresAt: "",
+    batchId: "",
   };
 }
 
@@ -1225,6 +1282,9 @@ export const PaymentHeld: MessageFns<PaymentHeld> = {
     });
     if (message.expiresAt !== "") {
       writer.uint32(98).string(message.expiresAt);
+    }
+    if (message.batchId !== "") {
+      writer.uint32(130).string(message.batchId);
     }
     return writer;
   },
@@ -1333,6 +1393,14 @@ export const PaymentHeld: MessageFns<PaymentHeld> = {
             message.expiresAt = reader.string();
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.batchId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1395,6 +1463,11 @@ export const PaymentHeld: MessageFns<PaymentHeld> = {
         : isSet(object.expires_at)
         ? globalThis.String(object.expires_at)
         : "",
+      batchId: isSet(object.batchId)
+        ? globalThis.String(object.batchId)
+        : isSet(object.batch_id)
+        ? globalThis.String(object.batch_id)
+        : "",
     };
   },
 
@@ -1439,6 +1512,9 @@ export const PaymentHeld: MessageFns<PaymentHeld> = {
     if (message.expiresAt !== "") {
       obj.expiresAt = message.expiresAt;
     }
+    if (message.batchId !== "") {
+      obj.batchId = message.batchId;
+    }
     return obj;
   },
 
@@ -1470,6 +1546,7 @@ export const PaymentHeld: MessageFns<PaymentHeld> = {
       {},
     );
     message.expiresAt = object.expiresAt ?? "";
+    message.batchId = object.batchId ?? "";
     return message;
   },
 };
@@ -1574,6 +1651,7 @@ function createBasePaymentCaptured(): PaymentCaptured {
     metadata: {},
     actionId: "",
     releasedCents: 0n,
+    batchId: "",
   };
 }
 
@@ -1623,6 +1701,9 @@ export const PaymentCaptured: MessageFns<PaymentCaptured> = {
         throw new globalThis.Error("value provided for field message.releasedCents of type int64 too large");
       }
       writer.uint32(112).int64(message.releasedCents);
+    }
+    if (message.batchId !== "") {
+      writer.uint32(130).string(message.batchId);
     }
     return writer;
   },
@@ -1747,6 +1828,14 @@ export const PaymentCaptured: MessageFns<PaymentCaptured> = {
             message.releasedCents = reader.int64() as bigint;
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.batchId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1815,6 +1904,11 @@ export const PaymentCaptured: MessageFns<PaymentCaptured> = {
         : isSet(object.released_cents)
         ? BigInt(object.released_cents)
         : 0n,
+      batchId: isSet(object.batchId)
+        ? globalThis.String(object.batchId)
+        : isSet(object.batch_id)
+        ? globalThis.String(object.batch_id)
+        : "",
     };
   },
 
@@ -1865,6 +1959,9 @@ export const PaymentCaptured: MessageFns<PaymentCaptured> = {
     if (message.releasedCents !== 0n) {
       obj.releasedCents = message.releasedCents.toString();
     }
+    if (message.batchId !== "") {
+      obj.batchId = message.batchId;
+    }
     return obj;
   },
 
@@ -1902,6 +1999,7 @@ export const PaymentCaptured: MessageFns<PaymentCaptured> = {
     message.releasedCents = (object.releasedCents !== undefined && object.releasedCents !== null)
       ? BigInt(object.releasedCents)
       : 0n;
+    message.batchId = object.batchId ?? "";
     return message;
   },
 };
@@ -2004,6 +2102,7 @@ function createBasePaymentVoided(): PaymentVoided {
     metadata: {},
     actionId: "",
     releasedCents: 0n,
+    batchId: "",
   };
 }
 
@@ -2044,6 +2143,9 @@ export const PaymentVoided: MessageFns<PaymentVoided> = {
         throw new globalThis.Error("value provided for field message.releasedCents of type int64 too large");
       }
       writer.uint32(112).int64(message.releasedCents);
+    }
+    if (message.batchId !== "") {
+      writer.uint32(130).string(message.batchId);
     }
     return writer;
   },
@@ -2152,6 +2254,14 @@ export const PaymentVoided: MessageFns<PaymentVoided> = {
             message.releasedCents = reader.int64() as bigint;
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.batchId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2214,6 +2324,11 @@ export const PaymentVoided: MessageFns<PaymentVoided> = {
         : isSet(object.released_cents)
         ? BigInt(object.released_cents)
         : 0n,
+      batchId: isSet(object.batchId)
+        ? globalThis.String(object.batchId)
+        : isSet(object.batch_id)
+        ? globalThis.String(object.batch_id)
+        : "",
     };
   },
 
@@ -2258,6 +2373,9 @@ export const PaymentVoided: MessageFns<PaymentVoided> = {
     if (message.releasedCents !== 0n) {
       obj.releasedCents = message.releasedCents.toString();
     }
+    if (message.batchId !== "") {
+      obj.batchId = message.batchId;
+    }
     return obj;
   },
 
@@ -2289,6 +2407,7 @@ export const PaymentVoided: MessageFns<PaymentVoided> = {
     message.releasedCents = (object.releasedCents !== undefined && object.releasedCents !== null)
       ? BigInt(object.releasedCents)
       : 0n;
+    message.batchId = object.batchId ?? "";
     return message;
   },
 };
@@ -2613,6 +2732,7 @@ function createBasePaymentRefunded(): PaymentRefunded {
     reference: "",
     metadata: {},
     actionId: "",
+    batchId: "",
   };
 }
 
@@ -2656,6 +2776,9 @@ export const PaymentRefunded: MessageFns<PaymentRefunded> = {
     });
     if (message.actionId !== "") {
       writer.uint32(106).string(message.actionId);
+    }
+    if (message.batchId !== "") {
+      writer.uint32(130).string(message.batchId);
     }
     return writer;
   },
@@ -2772,6 +2895,14 @@ export const PaymentRefunded: MessageFns<PaymentRefunded> = {
             message.actionId = reader.string();
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.batchId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2835,6 +2966,11 @@ export const PaymentRefunded: MessageFns<PaymentRefunded> = {
         : isSet(object.action_id)
         ? globalThis.String(object.action_id)
         : "",
+      batchId: isSet(object.batchId)
+        ? globalThis.String(object.batchId)
+        : isSet(object.batch_id)
+        ? globalThis.String(object.batch_id)
+        : "",
     };
   },
 
@@ -2882,6 +3018,9 @@ export const PaymentRefunded: MessageFns<PaymentRefunded> = {
     if (message.actionId !== "") {
       obj.actionId = message.actionId;
     }
+    if (message.batchId !== "") {
+      obj.batchId = message.batchId;
+    }
     return obj;
   },
 
@@ -2916,6 +3055,7 @@ export const PaymentRefunded: MessageFns<PaymentRefunded> = {
       {},
     );
     message.actionId = object.actionId ?? "";
+    message.batchId = object.batchId ?? "";
     return message;
   },
 };
@@ -3019,6 +3159,7 @@ function createBasePaymentActionDeclined(): PaymentActionDeclined {
     metadata: {},
     actionId: "",
     type: 0,
+    batchId: "",
   };
 }
 
@@ -3062,6 +3203,9 @@ export const PaymentActionDeclined: MessageFns<PaymentActionDeclined> = {
     }
     if (message.type !== 0) {
       writer.uint32(120).int32(message.type);
+    }
+    if (message.batchId !== "") {
+      writer.uint32(130).string(message.batchId);
     }
     return writer;
   },
@@ -3178,6 +3322,14 @@ export const PaymentActionDeclined: MessageFns<PaymentActionDeclined> = {
             message.type = reader.int32() as any;
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.batchId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3241,6 +3393,11 @@ export const PaymentActionDeclined: MessageFns<PaymentActionDeclined> = {
         ? globalThis.String(object.action_id)
         : "",
       type: isSet(object.type) ? paymentActionTypeFromJSON(object.type) : 0,
+      batchId: isSet(object.batchId)
+        ? globalThis.String(object.batchId)
+        : isSet(object.batch_id)
+        ? globalThis.String(object.batch_id)
+        : "",
     };
   },
 
@@ -3288,6 +3445,9 @@ export const PaymentActionDeclined: MessageFns<PaymentActionDeclined> = {
     if (message.type !== 0) {
       obj.type = paymentActionTypeToJSON(message.type);
     }
+    if (message.batchId !== "") {
+      obj.batchId = message.batchId;
+    }
     return obj;
   },
 
@@ -3320,6 +3480,7 @@ export const PaymentActionDeclined: MessageFns<PaymentActionDeclined> = {
     );
     message.actionId = object.actionId ?? "";
     message.type = object.type ?? 0;
+    message.batchId = object.batchId ?? "";
     return message;
   },
 };

@@ -572,6 +572,120 @@ export interface RefundPaymentResponse {
   replayed: boolean;
 }
 
+export interface ExecutePaymentBatchRequest {
+  /** As in AuthorizePaymentRequest, one for the batch. */
+  idempotencyKey: string;
+  /** 1 to 100. */
+  items: PaymentBatchItem[];
+}
+
+export interface PaymentBatchItem {
+  transfer?: TransferItem | undefined;
+  hold?: HoldItem | undefined;
+  capture?: CaptureItem | undefined;
+  void?: VoidItem | undefined;
+  refund?: RefundItem | undefined;
+}
+
+/** AuthorizePaymentRequest without its key. */
+export interface TransferItem {
+  payerAccountId: string;
+  payeeAccountId: string;
+  amountCents: bigint;
+  currency: string;
+  description: string;
+  reference: string;
+  metadata: { [key: string]: string };
+}
+
+export interface TransferItem_MetadataEntry {
+  key: string;
+  value: string;
+}
+
+/** HoldPaymentRequest without its key. */
+export interface HoldItem {
+  payerAccountId: string;
+  payeeAccountId: string;
+  amountCents: bigint;
+  currency: string;
+  description: string;
+  reference: string;
+  metadata: { [key: string]: string };
+  ttl: Duration | undefined;
+}
+
+export interface HoldItem_MetadataEntry {
+  key: string;
+  value: string;
+}
+
+/** CapturePaymentRequest without its key. */
+export interface CaptureItem {
+  paymentId: string;
+  amountCents?: bigint | undefined;
+  keepRemainder: boolean;
+  description: string;
+  reference: string;
+  metadata: { [key: string]: string };
+}
+
+export interface CaptureItem_MetadataEntry {
+  key: string;
+  value: string;
+}
+
+/** VoidPaymentRequest without its key. */
+export interface VoidItem {
+  paymentId: string;
+  description: string;
+  reference: string;
+  metadata: { [key: string]: string };
+}
+
+export interface VoidItem_MetadataEntry {
+  key: string;
+  value: string;
+}
+
+/** RefundPaymentRequest without its key. */
+export interface RefundItem {
+  paymentId: string;
+  amountCents?: bigint | undefined;
+  description: string;
+  reference: string;
+  metadata: { [key: string]: string };
+}
+
+export interface RefundItem_MetadataEntry {
+  key: string;
+  value: string;
+}
+
+export interface ExecutePaymentBatchResponse {
+  /** A ULID, the action_id of its first action. Empty if nothing was stored. */
+  batchId: string;
+  /** Set if the batch was declined: then nothing has happened. */
+  error:
+    | PaymentError
+    | undefined;
+  /** With error: which of the items was declined, the first of them being 0. */
+  declinedItem?:
+    | number
+    | undefined;
+  /** What each item did, in their order. None if the batch was declined. */
+  actions: PaymentAction[];
+  /**
+   * The payment of each item as it is now, in the same order: one payment several
+   * times, if several items name it. None if the batch was declined.
+   */
+  payments: Payment[];
+  /** As in HoldPaymentResponse. A REPLAYED BATCH MAY BE A DECLINED ONE: look at error. */
+  replayed: boolean;
+  /** When it was decided. */
+  createdAt: string;
+}
+
 /** One step in the life of a payment. Actions never change. */
 export interface PaymentAction {
   /** A ULID. The first action's is the payment's id. */
@@ -598,6 +712,11 @@ export interface PaymentAction {
   description: string;
   reference: string;
   metadata: { [key: string]: string };
+  /**
+   * The batch that it is an item of, also of one that declined the batch. Empty if
+   * it came alone.
+   */
+  batchId: string;
 }
 
 export interface PaymentAction_MetadataEntry {
@@ -611,13 +730,21 @@ export interface GetPaymentRequest {
   /**
    * The key that the payment, or a later action on it, was made with, by the same
    * caller. A key that the service has forgotten after its retention is not found;
-   * the payment still has its id.
+   * the payment still has its id. Of a batch it is the first item's payment, or the
+   * declined item's.
    */
   idempotencyKey: string;
 }
 
 export interface GetPaymentResponse {
-  payment: Payment | undefined;
+  payment:
+    | Payment
+    | undefined;
+  /**
+   * If it was asked for by the key of a batch: that batch. ListPayments has its
+   * payments, and the same request with the same key its actions.
+   */
+  batchId: string;
 }
 
 export interface ListPaymentActionsRequest {
@@ -646,6 +773,12 @@ export interface ListPaymentsRequest {
   statuses: PaymentStatus[];
   /** Only payments with exactly this reference. */
   reference: string;
+  /**
+   * Only payments that this batch has made, or has captured, voided or refunded. Of
+   * a declined batch that is the payment of the declined item, which for a transfer
+   * or a hold is DECLINED too.
+   */
+  batchId: string;
   /** Only payments decided at this time or later, by their created_at; RFC 3339. */
   createdFrom: string;
   /** Only payments decided before this time. */
@@ -695,6 +828,8 @@ export interface Payment {
   /** As the request had them. */
   reference: string;
   metadata: { [key: string]: string };
+  /** The batch that made it. Empty if it was made alone. */
+  batchId: string;
 }
 
 export interface Payment_MetadataEntry {
@@ -2817,6 +2952,1828 @@ export const RefundPaymentResponse: MessageFns<RefundPaymentResponse> = {
   },
 };
 
+function createBaseExecutePaymentBatchRequest(): ExecutePaymentBatchRequest {
+  return { idempotencyKey: "", items: [] };
+}
+
+export const ExecutePaymentBatchRequest: MessageFns<ExecutePaymentBatchRequest> = {
+  encode(message: ExecutePaymentBatchRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.idempotencyKey !== "") {
+      writer.uint32(10).string(message.idempotencyKey);
+    }
+    for (const v of message.items) {
+      PaymentBatchItem.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExecutePaymentBatchRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExecutePaymentBatchRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.idempotencyKey = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.items.push(PaymentBatchItem.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExecutePaymentBatchRequest {
+    return {
+      idempotencyKey: isSet(object.idempotencyKey)
+        ? globalThis.String(object.idempotencyKey)
+        : isSet(object.idempotency_key)
+        ? globalThis.String(object.idempotency_key)
+        : "",
+      items: globalThis.Array.isArray(object?.items) ? object.items.map((e: any) => PaymentBatchItem.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: ExecutePaymentBatchRequest): unknown {
+    const obj: any = {};
+    if (message.idempotencyKey !== "") {
+      obj.idempotencyKey = message.idempotencyKey;
+    }
+    if (message.items?.length) {
+      obj.items = message.items.map((e) => PaymentBatchItem.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ExecutePaymentBatchRequest>): ExecutePaymentBatchRequest {
+    return ExecutePaymentBatchRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExecutePaymentBatchRequest>): ExecutePaymentBatchRequest {
+    const message = createBaseExecutePaymentBatchRequest();
+    message.idempotencyKey = object.idempotencyKey ?? "";
+    message.items = object.items?.map((e) => PaymentBatchItem.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBasePaymentBatchItem(): PaymentBatchItem {
+  return { transfer: undefined, hold: undefined, capture: undefined, void: undefined, refund: undefined };
+}
+
+export const PaymentBatchItem: MessageFns<PaymentBatchItem> = {
+  encode(message: PaymentBatchItem, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.transfer !== undefined) {
+      TransferItem.encode(message.transfer, writer.uint32(10).fork()).join();
+    }
+    if (message.hold !== undefined) {
+      HoldItem.encode(message.hold, writer.uint32(18).fork()).join();
+    }
+    if (message.capture !== undefined) {
+      CaptureItem.encode(message.capture, writer.uint32(26).fork()).join();
+    }
+    if (message.void !== undefined) {
+      VoidItem.encode(message.void, writer.uint32(34).fork()).join();
+    }
+    if (message.refund !== undefined) {
+      RefundItem.encode(message.refund, writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PaymentBatchItem {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePaymentBatchItem();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.transfer = TransferItem.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.hold = HoldItem.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.capture = CaptureItem.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.void = VoidItem.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.refund = RefundItem.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PaymentBatchItem {
+    return {
+      transfer: isSet(object.transfer) ? TransferItem.fromJSON(object.transfer) : undefined,
+      hold: isSet(object.hold) ? HoldItem.fromJSON(object.hold) : undefined,
+      capture: isSet(object.capture) ? CaptureItem.fromJSON(object.capture) : undefined,
+      void: isSet(object.void) ? VoidItem.fromJSON(object.void) : undefined,
+      refund: isSet(object.refund) ? RefundItem.fromJSON(object.refund) : undefined,
+    };
+  },
+
+  toJSON(message: PaymentBatchItem): unknown {
+    const obj: any = {};
+    if (message.transfer !== undefined) {
+      obj.transfer = TransferItem.toJSON(message.transfer);
+    }
+    if (message.hold !== undefined) {
+      obj.hold = HoldItem.toJSON(message.hold);
+    }
+    if (message.capture !== undefined) {
+      obj.capture = CaptureItem.toJSON(message.capture);
+    }
+    if (message.void !== undefined) {
+      obj.void = VoidItem.toJSON(message.void);
+    }
+    if (message.refund !== undefined) {
+      obj.refund = RefundItem.toJSON(message.refund);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PaymentBatchItem>): PaymentBatchItem {
+    return PaymentBatchItem.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PaymentBatchItem>): PaymentBatchItem {
+    const message = createBasePaymentBatchItem();
+    message.transfer = (object.transfer !== undefined && object.transfer !== null)
+      ? TransferItem.fromPartial(object.transfer)
+      : undefined;
+    message.hold = (object.hold !== undefined && object.hold !== null) ? HoldItem.fromPartial(object.hold) : undefined;
+    message.capture = (object.capture !== undefined && object.capture !== null)
+      ? CaptureItem.fromPartial(object.capture)
+      : undefined;
+    message.void = (object.void !== undefined && object.void !== null) ? VoidItem.fromPartial(object.void) : undefined;
+    message.refund = (object.refund !== undefined && object.refund !== null)
+      ? RefundItem.fromPartial(object.refund)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseTransferItem(): TransferItem {
+  return {
+    payerAccountId: "",
+    payeeAccountId: "",
+    amountCents: 0n,
+    currency: "",
+    description: "",
+    reference: "",
+    metadata: {},
+  };
+}
+
+export const TransferItem: MessageFns<TransferItem> = {
+  encode(message: TransferItem, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.payerAccountId !== "") {
+      writer.uint32(18).string(message.payerAccountId);
+    }
+    if (message.payeeAccountId !== "") {
+      writer.uint32(26).string(message.payeeAccountId);
+    }
+    if (message.amountCents !== 0n) {
+      if (BigInt.asIntN(64, message.amountCents) !== message.amountCents) {
+        throw new globalThis.Error("value provided for field message.amountCents of type int64 too large");
+      }
+      writer.uint32(32).int64(message.amountCents);
+    }
+    if (message.currency !== "") {
+      writer.uint32(42).string(message.currency);
+    }
+    if (message.description !== "") {
+      writer.uint32(50).string(message.description);
+    }
+    if (message.reference !== "") {
+      writer.uint32(58).string(message.reference);
+    }
+    globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
+      TransferItem_MetadataEntry.encode({ key: key as any, value }, writer.uint32(66).fork()).join();
+    });
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TransferItem {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTransferItem();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.payerAccountId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.payeeAccountId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.amountCents = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.currency = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.description = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.reference = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            const entry8 = TransferItem_MetadataEntry.decode(reader, reader.uint32());
+            if (entry8.value !== undefined) {
+              message.metadata[entry8.key] = entry8.value;
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TransferItem {
+    return {
+      payerAccountId: isSet(object.payerAccountId)
+        ? globalThis.String(object.payerAccountId)
+        : isSet(object.payer_account_id)
+        ? globalThis.String(object.payer_account_id)
+        : "",
+      payeeAccountId: isSet(object.payeeAccountId)
+        ? globalThis.String(object.payeeAccountId)
+        : isSet(object.payee_account_id)
+        ? globalThis.String(object.payee_account_id)
+        : "",
+      amountCents: isSet(object.amountCents)
+        ? BigInt(object.amountCents)
+        : isSet(object.amount_cents)
+        ? BigInt(object.amount_cents)
+        : 0n,
+      currency: isSet(object.currency) ? globalThis.String(object.currency) : "",
+      description: isSet(object.description) ? globalThis.String(object.description) : "",
+      reference: isSet(object.reference) ? globalThis.String(object.reference) : "",
+      metadata: isObject(object.metadata)
+        ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+    };
+  },
+
+  toJSON(message: TransferItem): unknown {
+    const obj: any = {};
+    if (message.payerAccountId !== "") {
+      obj.payerAccountId = message.payerAccountId;
+    }
+    if (message.payeeAccountId !== "") {
+      obj.payeeAccountId = message.payeeAccountId;
+    }
+    if (message.amountCents !== 0n) {
+      obj.amountCents = message.amountCents.toString();
+    }
+    if (message.currency !== "") {
+      obj.currency = message.currency;
+    }
+    if (message.description !== "") {
+      obj.description = message.description;
+    }
+    if (message.reference !== "") {
+      obj.reference = message.reference;
+    }
+    if (message.metadata) {
+      const entries = globalThis.Object.entries(message.metadata) as [string, string][];
+      if (entries.length > 0) {
+        obj.metadata = {};
+        entries.forEach(([k, v]) => {
+          obj.metadata[k] = v;
+        });
+      }
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TransferItem>): TransferItem {
+    return TransferItem.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TransferItem>): TransferItem {
+    const message = createBaseTransferItem();
+    message.payerAccountId = object.payerAccountId ?? "";
+    message.payeeAccountId = object.payeeAccountId ?? "";
+    message.amountCents = (object.amountCents !== undefined && object.amountCents !== null)
+      ? BigInt(object.amountCents)
+      : 0n;
+    message.currency = object.currency ?? "";
+    message.description = object.description ?? "";
+    message.reference = object.reference ?? "";
+    message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseTransferItem_MetadataEntry(): TransferItem_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const TransferItem_MetadataEntry: MessageFns<TransferItem_MetadataEntry> = {
+  encode(message: TransferItem_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TransferItem_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTransferItem_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TransferItem_MetadataEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: TransferItem_MetadataEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TransferItem_MetadataEntry>): TransferItem_MetadataEntry {
+    return TransferItem_MetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TransferItem_MetadataEntry>): TransferItem_MetadataEntry {
+    const message = createBaseTransferItem_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseHoldItem(): HoldItem {
+  return {
+    payerAccountId: "",
+    payeeAccountId: "",
+    amountCents: 0n,
+    currency: "",
+    description: "",
+    reference: "",
+    metadata: {},
+    ttl: undefined,
+  };
+}
+
+export const HoldItem: MessageFns<HoldItem> = {
+  encode(message: HoldItem, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.payerAccountId !== "") {
+      writer.uint32(18).string(message.payerAccountId);
+    }
+    if (message.payeeAccountId !== "") {
+      writer.uint32(26).string(message.payeeAccountId);
+    }
+    if (message.amountCents !== 0n) {
+      if (BigInt.asIntN(64, message.amountCents) !== message.amountCents) {
+        throw new globalThis.Error("value provided for field message.amountCents of type int64 too large");
+      }
+      writer.uint32(32).int64(message.amountCents);
+    }
+    if (message.currency !== "") {
+      writer.uint32(42).string(message.currency);
+    }
+    if (message.description !== "") {
+      writer.uint32(50).string(message.description);
+    }
+    if (message.reference !== "") {
+      writer.uint32(58).string(message.reference);
+    }
+    globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
+      HoldItem_MetadataEntry.encode({ key: key as any, value }, writer.uint32(66).fork()).join();
+    });
+    if (message.ttl !== undefined) {
+      Duration.encode(message.ttl, writer.uint32(74).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HoldItem {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHoldItem();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.payerAccountId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.payeeAccountId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.amountCents = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.currency = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.description = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.reference = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            const entry8 = HoldItem_MetadataEntry.decode(reader, reader.uint32());
+            if (entry8.value !== undefined) {
+              message.metadata[entry8.key] = entry8.value;
+            }
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.ttl = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): HoldItem {
+    return {
+      payerAccountId: isSet(object.payerAccountId)
+        ? globalThis.String(object.payerAccountId)
+        : isSet(object.payer_account_id)
+        ? globalThis.String(object.payer_account_id)
+        : "",
+      payeeAccountId: isSet(object.payeeAccountId)
+        ? globalThis.String(object.payeeAccountId)
+        : isSet(object.payee_account_id)
+        ? globalThis.String(object.payee_account_id)
+        : "",
+      amountCents: isSet(object.amountCents)
+        ? BigInt(object.amountCents)
+        : isSet(object.amount_cents)
+        ? BigInt(object.amount_cents)
+        : 0n,
+      currency: isSet(object.currency) ? globalThis.String(object.currency) : "",
+      description: isSet(object.description) ? globalThis.String(object.description) : "",
+      reference: isSet(object.reference) ? globalThis.String(object.reference) : "",
+      metadata: isObject(object.metadata)
+        ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+      ttl: isSet(object.ttl) ? Duration.fromJSON(object.ttl) : undefined,
+    };
+  },
+
+  toJSON(message: HoldItem): unknown {
+    const obj: any = {};
+    if (message.payerAccountId !== "") {
+      obj.payerAccountId = message.payerAccountId;
+    }
+    if (message.payeeAccountId !== "") {
+      obj.payeeAccountId = message.payeeAccountId;
+    }
+    if (message.amountCents !== 0n) {
+      obj.amountCents = message.amountCents.toString();
+    }
+    if (message.currency !== "") {
+      obj.currency = message.currency;
+    }
+    if (message.description !== "") {
+      obj.description = message.description;
+    }
+    if (message.reference !== "") {
+      obj.reference = message.reference;
+    }
+    if (message.metadata) {
+      const entries = globalThis.Object.entries(message.metadata) as [string, string][];
+      if (entries.length > 0) {
+        obj.metadata = {};
+        entries.forEach(([k, v]) => {
+          obj.metadata[k] = v;
+        });
+      }
+    }
+    if (message.ttl !== undefined) {
+      obj.ttl = Duration.toJSON(message.ttl);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<HoldItem>): HoldItem {
+    return HoldItem.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HoldItem>): HoldItem {
+    const message = createBaseHoldItem();
+    message.payerAccountId = object.payerAccountId ?? "";
+    message.payeeAccountId = object.payeeAccountId ?? "";
+    message.amountCents = (object.amountCents !== undefined && object.amountCents !== null)
+      ? BigInt(object.amountCents)
+      : 0n;
+    message.currency = object.currency ?? "";
+    message.description = object.description ?? "";
+    message.reference = object.reference ?? "";
+    message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.ttl = (object.ttl !== undefined && object.ttl !== null) ? Duration.fromPartial(object.ttl) : undefined;
+    return message;
+  },
+};
+
+function createBaseHoldItem_MetadataEntry(): HoldItem_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const HoldItem_MetadataEntry: MessageFns<HoldItem_MetadataEntry> = {
+  encode(message: HoldItem_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HoldItem_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHoldItem_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): HoldItem_MetadataEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: HoldItem_MetadataEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<HoldItem_MetadataEntry>): HoldItem_MetadataEntry {
+    return HoldItem_MetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HoldItem_MetadataEntry>): HoldItem_MetadataEntry {
+    const message = createBaseHoldItem_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseCaptureItem(): CaptureItem {
+  return { paymentId: "", amountCents: undefined, keepRemainder: false, description: "", reference: "", metadata: {} };
+}
+
+export const CaptureItem: MessageFns<CaptureItem> = {
+  encode(message: CaptureItem, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.paymentId !== "") {
+      writer.uint32(18).string(message.paymentId);
+    }
+    if (message.amountCents !== undefined) {
+      if (BigInt.asIntN(64, message.amountCents) !== message.amountCents) {
+        throw new globalThis.Error("value provided for field message.amountCents of type int64 too large");
+      }
+      writer.uint32(24).int64(message.amountCents);
+    }
+    if (message.keepRemainder !== false) {
+      writer.uint32(32).bool(message.keepRemainder);
+    }
+    if (message.description !== "") {
+      writer.uint32(42).string(message.description);
+    }
+    if (message.reference !== "") {
+      writer.uint32(50).string(message.reference);
+    }
+    globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
+      CaptureItem_MetadataEntry.encode({ key: key as any, value }, writer.uint32(58).fork()).join();
+    });
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CaptureItem {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCaptureItem();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.paymentId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.amountCents = reader.int64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.keepRemainder = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.description = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.reference = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            const entry7 = CaptureItem_MetadataEntry.decode(reader, reader.uint32());
+            if (entry7.value !== undefined) {
+              message.metadata[entry7.key] = entry7.value;
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CaptureItem {
+    return {
+      paymentId: isSet(object.paymentId)
+        ? globalThis.String(object.paymentId)
+        : isSet(object.payment_id)
+        ? globalThis.String(object.payment_id)
+        : "",
+      amountCents: isSet(object.amountCents)
+        ? BigInt(object.amountCents)
+        : isSet(object.amount_cents)
+        ? BigInt(object.amount_cents)
+        : undefined,
+      keepRemainder: isSet(object.keepRemainder)
+        ? globalThis.Boolean(object.keepRemainder)
+        : isSet(object.keep_remainder)
+        ? globalThis.Boolean(object.keep_remainder)
+        : false,
+      description: isSet(object.description) ? globalThis.String(object.description) : "",
+      reference: isSet(object.reference) ? globalThis.String(object.reference) : "",
+      metadata: isObject(object.metadata)
+        ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+    };
+  },
+
+  toJSON(message: CaptureItem): unknown {
+    const obj: any = {};
+    if (message.paymentId !== "") {
+      obj.paymentId = message.paymentId;
+    }
+    if (message.amountCents !== undefined) {
+      obj.amountCents = message.amountCents.toString();
+    }
+    if (message.keepRemainder !== false) {
+      obj.keepRemainder = message.keepRemainder;
+    }
+    if (message.description !== "") {
+      obj.description = message.description;
+    }
+    if (message.reference !== "") {
+      obj.reference = message.reference;
+    }
+    if (message.metadata) {
+      const entries = globalThis.Object.entries(message.metadata) as [string, string][];
+      if (entries.length > 0) {
+        obj.metadata = {};
+        entries.forEach(([k, v]) => {
+          obj.metadata[k] = v;
+        });
+      }
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CaptureItem>): CaptureItem {
+    return CaptureItem.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CaptureItem>): CaptureItem {
+    const message = createBaseCaptureItem();
+    message.paymentId = object.paymentId ?? "";
+    message.amountCents = (object.amountCents !== undefined && object.amountCents !== null)
+      ? BigInt(object.amountCents)
+      : undefined;
+    message.keepRemainder = object.keepRemainder ?? false;
+    message.description = object.description ?? "";
+    message.reference = object.reference ?? "";
+    message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseCaptureItem_MetadataEntry(): CaptureItem_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const CaptureItem_MetadataEntry: MessageFns<CaptureItem_MetadataEntry> = {
+  encode(message: CaptureItem_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CaptureItem_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCaptureItem_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CaptureItem_MetadataEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: CaptureItem_MetadataEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CaptureItem_MetadataEntry>): CaptureItem_MetadataEntry {
+    return CaptureItem_MetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CaptureItem_MetadataEntry>): CaptureItem_MetadataEntry {
+    const message = createBaseCaptureItem_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseVoidItem(): VoidItem {
+  return { paymentId: "", description: "", reference: "", metadata: {} };
+}
+
+export const VoidItem: MessageFns<VoidItem> = {
+  encode(message: VoidItem, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.paymentId !== "") {
+      writer.uint32(18).string(message.paymentId);
+    }
+    if (message.description !== "") {
+      writer.uint32(42).string(message.description);
+    }
+    if (message.reference !== "") {
+      writer.uint32(50).string(message.reference);
+    }
+    globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
+      VoidItem_MetadataEntry.encode({ key: key as any, value }, writer.uint32(58).fork()).join();
+    });
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VoidItem {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVoidItem();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.paymentId = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.description = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.reference = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            const entry7 = VoidItem_MetadataEntry.decode(reader, reader.uint32());
+            if (entry7.value !== undefined) {
+              message.metadata[entry7.key] = entry7.value;
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): VoidItem {
+    return {
+      paymentId: isSet(object.paymentId)
+        ? globalThis.String(object.paymentId)
+        : isSet(object.payment_id)
+        ? globalThis.String(object.payment_id)
+        : "",
+      description: isSet(object.description) ? globalThis.String(object.description) : "",
+      reference: isSet(object.reference) ? globalThis.String(object.reference) : "",
+      metadata: isObject(object.metadata)
+        ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+    };
+  },
+
+  toJSON(message: VoidItem): unknown {
+    const obj: any = {};
+    if (message.paymentId !== "") {
+      obj.paymentId = message.paymentId;
+    }
+    if (message.description !== "") {
+      obj.description = message.description;
+    }
+    if (message.reference !== "") {
+      obj.reference = message.reference;
+    }
+    if (message.metadata) {
+      const entries = globalThis.Object.entries(message.metadata) as [string, string][];
+      if (entries.length > 0) {
+        obj.metadata = {};
+        entries.forEach(([k, v]) => {
+          obj.metadata[k] = v;
+        });
+      }
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<VoidItem>): VoidItem {
+    return VoidItem.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<VoidItem>): VoidItem {
+    const message = createBaseVoidItem();
+    message.paymentId = object.paymentId ?? "";
+    message.description = object.description ?? "";
+    message.reference = object.reference ?? "";
+    message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseVoidItem_MetadataEntry(): VoidItem_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const VoidItem_MetadataEntry: MessageFns<VoidItem_MetadataEntry> = {
+  encode(message: VoidItem_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VoidItem_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVoidItem_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): VoidItem_MetadataEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: VoidItem_MetadataEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<VoidItem_MetadataEntry>): VoidItem_MetadataEntry {
+    return VoidItem_MetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<VoidItem_MetadataEntry>): VoidItem_MetadataEntry {
+    const message = createBaseVoidItem_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseRefundItem(): RefundItem {
+  return { paymentId: "", amountCents: undefined, description: "", reference: "", metadata: {} };
+}
+
+export const RefundItem: MessageFns<RefundItem> = {
+  encode(message: RefundItem, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.paymentId !== "") {
+      writer.uint32(18).string(message.paymentId);
+    }
+    if (message.amountCents !== undefined) {
+      if (BigInt.asIntN(64, message.amountCents) !== message.amountCents) {
+        throw new globalThis.Error("value provided for field message.amountCents of type int64 too large");
+      }
+      writer.uint32(24).int64(message.amountCents);
+    }
+    if (message.description !== "") {
+      writer.uint32(42).string(message.description);
+    }
+    if (message.reference !== "") {
+      writer.uint32(50).string(message.reference);
+    }
+    globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
+      RefundItem_MetadataEntry.encode({ key: key as any, value }, writer.uint32(58).fork()).join();
+    });
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RefundItem {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRefundItem();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.paymentId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.amountCents = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.description = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.reference = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            const entry7 = RefundItem_MetadataEntry.decode(reader, reader.uint32());
+            if (entry7.value !== undefined) {
+              message.metadata[entry7.key] = entry7.value;
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RefundItem {
+    return {
+      paymentId: isSet(object.paymentId)
+        ? globalThis.String(object.paymentId)
+        : isSet(object.payment_id)
+        ? globalThis.String(object.payment_id)
+        : "",
+      amountCents: isSet(object.amountCents)
+        ? BigInt(object.amountCents)
+        : isSet(object.amount_cents)
+        ? BigInt(object.amount_cents)
+        : undefined,
+      description: isSet(object.description) ? globalThis.String(object.description) : "",
+      reference: isSet(object.reference) ? globalThis.String(object.reference) : "",
+      metadata: isObject(object.metadata)
+        ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+    };
+  },
+
+  toJSON(message: RefundItem): unknown {
+    const obj: any = {};
+    if (message.paymentId !== "") {
+      obj.paymentId = message.paymentId;
+    }
+    if (message.amountCents !== undefined) {
+      obj.amountCents = message.amountCents.toString();
+    }
+    if (message.description !== "") {
+      obj.description = message.description;
+    }
+    if (message.reference !== "") {
+      obj.reference = message.reference;
+    }
+    if (message.metadata) {
+      const entries = globalThis.Object.entries(message.metadata) as [string, string][];
+      if (entries.length > 0) {
+        obj.metadata = {};
+        entries.forEach(([k, v]) => {
+          obj.metadata[k] = v;
+        });
+      }
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RefundItem>): RefundItem {
+    return RefundItem.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RefundItem>): RefundItem {
+    const message = createBaseRefundItem();
+    message.paymentId = object.paymentId ?? "";
+    message.amountCents = (object.amountCents !== undefined && object.amountCents !== null)
+      ? BigInt(object.amountCents)
+      : undefined;
+    message.description = object.description ?? "";
+    message.reference = object.reference ?? "";
+    message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseRefundItem_MetadataEntry(): RefundItem_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const RefundItem_MetadataEntry: MessageFns<RefundItem_MetadataEntry> = {
+  encode(message: RefundItem_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RefundItem_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRefundItem_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RefundItem_MetadataEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: RefundItem_MetadataEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RefundItem_MetadataEntry>): RefundItem_MetadataEntry {
+    return RefundItem_MetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RefundItem_MetadataEntry>): RefundItem_MetadataEntry {
+    const message = createBaseRefundItem_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseExecutePaymentBatchResponse(): ExecutePaymentBatchResponse {
+  return {
+    batchId: "",
+    error: undefined,
+    declinedItem: undefined,
+    actions: [],
+    payments: [],
+    replayed: false,
+    createdAt: "",
+  };
+}
+
+export const ExecutePaymentBatchResponse: MessageFns<ExecutePaymentBatchResponse> = {
+  encode(message: ExecutePaymentBatchResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.batchId !== "") {
+      writer.uint32(10).string(message.batchId);
+    }
+    if (message.error !== undefined) {
+      PaymentError.encode(message.error, writer.uint32(18).fork()).join();
+    }
+    if (message.declinedItem !== undefined) {
+      writer.uint32(24).int32(message.declinedItem);
+    }
+    for (const v of message.actions) {
+      PaymentAction.encode(v!, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.payments) {
+      Payment.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.replayed !== false) {
+      writer.uint32(48).bool(message.replayed);
+    }
+    if (message.createdAt !== "") {
+      writer.uint32(58).string(message.createdAt);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExecutePaymentBatchResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExecutePaymentBatchResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.batchId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.error = PaymentError.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.declinedItem = reader.int32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.actions.push(PaymentAction.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.payments.push(Payment.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.replayed = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.createdAt = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExecutePaymentBatchResponse {
+    return {
+      batchId: isSet(object.batchId)
+        ? globalThis.String(object.batchId)
+        : isSet(object.batch_id)
+        ? globalThis.String(object.batch_id)
+        : "",
+      error: isSet(object.error) ? PaymentError.fromJSON(object.error) : undefined,
+      declinedItem: isSet(object.declinedItem)
+        ? globalThis.Number(object.declinedItem)
+        : isSet(object.declined_item)
+        ? globalThis.Number(object.declined_item)
+        : undefined,
+      actions: globalThis.Array.isArray(object?.actions)
+        ? object.actions.map((e: any) => PaymentAction.fromJSON(e))
+        : [],
+      payments: globalThis.Array.isArray(object?.payments) ? object.payments.map((e: any) => Payment.fromJSON(e)) : [],
+      replayed: isSet(object.replayed) ? globalThis.Boolean(object.replayed) : false,
+      createdAt: isSet(object.createdAt)
+        ? globalThis.String(object.createdAt)
+        : isSet(object.created_at)
+        ? globalThis.String(object.created_at)
+        : "",
+    };
+  },
+
+  toJSON(message: ExecutePaymentBatchResponse): unknown {
+    const obj: any = {};
+    if (message.batchId !== "") {
+      obj.batchId = message.batchId;
+    }
+    if (message.error !== undefined) {
+      obj.error = PaymentError.toJSON(message.error);
+    }
+    if (message.declinedItem !== undefined) {
+      obj.declinedItem = Math.round(message.declinedItem);
+    }
+    if (message.actions?.length) {
+      obj.actions = message.actions.map((e) => PaymentAction.toJSON(e));
+    }
+    if (message.payments?.length) {
+      obj.payments = message.payments.map((e) => Payment.toJSON(e));
+    }
+    if (message.replayed !== false) {
+      obj.replayed = message.replayed;
+    }
+    if (message.createdAt !== "") {
+      obj.createdAt = message.createdAt;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ExecutePaymentBatchResponse>): ExecutePaymentBatchResponse {
+    return ExecutePaymentBatchResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExecutePaymentBatchResponse>): ExecutePaymentBatchResponse {
+    const message = createBaseExecutePaymentBatchResponse();
+    message.batchId = object.batchId ?? "";
+    message.error = (object.error !== undefined && object.error !== null)
+      ? PaymentError.fromPartial(object.error)
+      : undefined;
+    message.declinedItem = object.declinedItem ?? undefined;
+    message.actions = object.actions?.map((e) => PaymentAction.fromPartial(e)) || [];
+    message.payments = object.payments?.map((e) => Payment.fromPartial(e)) || [];
+    message.replayed = object.replayed ?? false;
+    message.createdAt = object.createdAt ?? "";
+    return message;
+  },
+};
+
 function createBasePaymentAction(): PaymentAction {
   return {
     actionId: "",
@@ -2829,6 +4786,7 @@ function createBasePaymentAction(): PaymentAction {
     description: "",
     reference: "",
     metadata: {},
+    batchId: "",
   };
 }
 
@@ -2870,6 +4828,9 @@ export const PaymentAction: MessageFns<PaymentAction> = {
     globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
       PaymentAction_MetadataEntry.encode({ key: key as any, value }, writer.uint32(82).fork()).join();
     });
+    if (message.batchId !== "") {
+      writer.uint32(90).string(message.batchId);
+    }
     return writer;
   },
 
@@ -2969,6 +4930,14 @@ export const PaymentAction: MessageFns<PaymentAction> = {
             }
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.batchId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3026,6 +4995,11 @@ export const PaymentAction: MessageFns<PaymentAction> = {
           {},
         )
         : {},
+      batchId: isSet(object.batchId)
+        ? globalThis.String(object.batchId)
+        : isSet(object.batch_id)
+        ? globalThis.String(object.batch_id)
+        : "",
     };
   },
 
@@ -3067,6 +5041,9 @@ export const PaymentAction: MessageFns<PaymentAction> = {
         });
       }
     }
+    if (message.batchId !== "") {
+      obj.batchId = message.batchId;
+    }
     return obj;
   },
 
@@ -3099,6 +5076,7 @@ export const PaymentAction: MessageFns<PaymentAction> = {
       },
       {},
     );
+    message.batchId = object.batchId ?? "";
     return message;
   },
 };
@@ -3282,13 +5260,16 @@ export const GetPaymentRequest: MessageFns<GetPaymentRequest> = {
 };
 
 function createBaseGetPaymentResponse(): GetPaymentResponse {
-  return { payment: undefined };
+  return { payment: undefined, batchId: "" };
 }
 
 export const GetPaymentResponse: MessageFns<GetPaymentResponse> = {
   encode(message: GetPaymentResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.payment !== undefined) {
       Payment.encode(message.payment, writer.uint32(10).fork()).join();
+    }
+    if (message.batchId !== "") {
+      writer.uint32(18).string(message.batchId);
     }
     return writer;
   },
@@ -3314,6 +5295,14 @@ export const GetPaymentResponse: MessageFns<GetPaymentResponse> = {
             message.payment = Payment.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.batchId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3327,13 +5316,23 @@ export const GetPaymentResponse: MessageFns<GetPaymentResponse> = {
   },
 
   fromJSON(object: any): GetPaymentResponse {
-    return { payment: isSet(object.payment) ? Payment.fromJSON(object.payment) : undefined };
+    return {
+      payment: isSet(object.payment) ? Payment.fromJSON(object.payment) : undefined,
+      batchId: isSet(object.batchId)
+        ? globalThis.String(object.batchId)
+        : isSet(object.batch_id)
+        ? globalThis.String(object.batch_id)
+        : "",
+    };
   },
 
   toJSON(message: GetPaymentResponse): unknown {
     const obj: any = {};
     if (message.payment !== undefined) {
       obj.payment = Payment.toJSON(message.payment);
+    }
+    if (message.batchId !== "") {
+      obj.batchId = message.batchId;
     }
     return obj;
   },
@@ -3346,6 +5345,7 @@ export const GetPaymentResponse: MessageFns<GetPaymentResponse> = {
     message.payment = (object.payment !== undefined && object.payment !== null)
       ? Payment.fromPartial(object.payment)
       : undefined;
+    message.batchId = object.batchId ?? "";
     return message;
   },
 };
@@ -3562,6 +5562,7 @@ function createBaseListPaymentsRequest(): ListPaymentsRequest {
     role: 0,
     statuses: [],
     reference: "",
+    batchId: "",
     createdFrom: "",
     createdBefore: "",
   };
@@ -3590,6 +5591,9 @@ export const ListPaymentsRequest: MessageFns<ListPaymentsRequest> = {
     }
     if (message.reference !== "") {
       writer.uint32(50).string(message.reference);
+    }
+    if (message.batchId !== "") {
+      writer.uint32(58).string(message.batchId);
     }
     if (message.createdFrom !== "") {
       writer.uint32(66).string(message.createdFrom);
@@ -3671,6 +5675,14 @@ export const ListPaymentsRequest: MessageFns<ListPaymentsRequest> = {
             message.reference = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.batchId = reader.string();
+            continue;
+          }
           case 8: {
             if (tag !== 66) {
               break;
@@ -3721,6 +5733,11 @@ export const ListPaymentsRequest: MessageFns<ListPaymentsRequest> = {
         ? object.statuses.map((e: any) => paymentStatusFromJSON(e))
         : [],
       reference: isSet(object.reference) ? globalThis.String(object.reference) : "",
+      batchId: isSet(object.batchId)
+        ? globalThis.String(object.batchId)
+        : isSet(object.batch_id)
+        ? globalThis.String(object.batch_id)
+        : "",
       createdFrom: isSet(object.createdFrom)
         ? globalThis.String(object.createdFrom)
         : isSet(object.created_from)
@@ -3754,6 +5771,9 @@ export const ListPaymentsRequest: MessageFns<ListPaymentsRequest> = {
     if (message.reference !== "") {
       obj.reference = message.reference;
     }
+    if (message.batchId !== "") {
+      obj.batchId = message.batchId;
+    }
     if (message.createdFrom !== "") {
       obj.createdFrom = message.createdFrom;
     }
@@ -3774,6 +5794,7 @@ export const ListPaymentsRequest: MessageFns<ListPaymentsRequest> = {
     message.role = object.role ?? 0;
     message.statuses = object.statuses?.map((e) => e) || [];
     message.reference = object.reference ?? "";
+    message.batchId = object.batchId ?? "";
     message.createdFrom = object.createdFrom ?? "";
     message.createdBefore = object.createdBefore ?? "";
     return message;
@@ -3888,6 +5909,7 @@ function createBasePayment(): Payment {
     expiresAt: "",
     reference: "",
     metadata: {},
+    batchId: "",
   };
 }
 
@@ -3959,6 +5981,9 @@ export const Payment: MessageFns<Payment> = {
     globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
       Payment_MetadataEntry.encode({ key: key as any, value }, writer.uint32(138).fork()).join();
     });
+    if (message.batchId !== "") {
+      writer.uint32(146).string(message.batchId);
+    }
     return writer;
   },
 
@@ -4114,6 +6139,14 @@ export const Payment: MessageFns<Payment> = {
             }
             continue;
           }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.batchId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4202,6 +6235,11 @@ export const Payment: MessageFns<Payment> = {
           {},
         )
         : {},
+      batchId: isSet(object.batchId)
+        ? globalThis.String(object.batchId)
+        : isSet(object.batch_id)
+        ? globalThis.String(object.batch_id)
+        : "",
     };
   },
 
@@ -4264,6 +6302,9 @@ export const Payment: MessageFns<Payment> = {
         });
       }
     }
+    if (message.batchId !== "") {
+      obj.batchId = message.batchId;
+    }
     return obj;
   },
 
@@ -4307,6 +6348,7 @@ export const Payment: MessageFns<Payment> = {
       },
       {},
     );
+    message.batchId = object.batchId ?? "";
     return message;
   },
 };
@@ -4924,6 +6966,34 @@ export const PaymentServiceService = {
     responseDeserialize: (value: Buffer): RefundPaymentResponse => RefundPaymentResponse.decode(value),
   },
   /**
+   * Does several of these as one: pays, holds, captures, voids and refunds, from 1
+   * to 100 of them, in their order, each on what the ones before have left. All of
+   * them happen or none: the first item that is declined declines the batch, with
+   * declined_item and the reason, and the money is where it was.
+   *
+   * An item is decided as the method of its kind would, and needs the same scopes
+   * and accounts. It cannot name a payment that an earlier item makes, as that has
+   * no id yet. The rate limit takes a token for each item that takes one alone, all
+   * of them or none. What declines without storing anything alone does so here, and
+   * the key stays free; any other decline stores the declined item by itself.
+   *
+   * Errors are those of the methods; where one is about an item it begins with the
+   * field, such as items[3].capture.payment_id. The key is one for the batch: a
+   * later call with it answers the first one's actions. ALREADY_EXISTS if the key
+   * was used for another request; "fields" says "method" or "items".
+   */
+  executePaymentBatch: {
+    path: "/payment.v1.PaymentService/ExecutePaymentBatch" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ExecutePaymentBatchRequest): Buffer =>
+      Buffer.from(ExecutePaymentBatchRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ExecutePaymentBatchRequest => ExecutePaymentBatchRequest.decode(value),
+    responseSerialize: (value: ExecutePaymentBatchResponse): Buffer =>
+      Buffer.from(ExecutePaymentBatchResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ExecutePaymentBatchResponse => ExecutePaymentBatchResponse.decode(value),
+  },
+  /**
    * Reads one payment, whatever became of it, by its id or by the key of any of
    * its actions. NOT_FOUND if there is none, or if neither account is one of the
    * caller's. Needs the scope payments.read.
@@ -4960,8 +7030,8 @@ export const PaymentServiceService = {
   /**
    * Lists payments, whatever became of them, the newest first.
    *
-   * Needs an account_id, a reference or a created_from: nothing else keeps a list
-   * from being all payments there are. Pages are as AccountService describes them.
+   * Needs an account_id, a reference, a batch_id or a created_from: nothing else
+   * keeps a list from being all payments there are. Pages are as AccountService describes them.
    * The order is that of payment ids; by account, payments that moved its money
    * are in the order of its ledger, which may differ where they came at one time.
    * Needs the scope payments.read; a caller that is bound to accounts has to name
@@ -5060,6 +7130,24 @@ export interface PaymentServiceServer extends UntypedServiceImplementation {
    */
   refundPayment: handleUnaryCall<RefundPaymentRequest, RefundPaymentResponse>;
   /**
+   * Does several of these as one: pays, holds, captures, voids and refunds, from 1
+   * to 100 of them, in their order, each on what the ones before have left. All of
+   * them happen or none: the first item that is declined declines the batch, with
+   * declined_item and the reason, and the money is where it was.
+   *
+   * An item is decided as the method of its kind would, and needs the same scopes
+   * and accounts. It cannot name a payment that an earlier item makes, as that has
+   * no id yet. The rate limit takes a token for each item that takes one alone, all
+   * of them or none. What declines without storing anything alone does so here, and
+   * the key stays free; any other decline stores the declined item by itself.
+   *
+   * Errors are those of the methods; where one is about an item it begins with the
+   * field, such as items[3].capture.payment_id. The key is one for the batch: a
+   * later call with it answers the first one's actions. ALREADY_EXISTS if the key
+   * was used for another request; "fields" says "method" or "items".
+   */
+  executePaymentBatch: handleUnaryCall<ExecutePaymentBatchRequest, ExecutePaymentBatchResponse>;
+  /**
    * Reads one payment, whatever became of it, by its id or by the key of any of
    * its actions. NOT_FOUND if there is none, or if neither account is one of the
    * caller's. Needs the scope payments.read.
@@ -5078,8 +7166,8 @@ export interface PaymentServiceServer extends UntypedServiceImplementation {
   /**
    * Lists payments, whatever became of them, the newest first.
    *
-   * Needs an account_id, a reference or a created_from: nothing else keeps a list
-   * from being all payments there are. Pages are as AccountService describes them.
+   * Needs an account_id, a reference, a batch_id or a created_from: nothing else
+   * keeps a list from being all payments there are. Pages are as AccountService describes them.
    * The order is that of payment ids; by account, payments that moved its money
    * are in the order of its ledger, which may differ where they came at one time.
    * Needs the scope payments.read; a caller that is bound to accounts has to name
@@ -5229,6 +7317,38 @@ export interface PaymentServiceClient extends Client {
     callback: (error: ServiceError | null, response: RefundPaymentResponse) => void,
   ): ClientUnaryCall;
   /**
+   * Does several of these as one: pays, holds, captures, voids and refunds, from 1
+   * to 100 of them, in their order, each on what the ones before have left. All of
+   * them happen or none: the first item that is declined declines the batch, with
+   * declined_item and the reason, and the money is where it was.
+   *
+   * An item is decided as the method of its kind would, and needs the same scopes
+   * and accounts. It cannot name a payment that an earlier item makes, as that has
+   * no id yet. The rate limit takes a token for each item that takes one alone, all
+   * of them or none. What declines without storing anything alone does so here, and
+   * the key stays free; any other decline stores the declined item by itself.
+   *
+   * Errors are those of the methods; where one is about an item it begins with the
+   * field, such as items[3].capture.payment_id. The key is one for the batch: a
+   * later call with it answers the first one's actions. ALREADY_EXISTS if the key
+   * was used for another request; "fields" says "method" or "items".
+   */
+  executePaymentBatch(
+    request: ExecutePaymentBatchRequest,
+    callback: (error: ServiceError | null, response: ExecutePaymentBatchResponse) => void,
+  ): ClientUnaryCall;
+  executePaymentBatch(
+    request: ExecutePaymentBatchRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ExecutePaymentBatchResponse) => void,
+  ): ClientUnaryCall;
+  executePaymentBatch(
+    request: ExecutePaymentBatchRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ExecutePaymentBatchResponse) => void,
+  ): ClientUnaryCall;
+  /**
    * Reads one payment, whatever became of it, by its id or by the key of any of
    * its actions. NOT_FOUND if there is none, or if neither account is one of the
    * caller's. Needs the scope payments.read.
@@ -5275,8 +7395,8 @@ export interface PaymentServiceClient extends Client {
   /**
    * Lists payments, whatever became of them, the newest first.
    *
-   * Needs an account_id, a reference or a created_from: nothing else keeps a list
-   * from being all payments there are. Pages are as AccountService describes them.
+   * Needs an account_id, a reference, a batch_id or a created_from: nothing else
+   * keeps a list from being all payments there are. Pages are as AccountService describes them.
    * The order is that of payment ids; by account, payments that moved its money
    * are in the order of its ledger, which may differ where they came at one time.
    * Needs the scope payments.read; a caller that is bound to accounts has to name

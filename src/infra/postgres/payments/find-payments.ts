@@ -1,5 +1,7 @@
 import { type CallerKey, keyOf } from '../../../app/commands.ts';
 import type { CurrentPayment } from '../../../app/domain/payment-balance.ts';
+import type { KeyedPayment } from '../../../app/ports.ts';
+import { uuidToUlid } from '../../../app/ulid.ts';
 import { plainArray, textArray } from '../array.ts';
 import { type Connection, prepared } from '../statement.ts';
 import {
@@ -24,9 +26,9 @@ const selectOne = prepared<Row>('find_payment', `${PAYMENT} and payments.payment
 
 const select = prepared<Row>('find_payments', `${PAYMENT} and payments.payment_id = any($1::uuid[])`);
 
-const selectByKey = prepared<Row & { caller: string; key: string }>(
+const selectByKey = prepared<Row & { caller: string; key: string; key_of_batch: string | null }>(
   'find_payments_by_key',
-  `select caller, key, ${ACTION_COLUMNS}, ${BALANCE_COLUMNS}
+  `select caller, key, made.batch_id as key_of_batch, ${ACTION_COLUMNS}, ${BALANCE_COLUMNS}
    from unnest($1::text[], $2::text[]) as wanted (caller, key)
    join idempotency_keys taken using (caller, key)
    join payments made on made.payment_id = taken.payment_id
@@ -48,10 +50,15 @@ export async function findPayments(
 export async function findPaymentsByKey(
   connection: Connection,
   keys: readonly CallerKey[],
-): Promise<ReadonlyMap<string, CurrentPayment>> {
+): Promise<ReadonlyMap<string, KeyedPayment>> {
   const { rows } = await selectByKey(connection, [
     textArray(keys.map(({ caller }) => caller)),
     textArray(keys.map(({ idempotencyKey }) => idempotencyKey)),
   ]);
-  return new Map(rows.map((row) => [keyOf({ caller: row.caller, idempotencyKey: row.key }), toCurrentPayment(row)]));
+  return new Map(
+    rows.map((row) => [
+      keyOf({ caller: row.caller, idempotencyKey: row.key }),
+      { ...toCurrentPayment(row), keyOfBatch: row.key_of_batch === null ? undefined : uuidToUlid(row.key_of_batch) },
+    ]),
+  );
 }

@@ -4,6 +4,7 @@ import type { Ledger } from '../../../app/ports.ts';
 import { ulidToUuid } from '../../../app/ulid.ts';
 import { findDueHolds } from './due-holds.ts';
 import { findAccounts, findAccountTypes } from './find-accounts.ts';
+import { findBatch } from './find-batch.ts';
 import { findPayments, findPaymentsByKey } from './find-payments.ts';
 import { findBalances } from './lock-balances.ts';
 import { reading } from './reading.ts';
@@ -23,5 +24,6 @@ export function postgresLedger(pool: pg.Pool): Ledger {
     findAccount: (accountId) => reading(() => account(accountId)),
     findBalance: (accountId) => reading(() => balance(accountId)),
     findAccountType: (accountId) => reading(() => accountType(accountId)),
+    findBatch: (batchId) => reading(() => findBatch(pool, batchId)),
   };
 }

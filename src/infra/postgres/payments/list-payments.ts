@@ -39,18 +39,21 @@ export async function listPayments(
   cursor: PaymentCursor | undefined,
   size: number,
 ): Promise<Page<CurrentPayment, PaymentCursor>> {
-  const { accountId, reference } = filter;
-  // A reference names fewer payments than an account.
-  if (accountId !== undefined && reference === undefined) {
+  const { accountId, reference, batchId } = filter;
+  // A reference or a batch names fewer payments than an account.
+  if (accountId !== undefined && reference === undefined && batchId === undefined) {
     return listPaymentsOfAccount(connection, database, { ...filter, accountId }, cursor, size);
   }
-  return listByScan(database, filter, cursor?.paymentBefore, size);
+  const ofBatch = batchId === undefined ? undefined : await paymentsOfBatch(database, batchId);
+  if (ofBatch?.length === 0) return { items: [], next: undefined };
+  return listByScan(database, filter, ofBatch, cursor?.paymentBefore, size);
 }
 
-/** Goes down the ids of a reference, or of a time window, and leaves out what the filter does not want. */
+/** Goes down the ids of a reference, of a batch or of a time window, and leaves out what the filter does not want. */
 async function listByScan(
   database: Kysely<Database>,
   { accountId, role, statuses, reference, createdFrom, createdBefore }: PaymentFilter,
+  among: readonly string[] | undefined,
   before: string | undefined,
   size: number,
 ): Promise<Page<CurrentPayment, PaymentCursor>> {
@@ -61,6 +64,7 @@ async function listByScan(
     .where('payment_id', '>=', lowest)
     .$if(end !== undefined, (query) => query.where('payment_id', '<', end!))
     .$if(reference !== undefined, (query) => query.where('reference', '=', reference!))
+    .$if(among !== undefined, (query) => query.where('payment_id', 'in', among!))
     .orderBy('payment_id', 'desc');
   const rows = await database
     .selectFrom(scanned.selectAll().limit(MAX_SCANNED).as('scanned'))
@@ -101,6 +105,16 @@ async function listByScan(
     .limit(1)
     .executeTakeFirst();
   return { items, next: last && cursorBefore(last.payment_id) };
+}
+
+/** A hundred at most, looked up first: Postgres would expect a batch to have many more. */
+async function paymentsOfBatch(database: Kysely<Database>, batchId: string): Promise<string[]> {
+  const rows = await database
+    .selectFrom('payments')
+    .select(['payment_id', 'parent_id'])
+    .where('batch_id', '=', ulidToUuid(batchId))
+    .execute();
+  return [...new Set(rows.map(({ payment_id, parent_id }) => parent_id ?? payment_id))];
 }
 
 function cursorBefore(uuid: string): PaymentCursor {

@@ -1,4 +1,4 @@
-import type { Action, Payment } from '../../../app/domain/payment.ts';
+import type { Action, BatchPart, Payment } from '../../../app/domain/payment.ts';
 import { type CurrentPayment, firstBalance, type PaymentBalance } from '../../../app/domain/payment-balance.ts';
 import { uuidToUlid } from '../../../app/ulid.ts';
 import type { PaymentBalanceRow, PaymentRow } from '../tables.ts';
@@ -27,6 +27,10 @@ export const ACTION_COLUMNS = [
   'expires_at',
   'requested_cents',
   'keep_remainder',
+  'batch_id',
+  'batch_item',
+  'batch_size',
+  'request_digest',
 ]
   .map((column) => `payments.${column}`)
   .join(', ');
@@ -68,7 +72,7 @@ export function toAction(row: ActionRow): Action {
     reference: row.reference ?? undefined,
     metadata: row.metadata ?? undefined,
     createdAt: row.created_at,
-    // A CHECK sees to it that these columns fit the status.
+    // A trigger sees to it that these columns fit the status.
     verdict:
       row.status === 'AUTHORIZED'
         ? { status: 'AUTHORIZED', payerVersion: row.payer_version!, payeeVersion: row.payee_version ?? undefined }
@@ -76,7 +80,14 @@ export function toAction(row: ActionRow): Action {
     expiresAt: row.expires_at ?? undefined,
     requestedCents: row.requested_cents ?? undefined,
     keepRemainder: row.keep_remainder ?? undefined,
+    batch: row.batch_id === null ? undefined : toBatchPart(row, row.batch_id),
   };
+}
+
+/** A trigger sees to it that the other columns fit the batch's id. */
+function toBatchPart({ batch_item, batch_size, request_digest }: ActionRow, batchId: string): BatchPart {
+  const whole = request_digest && { size: batch_size!, digest: request_digest.toString('hex') };
+  return { batchId: uuidToUlid(batchId), item: batch_item!, whole: whole ?? undefined };
 }
 
 /** Of a row without a parent: the first action of a payment. */

@@ -83,10 +83,10 @@ export function writeChanges(transaction: Transaction, changes: LedgerChanges, s
   ]);
 }
 
-/** Whether there are only payments between accounts with nothing on hold for others: what the shorter statement can write. */
+/** Whether there are only payments that came alone, between accounts with nothing on hold for others: what the shorter statement can write. */
 function isPlain({ decided, balances }: LedgerChanges): boolean {
   return (
-    decided.every(({ action }) => action.kind === 'PAYMENT') &&
+    decided.every(({ action }) => action.kind === 'PAYMENT' && action.batch === undefined) &&
     balances.every(({ pendingCents }) => pendingCents === 0n)
   );
 }

@@ -16,6 +16,10 @@ const COLUMNS: readonly Column<Decided>[] = [
   text('expires_at', ({ action }) => action.expiresAt?.toISOString()),
   plain('requested_cents', 'bigint', ({ action }) => action.requestedCents),
   plain('keep_remainder', 'boolean', ({ action }) => action.keepRemainder?.toString()),
+  plain('batch_id', 'uuid', ({ action }) => action.batch && ulidToUuid(action.batch.batchId)),
+  plain('batch_item', 'smallint', ({ action }) => action.batch?.item),
+  plain('batch_size', 'smallint', ({ action }) => action.batch?.whole?.size),
+  text('digest', ({ action }) => action.batch?.whole?.digest),
   json('headers', ({ traceparent }) => ({ traceparent })),
 ];
 
@@ -60,7 +64,7 @@ const FIRST_CHANGED = FIRST_BALANCE + BALANCE_COLUMNS.length;
 
 const PAYMENT_COLUMNS = `payment_id, payer_account_id, payee_account_id, amount_cents, currency, status, description,
   reference, metadata, decline_code, decline_message, payer_version, payee_version, kind, parent_id, released_cents,
-  expires_at, requested_cents, keep_remainder`;
+  expires_at, requested_cents, keep_remainder, batch_id, batch_item, batch_size`;
 
 const write = prepared(
   'write_holds',
@@ -69,8 +73,8 @@ const write = prepared(
      select *
      from ${unnest(COLUMNS, FIRST_ACTION)} with ordinality as action (${names(COLUMNS)}, arrival)
    ), payments_written as (
-     insert into payments (${PAYMENT_COLUMNS}, created_at)
-     select ${PAYMENT_COLUMNS.replace('expires_at', 'expires_at::timestamptz')}, $1::timestamptz
+     insert into payments (${PAYMENT_COLUMNS}, request_digest, created_at)
+     select ${PAYMENT_COLUMNS.replace('expires_at', 'expires_at::timestamptz')}, decode(digest, 'hex'), $1::timestamptz
      from action
    ), entries_written as (
      insert into ledger_entries (${names(ENTRY_COLUMNS)}, created_at)
@@ -113,7 +117,7 @@ const write = prepared(
      (select assert_balances_written(count(*), (select count(*)::int from changed where not is_new)) from payments_changed)`,
 );
 
-/** Writes what has to do with holds, and payments beside it; see writeChanges. */
+/** Writes what has to do with holds, refunds or batches, and payments beside it; see writeChanges. */
 export function writeHolds(
   transaction: Transaction,
   { at, decided, balances, payments }: LedgerChanges,

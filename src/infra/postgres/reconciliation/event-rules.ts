@@ -47,7 +47,8 @@ export const EVENT_RULES: StageTable['rules'] = {
         'releasedCents', nullif(payments.released_cents, 0)::text,
         'description', nullif(payments.description, ''),
         'reference', payments.reference,
-        'metadata', payments.metadata
+        'metadata', payments.metadata,
+        'batchId', case when payments.batch_id is not null then ${ulidOf('payments.batch_id')} end
       ) || case payments.status
         when 'AUTHORIZED' then jsonb_build_object(
           'payer', ${stateAfter('payer')},

@@ -64,6 +64,24 @@ export const PAYMENT_RULES: StageTable['rules'] = {
       or (page.status = 'AUTHORIZED' and parent.status <> 'AUTHORIZED')
       or (page.payer_account_id, page.payee_account_id, page.currency)
         is distinct from (parent.payer_account_id, parent.payee_account_id, parent.currency))`,
+  // The row with the batch's id tells how many there are; each of the others that it is there.
+  BATCH_IS_WHOLE: `
+    select page.payment_id::text as culprit
+    from page
+    left join lateral (
+      select count(*) as items, count(distinct batch_item) as positions, max(batch_item) as last,
+        bool_and(status = 'AUTHORIZED') as taken, count(distinct created_at) as times
+      from payments where batch_id = page.payment_id
+    ) batch on page.batch_id = page.payment_id
+    left join payments lead on lead.payment_id = page.batch_id and lead.batch_id = lead.payment_id
+    where page.batch_id is not null
+      and (lead.payment_id is null
+        or (page.batch_id <> page.payment_id and lead.status <> 'AUTHORIZED')
+        or (page.batch_id = page.payment_id and case page.status
+          when 'DECLINED' then items <> 1
+          else (items, positions, last, taken, times) is distinct from
+            (page.batch_size::bigint, page.batch_size::bigint, page.batch_size - 1, true, 1::bigint)
+        end))`,
 };
 
 export const PAYMENT_BALANCE_RULES: StageTable['rules'] = {

@@ -1,7 +1,7 @@
 -- The rules of 0012 and 0013 at less cost. Postgres parses a table's CHECKs and the conditions
 -- of its triggers anew for each statement, so every word of them costs each payment; the
 -- text of a function it parses once for each connection. So what concerns few rows goes
--- into functions behind conditions that are short. 0015 has those of the other tables.
+-- into functions behind conditions that are short. 0016 has those of the other tables.
 
 -- What each kind of action has and has not. A payment that was
 -- authorized at once, and is whole by the condition of the trigger, does not come here.
@@ -36,6 +36,16 @@ begin
           and not (new.kind = 'EXPIRY' and new.status = 'DECLINED')
       end
       then 'columns_fit_kind'
+    -- is not true: what is null is no.
+    when case
+        when new.batch_id is null then num_nonnulls(new.batch_item, new.batch_size, new.request_digest) = 0
+        when new.batch_id = new.payment_id then new.kind <> 'EXPIRY' and new.batch_size between 1 and 100
+          and new.request_digest is not null and new.batch_item >= 0 and new.batch_item < new.batch_size
+          and (new.status = 'DECLINED' or new.batch_item = 0)
+        else new.kind <> 'EXPIRY' and new.status = 'AUTHORIZED' and new.batch_item between 1 and 99
+          and num_nonnulls(new.batch_size, new.request_digest) = 0
+      end is not true
+      then 'columns_fit_batch'
   end;
   if problem is not null then
     raise exception 'new row % for relation "payments" violates check constraint "%"', new.payment_id, problem
