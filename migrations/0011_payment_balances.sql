@@ -38,12 +38,13 @@ create table payment_balances (
 -- beside the old one.
 with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
 
--- The holds that expire next.
-create index payment_balances_due on payment_balances (expires_at) where open;
+-- The holds that expire next, in an order in which they can be gone through from any of them.
+create index payment_balances_due on payment_balances (expires_at, payment_id) where open;
 
 -- What is on hold of an account's money, and for it: proof of what account_balances says.
-create index payment_balances_open_by_payer on payment_balances (payer_account_id) where open;
-create index payment_balances_open_by_payee on payment_balances (payee_account_id) where open;
+-- With the payment, so that the holds of an account can be summed in parts, however many.
+create index payment_balances_open_by_payer on payment_balances (payer_account_id, payment_id) where open;
+create index payment_balances_open_by_payee on payment_balances (payee_account_id, payment_id) where open;
 
 -- What was captured, released or refunded stays so; what is no longer held never is again;
 -- and a row is of one payment from its first to its last day.

@@ -114,7 +114,7 @@ const { newId, sweeper, ...paymentCalls } = paymentServices(groupCommit, limiter
 const accounts = new Accounts(ledger, admission.reads);
 const accountLedger = postgresAccountLedger(pools.reads, shards);
 const accountChanges = new AccountChanges(accountLedger, admission.openings, outboxHint, newId);
-const reads = new Reads(postgresListings(pools.reads), admission.lists);
+const reads = new Reads(postgresListings(pools.reads, config.GRPC_MAX_RESPONSE_BYTES), admission.lists);
 ledgerMetrics.watch(groupCommit, admission);
 poolGauges(registry, { ...pools });
 

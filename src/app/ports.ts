@@ -143,13 +143,28 @@ export interface Ledger {
   findPayment(paymentId: string): Promise<CurrentPayment | undefined>;
   /** The payment that any of its actions was made on with the key. */
   findPaymentByKey(key: CallerKey): Promise<KeyedPayment | undefined>;
-  /** Holds whose time is over and that are still open, the oldest first, but for those with the ids. */
-  dueHolds(limit: number, except: readonly string[]): Promise<CurrentPayment[]>;
+  /** Holds whose time is over and that are still open, the oldest first: after the one place and up to the other, if given. */
+  dueHolds(limit: number, after: DueCursor | undefined, upTo: DueCursor | undefined): Promise<DueHolds>;
   findAccount(accountId: string): Promise<Account | undefined>;
   findBalance(accountId: string): Promise<Balance | undefined>;
   findAccountType(accountId: string): Promise<AccountType | undefined>;
   /** What the items of a batch did, in their order; none if it was declined, or if there is no such batch. */
   findBatch(batchId: string): Promise<readonly BatchedAction[]>;
+}
+
+/** A place among holds, which are in the order of the end of their time and then of their ids. */
+export interface DueCursor {
+  /** As Postgres writes it: no part of it is lost. */
+  readonly expiresAt: string;
+  readonly uuid: string;
+}
+
+export interface DueHolds {
+  readonly holds: readonly CurrentPayment[];
+  /** The last place that was looked at; undefined if there was nothing. */
+  readonly last: DueCursor | undefined;
+  /** Whether there may be more behind it. */
+  readonly more: boolean;
 }
 
 /** Token buckets, one for each payer, or for each caller. Never fails: it falls back to a bucket of its own. */

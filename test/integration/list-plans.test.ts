@@ -173,7 +173,7 @@ describe('no table is read as a whole', () => {
   test('by actions of a payment, and by holds that are due', async () => {
     const listings = postgresListings(noting());
     await listings.actions(uuidToUlid('00019ab1-0000-7000-8000-000000000000'), undefined, 50);
-    await postgresLedger(database.application).dueHolds(256, []);
+    await postgresLedger(database.application).dueHolds(256, undefined, undefined);
     expect(sent.length).toBe(3);
     expect(await scannedWhole()).toEqual([]);
   });

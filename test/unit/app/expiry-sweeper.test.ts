@@ -4,6 +4,7 @@ import type { Outcome } from '../../../src/app/decide-payments.ts';
 import { type CurrentPayment, firstBalance } from '../../../src/app/domain/payment-balance.ts';
 import { unavailable } from '../../../src/app/errors.ts';
 import { ExpirySweeper } from '../../../src/app/expiry-sweeper.ts';
+import type { DueCursor, DueHolds } from '../../../src/app/ports.ts';
 
 const AT = new Date('2026-01-01T00:00:00Z');
 
@@ -25,9 +26,10 @@ function held(paymentId: string): CurrentPayment {
   return { ...payment, balance: firstBalance(payment) };
 }
 
-/** A sweeper of due holds, of which those in failures fail; released are those that were released, tried all. */
-function sweeperOf(paymentIds: readonly string[], failures: Map<string, Error>) {
+/** A sweeper of due holds, of which those in failures fail, later if that is a promise; released are those that were released, tried all. */
+function sweeperOf(paymentIds: readonly string[], failures: Map<string, Error | Promise<never>>) {
   const tried: string[] = [];
+  const asked: number[] = [];
   const released = new Set<string>();
   const groupCommit = {
     submit(command: PaymentCommand): Promise<Outcome> {
@@ -35,22 +37,31 @@ function sweeperOf(paymentIds: readonly string[], failures: Map<string, Error>) 
       const { paymentId } = command.payment;
       tried.push(paymentId);
       const failure = failures.get(paymentId);
-      if (failure !== undefined) return Promise.reject(failure);
+      if (failure !== undefined) return failure instanceof Promise ? failure : Promise.reject(failure);
       released.add(paymentId);
       return Promise.resolve({ kind: 'DECIDED', action: command.payment, balance: undefined });
     },
   };
   const ledger = {
-    dueHolds: (limit: number, except: readonly string[]) =>
-      Promise.resolve(
-        paymentIds
-          .filter((id) => !released.has(id) && !except.includes(id))
-          .slice(0, limit)
-          .map(held),
-      ),
+    dueHolds(limit: number, after: DueCursor | undefined, upTo: DueCursor | undefined): Promise<DueHolds> {
+      const place = (cursor: DueCursor | undefined, otherwise: number) =>
+        cursor === undefined ? otherwise : paymentIds.indexOf(cursor.uuid);
+      const first = place(after, -1) + 1;
+      asked.push(first);
+      const due = paymentIds
+        .slice(first, place(upTo, paymentIds.length) + 1)
+        .filter((id) => !released.has(id))
+        .slice(0, limit);
+      const last = due.at(-1);
+      return Promise.resolve({
+        holds: due.map(held),
+        last: last === undefined ? undefined : { expiresAt: '', uuid: last },
+        more: due.length === limit,
+      });
+    },
   };
   const report = { expired: () => undefined, outage: { failed: () => undefined, succeeded: () => undefined } };
-  return { sweeper: new ExpirySweeper(groupCommit, ledger, () => 'id', report), tried, released };
+  return { sweeper: new ExpirySweeper(groupCommit, ledger, () => 'id', report), tried, released, asked };
 }
 
 const ids = (count: number) => Array.from({ length: count }, (_, n) => `hold-${n}`);
@@ -62,19 +73,48 @@ test('a hold whose release is rejected rests for a minute, is told of meanwhile,
   expect(await sweeper.runOnce(0)).toEqual({ expired: 2, failure: rejected });
   expect(tried).toEqual(['hold-0', 'hold-1', 'hold-2']);
 
-  expect(await sweeper.runOnce(59_999)).toEqual({ expired: 0, failure: rejected });
+  expect(await sweeper.runAgain(59_999)).toEqual({ expired: 0, failure: rejected });
   expect(tried).toHaveLength(3);
 
   failures.clear();
-  expect(await sweeper.runOnce(60_000)).toEqual({ expired: 1, failure: undefined });
-  expect(await sweeper.runOnce(60_001)).toEqual({ expired: 0, failure: undefined });
+  expect(await sweeper.runAgain(60_000)).toEqual({ expired: 1, failure: undefined });
+  expect(await sweeper.runAgain(60_001)).toEqual({ expired: 0, failure: undefined });
 });
 
-test('a hold that waits for a lock is tried with each sweep', async () => {
+test('a hold that waits for a lock is tried again, apart from those that come due', async () => {
   const locked = unavailable('The ledger is locked by another transaction.');
-  const { sweeper, tried } = sweeperOf(ids(1), new Map([['hold-0', locked]]));
-  for (const nowMs of [0, 1_000]) expect(await sweeper.runOnce(nowMs)).toEqual({ expired: 0, failure: locked });
-  expect(tried).toEqual(['hold-0', 'hold-0']);
+  const failures = new Map([['hold-0', locked]]);
+  const paymentIds = ids(1);
+  const { sweeper, tried } = sweeperOf(paymentIds, failures);
+  expect(await sweeper.runOnce(0)).toEqual({ expired: 0, failure: locked });
+  paymentIds.push('hold-1');
+  expect(await sweeper.runOnce(1_000)).toEqual({ expired: 1, failure: undefined });
+  expect(await sweeper.runAgain(5_000)).toEqual({ expired: 0, failure: locked });
+  expect(tried).toEqual(['hold-0', 'hold-1', 'hold-0']);
+  failures.clear();
+  expect(await sweeper.runAgain(10_000)).toEqual({ expired: 1, failure: undefined });
+});
+
+test('no other waits for a hold whose release takes long', async () => {
+  let tell: (reason: Error) => void = () => undefined;
+  const slow = new Promise<never>((_, reject) => {
+    tell = reject;
+  });
+  const { sweeper, released } = sweeperOf(ids(2_000), new Map([['hold-0', slow]]));
+  const sweep = sweeper.runOnce();
+  await expect.poll(() => released.size).toBe(1_999);
+  tell(unavailable('The ledger is locked by another transaction.'));
+  expect(await sweep).toMatchObject({ expired: 1_999, failure: { problem: { kind: 'UNAVAILABLE' } } });
+});
+
+test('what has come due since is not looked for among what was passed', async () => {
+  const paymentIds = ids(700);
+  const { sweeper, asked } = sweeperOf(paymentIds, new Map(paymentIds.map((id) => [id, new Error('rejected')])));
+  await sweeper.runOnce();
+  asked.length = 0;
+  paymentIds.push('hold-700');
+  expect(await sweeper.runOnce()).toMatchObject({ expired: 1 });
+  expect(asked).toEqual([700]);
 });
 
 test('as many holds as are released together fail, and those after them are released all the same', async () => {

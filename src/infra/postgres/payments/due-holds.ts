@@ -1,28 +1,40 @@
-import type { CurrentPayment } from '../../../app/domain/payment-balance.ts';
-import { ulidToUuid } from '../../../app/ulid.ts';
-import { plainArray } from '../array.ts';
+import type { DueCursor, DueHolds } from '../../../app/ports.ts';
 import { type Connection, prepared } from '../statement.ts';
 import { ACTION_COLUMNS, type ActionRow, BALANCE_COLUMNS, type BalanceColumns, toCurrentPayment } from './rows.ts';
 
-const select = prepared<ActionRow & BalanceColumns>(
+type Row = { due_id: string; due_at: string; payment_id: string | null } & (ActionRow & BalanceColumns);
+
+const select = prepared<Row>(
   'due_holds',
   // Locks nothing: whoever decides on them locks them first, and looks again. Not by
   // clock_timestamp(), which no index can be searched for: every open hold would be read.
-  `select ${ACTION_COLUMNS}, ${BALANCE_COLUMNS}
+  // A row without its payment, which reconciliation tells of, must not end the list.
+  `select balance.payment_id as due_id, balance.expires_at::text as due_at, ${ACTION_COLUMNS}, ${BALANCE_COLUMNS}
    from (
      select * from payment_balances
-     where open and expires_at <= statement_timestamp() and payment_id <> all($2::uuid[])
-     order by expires_at limit $1
+     where open and expires_at <= statement_timestamp()
+       and (expires_at, payment_id) > ($2::timestamptz, $3::uuid) and (expires_at, payment_id) <= ($4::timestamptz, $5::uuid)
+     order by expires_at, payment_id limit $1
    ) balance
-   join payments on payments.payment_id = balance.payment_id`,
+   left join payments on payments.payment_id = balance.payment_id
+   order by balance.expires_at, balance.payment_id`,
 );
+
+const FIRST: DueCursor = { expiresAt: '-infinity', uuid: '00000000-0000-0000-0000-000000000000' };
+const LAST: DueCursor = { expiresAt: 'infinity', uuid: 'ffffffff-ffff-ffff-ffff-ffffffffffff' };
 
 /** See Ledger.dueHolds. */
 export async function findDueHolds(
   connection: Connection,
   limit: number,
-  except: readonly string[],
-): Promise<CurrentPayment[]> {
-  const { rows } = await select(connection, [limit, plainArray(except.map(ulidToUuid))]);
-  return rows.map(toCurrentPayment);
+  after: DueCursor = FIRST,
+  upTo: DueCursor = LAST,
+): Promise<DueHolds> {
+  const { rows } = await select(connection, [limit, after.expiresAt, after.uuid, upTo.expiresAt, upTo.uuid]);
+  const last = rows.at(-1);
+  return {
+    holds: rows.flatMap((row) => (row.payment_id === null ? [] : toCurrentPayment(row))),
+    last: last && { expiresAt: last.due_at, uuid: last.due_id },
+    more: rows.length === limit,
+  };
 }

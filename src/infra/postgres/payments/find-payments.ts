@@ -1,4 +1,5 @@
 import { type CallerKey, keyOf } from '../../../app/commands.ts';
+import type { Action } from '../../../app/domain/payment.ts';
 import type { CurrentPayment } from '../../../app/domain/payment-balance.ts';
 import type { KeyedPayment } from '../../../app/ports.ts';
 import { uuidToUlid } from '../../../app/ulid.ts';
@@ -10,6 +11,7 @@ import {
   BALANCE_COLUMNS,
   type BalanceColumns,
   balanceOfPayment,
+  toAction,
   toCurrentPayment,
 } from './rows.ts';
 
@@ -36,11 +38,21 @@ const selectByKey = prepared<Row & { caller: string; key: string; key_of_batch: 
    ${balanceOfPayment('payments.payment_id')}`,
 );
 
+const selectActions = prepared<ActionRow>(
+  'find_actions',
+  `select ${ACTION_COLUMNS}
+   from unnest($1::uuid[]) with ordinality as wanted (id, n)
+   -- Limited, so that each is looked up.
+   cross join lateral (select * from payments where payments.payment_id = wanted.id limit 1) payments
+   order by n`,
+);
+
 /** Those of the payments that exist, by uuid. */
 export async function findPayments(
   connection: Connection,
   uuids: readonly string[],
 ): Promise<ReadonlyMap<string, CurrentPayment>> {
+  if (uuids.length === 0) return new Map();
   const { rows } =
     uuids.length === 1 ? await selectOne(connection, [uuids[0]]) : await select(connection, [plainArray(uuids)]);
   return new Map(rows.map((row) => [row.payment_id, toCurrentPayment(row)]));
@@ -61,4 +73,10 @@ export async function findPaymentsByKey(
       { ...toCurrentPayment(row), keyOfBatch: row.key_of_batch === null ? undefined : uuidToUlid(row.key_of_batch) },
     ]),
   );
+}
+
+/** Those of the actions that exist, in the order of their uuids. */
+export async function findActions(connection: Connection, uuids: readonly string[]): Promise<Action[]> {
+  const { rows } = await selectActions(connection, [plainArray(uuids)]);
+  return rows.map(toAction);
 }

@@ -20,7 +20,7 @@ export function postgresLedger(pool: pg.Pool): Ledger {
   return {
     findPayment: (paymentId) => reading(() => payment(ulidToUuid(paymentId))),
     findPaymentByKey: (key) => reading(() => paymentByKey(key)),
-    dueHolds: (limit, except) => reading(() => findDueHolds(pool, limit, except)),
+    dueHolds: (limit, after, upTo) => reading(() => findDueHolds(pool, limit, after, upTo)),
     findAccount: (accountId) => reading(() => account(accountId)),
     findBalance: (accountId) => reading(() => balance(accountId)),
     findAccountType: (accountId) => reading(() => accountType(accountId)),

@@ -4,6 +4,7 @@ import type { Account } from '../../../app/domain/account.ts';
 import type { AccountFilter, Page } from '../../../app/listings.ts';
 import type { Database } from '../tables.ts';
 import { findAccounts } from './find-accounts.ts';
+import { fittingAccounts, type PageLimits } from './page-bytes.ts';
 
 /** The most accounts that are looked at for one page. */
 const MAX_SCANNED = 2_000;
@@ -14,7 +15,7 @@ export async function listAccounts(
   database: Kysely<Database>,
   { currency, type }: AccountFilter,
   after: string | undefined,
-  size: number,
+  { size, pageBytes }: PageLimits,
 ): Promise<Page<Account, string>> {
   const rest = database
     .selectFrom('accounts')
@@ -36,8 +37,9 @@ export async function listAccounts(
     .$if(type !== undefined, (query) => query.where('type', '=', type!))
     .limit(size + 1)
     .execute();
-  const accountIds = rows.slice(0, size).map((row) => row.account_id);
+  const listed = rows.slice(0, size).map((row) => row.account_id);
+  const accountIds = await fittingAccounts(pool, listed, pageBytes);
   const found = await findAccounts(pool, accountIds);
   const items = accountIds.flatMap((accountId) => found.get(accountId) ?? []);
-  return { items, next: rows.length > size ? accountIds.at(-1) : end?.account_id };
+  return { items, next: rows.length > accountIds.length ? accountIds.at(-1) : end?.account_id };
 }

@@ -3,6 +3,7 @@ import type { EntryRange, Page, StatementEntry } from '../../../app/listings.ts'
 import { uuidToUlid } from '../../../app/ulid.ts';
 import type { Connection } from '../statement.ts';
 import type { Database } from '../tables.ts';
+import { LARGEST_ENTRY_BYTES, type PageLimits } from './page-bytes.ts';
 import { findVersions, max, min } from './versions.ts';
 
 /** See Listings.entries. An account's versions have no gaps, so a page is a range of the primary key. */
@@ -11,14 +12,14 @@ export async function listEntries(
   database: Kysely<Database>,
   range: EntryRange,
   from: bigint | undefined,
-  size: number,
+  { size, pageBytes }: PageLimits,
 ): Promise<Page<StatementEntry, bigint> | undefined> {
   const { accountId, versionFrom = 0n, versionBefore } = range;
   const inTime = await findVersions(connection, accountId, range);
   if (inTime === undefined) return undefined;
   const first = max(versionFrom, inTime.first);
   const last = versionBefore === undefined ? inTime.last : min(versionBefore - 1n, inTime.last);
-  const most = BigInt(size);
+  const most = BigInt(Math.min(size, Math.floor(pageBytes / LARGEST_ENTRY_BYTES)));
   if (range.order === 'OLDEST_FIRST') {
     const low = max(first, from ?? first);
     const high = min(last, low + most - 1n);

@@ -6,6 +6,7 @@ import type { Connection } from '../statement.ts';
 import type { Database } from '../tables.ts';
 import { findPayments } from './find-payments.ts';
 import { idsInTime } from './ids-in-time.ts';
+import { fittingPayments, type PageLimits } from './page-bytes.ts';
 import { findVersions, max, min } from './versions.ts';
 
 /** The most ledger entries that are looked at for one page. */
@@ -38,14 +39,17 @@ export async function listPaymentsOfAccount(
   database: Kysely<Database>,
   filter: AccountFilter,
   cursor: PaymentCursor | undefined,
-  size: number,
+  { size, pageBytes }: PageLimits,
 ): Promise<Page<CurrentPayment, PaymentCursor>> {
   const entries = await readEntries(connection, database, filter, cursor, size);
   const others = await readOthers(database, filter, cursor, size);
-  const { listed, entriesTaken, othersTaken } = merge(entries, others, size);
+  const whole = merge(entries, others, size);
+  const fitting = await fittingPayments(connection, whole.listed, pageBytes);
+  const { listed, entriesTaken, othersTaken } =
+    fitting.length < whole.listed.length ? merge(entries, others, fitting.length) : whole;
 
   const all = entriesTaken === entries.rows.length && othersTaken === others.length;
-  const found = listed.length === 0 ? new Map<string, CurrentPayment>() : await findPayments(connection, listed);
+  const found = await findPayments(connection, listed);
   const items = listed
     // An entry may be of a later action, which is no payment.
     .flatMap((uuid) => found.get(uuid) ?? [])

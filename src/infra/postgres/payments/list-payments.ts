@@ -1,25 +1,16 @@
 import { type Kysely, sql } from 'kysely';
-import type { CurrentPayment } from '../../../app/domain/payment-balance.ts';
+import { type CurrentPayment, statusOf } from '../../../app/domain/payment-balance.ts';
 import type { Page, PaymentCursor, PaymentFilter } from '../../../app/listings.ts';
 import { ulidToUuid, uuidToUlid } from '../../../app/ulid.ts';
 import type { Connection } from '../statement.ts';
 import type { Database } from '../tables.ts';
+import { findPayments } from './find-payments.ts';
 import { idsInTime } from './ids-in-time.ts';
 import { listPaymentsOfAccount } from './list-payments-of-account.ts';
-import { toCurrentPayment } from './rows.ts';
+import { fittingPayments, type PageLimits } from './page-bytes.ts';
 
 /** The most payments that are looked at for one page: a few milliseconds. */
 const MAX_SCANNED = 10_000;
-
-const BALANCE_ALIASES = [
-  'balance.held_cents as balance_held',
-  'balance.captured_cents as balance_captured',
-  'balance.released_cents as balance_released',
-  'balance.refunded_cents as balance_refunded',
-  'balance.actions as balance_actions',
-  'balance.expires_at as balance_expires_at',
-  'balance.updated_at as balance_updated_at',
-] as const;
 
 /** As statusOf of the domain derives it. */
 const STATUS = sql<string>`case
@@ -37,25 +28,26 @@ export async function listPayments(
   database: Kysely<Database>,
   filter: PaymentFilter,
   cursor: PaymentCursor | undefined,
-  size: number,
+  limits: PageLimits,
 ): Promise<Page<CurrentPayment, PaymentCursor>> {
   const { accountId, reference, batchId } = filter;
   // A reference or a batch names fewer payments than an account.
   if (accountId !== undefined && reference === undefined && batchId === undefined) {
-    return listPaymentsOfAccount(connection, database, { ...filter, accountId }, cursor, size);
+    return listPaymentsOfAccount(connection, database, { ...filter, accountId }, cursor, limits);
   }
   const ofBatch = batchId === undefined ? undefined : await paymentsOfBatch(database, batchId);
   if (ofBatch?.length === 0) return { items: [], next: undefined };
-  return listByScan(database, filter, ofBatch, cursor?.paymentBefore, size);
+  return listByScan(connection, database, filter, ofBatch, cursor?.paymentBefore, limits);
 }
 
 /** Goes down the ids of a reference, of a batch or of a time window, and leaves out what the filter does not want. */
 async function listByScan(
+  connection: Connection,
   database: Kysely<Database>,
   { accountId, role, statuses, reference, createdFrom, createdBefore }: PaymentFilter,
   among: readonly string[] | undefined,
   before: string | undefined,
-  size: number,
+  { size, pageBytes }: PageLimits,
 ): Promise<Page<CurrentPayment, PaymentCursor>> {
   const { lowest, above } = idsInTime(createdFrom, createdBefore);
   const end = before === undefined ? above : ulidToUuid(before);
@@ -79,8 +71,7 @@ async function listByScan(
           .as('balance'),
       (join) => join.onTrue(),
     )
-    .selectAll('scanned')
-    .select(BALANCE_ALIASES)
+    .select('scanned.payment_id')
     .where('scanned.parent_id', 'is', null)
     .where(STATUS, 'in', [...statuses])
     .$if(createdFrom !== undefined, (query) => query.where('scanned.created_at', '>=', createdFrom!))
@@ -96,8 +87,14 @@ async function listByScan(
     .orderBy('scanned.payment_id', 'desc')
     .limit(size + 1)
     .execute();
-  const items = rows.slice(0, size).map((row) => toCurrentPayment(row));
-  if (rows.length > size) return { items, next: cursorBefore(rows[size - 1]!.payment_id) };
+  const uuids = rows.slice(0, size).map((row) => row.payment_id);
+  const listed = await fittingPayments(connection, uuids, pageBytes);
+  const found = await findPayments(connection, listed);
+  const items = listed
+    .flatMap((uuid) => found.get(uuid) ?? [])
+    // It may have changed since.
+    .filter((payment) => statuses.has(statusOf(payment, payment.balance)));
+  if (rows.length > listed.length) return { items, next: cursorBefore(listed.at(-1)!) };
   // The last one that was looked at, unless that was all there are.
   const last = await scanned
     .select('payment_id')

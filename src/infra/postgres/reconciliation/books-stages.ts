@@ -25,14 +25,6 @@ const BALANCE_RULES: StageTable['rules'] = {
       or balance.pending_cents <> coalesce(last.pending_after_cents, 0)
       or (last.version is null) <> (balance.version = 0)
       or further.version is not null`,
-  PENDING_IS_OPEN_HOLDS: `
-    select account_id as culprit from page
-    where pending_cents <> (
-      select coalesce(sum(held_cents), 0) from payment_balances where open and payer_account_id = page.account_id)`,
-  INCOMING_IS_OPEN_HOLDS: `
-    select account_id as culprit from page
-    where incoming_cents <> (
-      select coalesce(sum(held_cents), 0) from payment_balances where open and payee_account_id = page.account_id)`,
   WITHIN_OVERDRAFT: `
     select account_id as culprit from page where available_cents < -overdraft_limit_cents`,
   BALANCE_HAS_ITS_ACCOUNT: `

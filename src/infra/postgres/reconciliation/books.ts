@@ -4,6 +4,7 @@ import { lowestUlid, ulidToUuid, uuidToUlid } from '../../../app/ulid.ts';
 import type { Transaction } from '../statement.ts';
 import { inTransaction } from '../transaction.ts';
 import { STAGES, type StageTable } from './books-stages.ts';
+import { wrongHoldSums } from './hold-sums.ts';
 
 /** Culprits that are named for each rule that a range breaks. */
 const FINDINGS_PER_RULE = 5;
@@ -13,12 +14,18 @@ const FINDINGS_PER_RULE = 5;
 const BEGIN = `begin isolation level repeatable read read only;
   set local enable_hashjoin = off; set local enable_mergejoin = off; set local enable_seqscan = off; set local jit = off`;
 
-/** The books as Postgres has them. */
-export function postgresBooks(pool: pg.Pool): Books {
+/** The books as Postgres has them. Of the open holds of accounts, so many are summed by one statement. */
+export function postgresBooks(pool: pg.Pool, holdsInRange = 10_000): Books {
   return {
     paymentsFrom: (time) => [ulidToUuid(lowestUlid(time.getTime()))],
     examine: (stage, after, limit) =>
-      inTransaction(pool, BEGIN, (snapshot) => examineRange(snapshot, STAGES[stage], after ?? [], limit)),
+      inTransaction(pool, BEGIN, async (snapshot) => {
+        const range = await examineRange(snapshot, STAGES[stage], after ?? [], limit);
+        if (stage !== 'BALANCES' || range.last === undefined) return range;
+        const accounts = { after: after?.[0] ?? '', last: range.last[0]! };
+        const findings = await wrongHoldSums(snapshot, accounts, holdsInRange, FINDINGS_PER_RULE);
+        return { ...range, findings: [...range.findings, ...findings] };
+      }),
     sumCurrencies: (limit) => inTransaction(pool, BEGIN, (snapshot) => sumCurrencies(snapshot, limit)),
   };
 }
