@@ -4,6 +4,9 @@ import { ACCOUNT_NAME_LENGTH, CURRENCY } from './load/accounts.ts';
 const EXTERNAL = 'external-eur';
 /** Enough that no benchmark runs an account dry. */
 const FUNDING_CENTS = 1_000_000_000;
+/** Before all payments that addPayments adds, since along an account's entries time does not go back. */
+const FUNDED_AT = `now() - interval '1 day'`;
+const OPENED_AT = `now() - interval '2 days'`;
 /** Payments in one transaction of the loader. */
 const CHUNK = 50_000;
 
@@ -16,15 +19,15 @@ export async function openAccounts({ client }: BenchDatabase, accounts: number):
   await client.query('begin');
   await client.query(`
     insert into accounts (account_id, currency, type, overdraft_limit_cents, opened_at)
-    select ${name}, '${CURRENCY}', 'CUSTOMER'::account_type, 0::bigint, now() from generate_series(0, ${accounts - 1}) as n
+    select ${name}, '${CURRENCY}', 'CUSTOMER'::account_type, 0::bigint, ${OPENED_AT} from generate_series(0, ${accounts - 1}) as n
     union all
-    select '${EXTERNAL}', '${CURRENCY}', 'EXTERNAL', null, now()`);
+    select '${EXTERNAL}', '${CURRENCY}', 'EXTERNAL', null, ${OPENED_AT}`);
   await client.query(`
     insert into account_balances (account_id, currency, overdraft_limit_cents)
     select account_id, currency, overdraft_limit_cents from accounts`);
   await writePayments(
     client,
-    `select n, ${ago(accounts)} as created_at, ${name} as payee, '${EXTERNAL}' as payer, ${FUNDING_CENTS} as amount_cents
+    `select n, ${before(FUNDED_AT, accounts)} as created_at, ${name} as payee, '${EXTERNAL}' as payer, ${FUNDING_CENTS} as amount_cents
     from generate_series(0, ${accounts - 1}) as n`,
   );
   await client.query('commit');
@@ -50,7 +53,7 @@ export async function addPayments(
     await writePayments(
       client,
       // The payee is another account than the payer: 1 to accounts - 1 further on.
-      `select n, ${ago(payments)} as created_at, 1 + n % 100 as amount_cents,
+      `select n, ${before('now()', payments)} as created_at, 1 + n % 100 as amount_cents,
          'bench-' || lpad(payer::text, ${ACCOUNT_NAME_LENGTH - 6}, '0') as payer,
          'bench-' || lpad(((payer + 1 + floor(random() * (${accounts} - 1))::int) % ${accounts})::text,
            ${ACCOUNT_NAME_LENGTH - 6}, '0') as payee
@@ -62,9 +65,30 @@ export async function addPayments(
   await client.query('vacuum analyze');
 }
 
-/** When the n-th of so many was made: a millisecond before the next, and all of them before now. */
-function ago(count: number): string {
-  return `now() - (${count} - n) * interval '1 ms'`;
+/** Opens the accounts and adds payments until there are so many, those that brought the funds included; reconciles. */
+export async function fillBooks(
+  database: BenchDatabase,
+  accounts: number,
+  payments: number,
+  onProgress: (message: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  await openAccounts(database, accounts);
+  await addPayments(
+    database,
+    accounts,
+    Math.max(payments - accounts, 0),
+    (done) => onProgress(`stored ${done + accounts} of ${payments} payments`),
+    signal,
+  );
+  onProgress(`reconciling the books of ${payments} payments`);
+  const problems = await problemsOf(database);
+  if (problems.length > 0) throw new Error(`The loader's books do not balance:\n${problems.join('\n')}`);
+}
+
+/** When the n-th of so many was made: a millisecond before the next, and all of them before the time given. */
+function before(time: string, count: number): string {
+  return `date_trunc('milliseconds', ${time}) - (${count} - n) * interval '1 ms'`;
 }
 
 /**
@@ -115,29 +139,40 @@ async function writePayments(client: BenchDatabase['client'], query: string): Pr
     select '', gen_random_uuid()::text, payment_id, created_at from chunk`);
   await client.query(`
     update account_balances as balance
-    set available_cents = last.balance_after_cents, version = last.version
+    set available_cents = last.balance_after_cents, version = last.version, last_entry_at = last.created_at
     from (select distinct on (account_id) * from chunk_entries order by account_id, version desc) as last
     where balance.account_id = last.account_id`);
 }
 
-/** What breaks the rules in the books that a fill has made, by plain SQL; empty if nothing does. */
+/** What breaks the rules in the books of a benchmark, by plain SQL; empty if nothing does. */
 export async function problemsOf({ client }: BenchDatabase): Promise<string[]> {
   const { rows } = await client.query<{ problem: string }>(`
     with entries as (
       select account_id, count(*) as count, max(version) as last,
-        sum(case direction when 'CREDIT' then amount_cents else -amount_cents end) as sum_cents
-      from ledger_entries group by account_id)
-    select 'the balance of ' || account_id || ' is not what its entries say' as problem
-    from account_balances balance left join entries using (account_id)
-    where (balance.version, balance.version, balance.available_cents)
-      is distinct from (coalesce(count, 0), coalesce(last, 0), coalesce(sum_cents, 0))
+        sum(case direction when 'CREDIT' then amount_cents when 'DEBIT' then -amount_cents else 0 end) as posted_cents,
+        sum(case direction when 'HOLD' then amount_cents when 'RELEASE' then -amount_cents
+          when 'DEBIT' then -coalesce(amount_cents + released_cents, 0) else 0 end) as pending_cents
+      from ledger_entries group by account_id),
+    holds as (
+      select account_id, sum(outgoing_cents) as outgoing_cents, sum(incoming_cents) as incoming_cents
+      from payment_balances
+      cross join lateral (values (payer_account_id, held_cents, 0), (payee_account_id, 0, held_cents))
+        as side (account_id, outgoing_cents, incoming_cents)
+      where open group by account_id)
+    select 'the balance of ' || account_id || ' is not what its entries and holds say' as problem
+    from account_balances balance left join entries using (account_id) left join holds using (account_id)
+    where (balance.version, balance.version, available_cents + balance.pending_cents, balance.pending_cents,
+        balance.pending_cents, balance.incoming_cents)
+      is distinct from (coalesce(count, 0), coalesce(last, 0), coalesce(posted_cents, 0), coalesce(entries.pending_cents, 0),
+        coalesce(outgoing_cents, 0), coalesce(holds.incoming_cents, 0))
     union all
     select 'the balances in ' || currency || ' do not sum to zero' from account_balances
-    group by currency having sum(available_cents) <> 0
+    group by currency having sum(available_cents + pending_cents) <> 0
     union all
     select 'payments, entries and keys are not as many as they should be'
-    where (select count(*) from payments where status = 'AUTHORIZED') * 2 <> (select count(*) from ledger_entries)
-      or (select count(*) from payments) <> (select count(*) from idempotency_keys)
+    where (select coalesce(sum(num_nonnulls(payer_version, payee_version)), 0) from payments)
+        <> (select count(*) from ledger_entries)
+      or (select count(*) from payments where kind <> 'EXPIRY') <> (select count(*) from idempotency_keys)
     limit 5`);
   return rows.map(({ problem }) => problem);
 }

@@ -6,6 +6,7 @@ import { circumstances, publish } from './report.ts';
 import { abuseSuite } from './suites/abuse.ts';
 import { authorizeSuite } from './suites/authorize.ts';
 import { growthSuite } from './suites/growth.ts';
+import { lifecycleSuite } from './suites/lifecycle.ts';
 import { profileSuite } from './suites/profile.ts';
 import { readSuite } from './suites/read.ts';
 import { relaySuite } from './suites/relay.ts';
@@ -15,6 +16,7 @@ import type { Suite } from './suites/suite.ts';
 
 const SUITES: Readonly<Record<BenchName, Suite>> = {
   authorize: authorizeSuite,
+  lifecycle: lifecycleSuite,
   read: readSuite,
   growth: growthSuite,
   soak: soakSuite,

@@ -1,13 +1,24 @@
 import { parseArgs } from 'node:util';
 import type { Client } from './load/job.ts';
 
-export const BENCHES = ['authorize', 'read', 'growth', 'soak', 'relay', 'abuse', 'secured', 'profile'] as const;
+export const BENCHES = [
+  'authorize',
+  'lifecycle',
+  'read',
+  'growth',
+  'soak',
+  'relay',
+  'abuse',
+  'secured',
+  'profile',
+] as const;
 export type BenchName = (typeof BENCHES)[number];
 
 export const HELP = `npm run bench -- [NAME...] [OPTION...]: measures Payment Ledger on this machine.
 
 Names; all of them without one:
   authorize   payments beside group size 1, pgbench's TPC-B and a gRPC server that does nothing
+  lifecycle   holds, captures, refunds, statements and snapshots beside payments and GetPayment
   read        GetAccountBalance, GetPayment and repeated payments beside that server
   growth      payments after ten thousand, a million and five million others
   soak        a fixed rate for minutes: latency, memory and table sizes as time goes by
@@ -22,6 +33,7 @@ Options:
   --minutes N     length of the soak                                        (10)
   --rate N        payments a second in the soak                             (1000)
   --sizes A,B,C   stored payments in growth                                 (10000,1000000,5000000)
+  --payments N    stored payments in lifecycle, at least 10000              (5000000)
   --client NAME   load generator: frames, or the slower grpc-js             (frames)
   --quick         a few seconds of each, to see that it runs; measures nothing
   --help
@@ -49,6 +61,8 @@ export interface Options {
   readonly soakRate: number;
   /** Stored payments, rising. */
   readonly sizes: readonly number[];
+  /** Stored payments in lifecycle. */
+  readonly payments: number;
 }
 
 /** Throws with a message for the user. */
@@ -62,6 +76,7 @@ export function parseOptions(args: readonly string[]): Options {
       minutes: { type: 'string', default: '10' },
       rate: { type: 'string', default: '1000' },
       sizes: { type: 'string', default: '10000,1000000,5000000' },
+      payments: { type: 'string', default: '5000000' },
       client: { type: 'string', default: 'frames' },
       quick: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -82,6 +97,7 @@ export function parseOptions(args: readonly string[]): Options {
       soakMs: 3_000,
       soakRate: 200,
       sizes: [10_000, 20_000],
+      payments: 20_000,
     };
   }
   return {
@@ -93,6 +109,7 @@ export function parseOptions(args: readonly string[]): Options {
     soakMs: positive('minutes', values.minutes) * 60_000,
     soakRate: positive('rate', values.rate),
     sizes: values.sizes.split(',').map((size) => positive('sizes', size)),
+    payments: atLeast(10_000, 'payments', values.payments),
   };
 }
 
@@ -105,5 +122,11 @@ function benchName(name: string): BenchName {
 function positive(option: string, text: string): number {
   const value = Number(text);
   if (!(value > 0)) throw new Error(`--${option} must be a number above 0, not ${text}`);
+  return value;
+}
+
+function atLeast(least: number, option: string, text: string): number {
+  const value = Number(text);
+  if (!(value >= least)) throw new Error(`--${option} must be a number, ${least} or more, not ${text}`);
   return value;
 }

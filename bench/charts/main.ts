@@ -55,6 +55,18 @@ const CHARTS: Readonly<Partial<Record<(typeof BENCHES)[number], Charts>>> = {
       })),
     ),
   }),
+  lifecycle: (result) => ({
+    lifecycle: barChart(
+      'The life of a payment, 256 callers',
+      'a second',
+      bars(result, {
+        HoldPayment: 'HoldPayment',
+        CapturePayment: 'CapturePayment',
+        RefundPayment: 'RefundPayment',
+        AuthorizePayment: '*AuthorizePayment',
+      }),
+    ),
+  }),
   read: (result) => ({
     read: barChart(
       'Reads and repeats, 256 callers',

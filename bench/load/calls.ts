@@ -1,11 +1,9 @@
-import {
-  AuthorizePaymentRequest,
-  GetAccountBalanceRequest,
-  GetPaymentRequest,
-} from '../../src/gen/payment/v1/payment.ts';
+import { AuthorizePaymentRequest, CapturePaymentRequest } from '../../src/gen/payment/v1/payment.ts';
 import { ACCOUNT_NAME_LENGTH, accountName, CURRENCY } from './accounts.ts';
 import type { Calls, Pattern } from './job.ts';
+import { actionOutcome, paymentOutcome } from './outcomes.ts';
 import { type Random, random, zipf } from './random.ts';
+import { readSource } from './read-calls.ts';
 
 /** Requests ready to send, and what their replies mean. */
 export interface CallSource {
@@ -22,16 +20,18 @@ export function callSource(calls: Calls, seed: number): CallSource {
   switch (calls.kind) {
     case 'authorize':
       return authorize(drawPair(calls.pattern, calls.accounts, uniform), (key) => writeRandomKey(key, uniform));
+    case 'hold':
+      return hold(drawPair('uniform', calls.accounts, uniform), (key) => writeRandomKey(key, uniform));
+    case 'capture':
+    case 'refund':
+      return later(calls.kind, calls.paymentIds, (key) => writeRandomKey(key, uniform));
     case 'duplicate':
       return duplicate(calls.accounts, calls.keys, uniform);
     case 'balance':
-      return read('GetAccountBalance', calls.accounts, uniform, (n) =>
-        GetAccountBalanceRequest.encode({ accountId: accountName(n) }).finish(),
-      );
     case 'payment':
-      return read('GetPayment', calls.paymentIds.length, uniform, (n) =>
-        GetPaymentRequest.encode({ paymentId: calls.paymentIds[n]!, idempotencyKey: '' }).finish(),
-      );
+    case 'statement':
+    case 'snapshot':
+      return readSource(calls, uniform);
   }
 }
 
@@ -83,16 +83,51 @@ function authorize(pair: DrawPair, writeKey: (key: Uint8Array) => void): CallSou
       message.write(accountName(payee), payeeAt, 'latin1');
       return message;
     },
-    outcome: (reply) => STATUS[paymentStatus(reply)] ?? 'UNSPECIFIED',
+    outcome: paymentOutcome,
   };
 }
 
-const STATUS = ['UNSPECIFIED', 'AUTHORIZED', 'DECLINED', 'DUPLICATE'];
+/** The fields of a hold are those of a payment, under the same numbers. */
+function hold(pair: DrawPair, writeKey: (key: Uint8Array) => void): CallSource {
+  return { ...authorize(pair, writeKey), path: '/payment.v1.PaymentService/HoldPayment', outcome: actionOutcome };
+}
 
-/** The field status = 2 of AuthorizePaymentResponse, behind payment_id = 1, which has 26 characters or is left out. */
-function paymentStatus(reply: Uint8Array): number {
-  const at = reply[0] === 0x0a ? 2 + reply[1]! : 0;
-  return reply[at] === 0x10 ? reply[at + 1]! : 0;
+const PAYMENT_ID_LENGTH = 26;
+
+/** Both requests have the same fields, but for one that stays empty. */
+function later(
+  kind: 'capture' | 'refund',
+  paymentIds: readonly string[],
+  writeKey: (key: Uint8Array) => void,
+): CallSource {
+  const marks = { key: 'k'.repeat(KEY_LENGTH), paymentId: 'p'.repeat(PAYMENT_ID_LENGTH) };
+  const message = Buffer.from(
+    CapturePaymentRequest.encode({
+      idempotencyKey: marks.key,
+      paymentId: marks.paymentId,
+      amountCents: undefined,
+      keepRemainder: false,
+      description: 'Invoice 2024-000123',
+      reference: '',
+      metadata: {},
+    }).finish(),
+  );
+  const keyAt = message.indexOf(marks.key);
+  const key = message.subarray(keyAt, keyAt + KEY_LENGTH);
+  const paymentAt = message.indexOf(marks.paymentId);
+  let n = 0;
+  return {
+    path: `/payment.v1.PaymentService/${kind === 'capture' ? 'CapturePayment' : 'RefundPayment'}`,
+    next() {
+      const paymentId = paymentIds[n++];
+      if (paymentId === undefined)
+        throw new Error(`There are no payments left to ${kind}: ${paymentIds.length} are not enough`);
+      writeKey(key);
+      message.write(paymentId, paymentAt, 'latin1');
+      return message;
+    },
+    outcome: actionOutcome,
+  };
 }
 
 /** Each key goes with the same two accounts every time. */
@@ -106,16 +141,6 @@ function duplicate(accounts: number, keys: number, uniform: Random): CallSource 
     (key) =>
       Buffer.from(key.buffer, key.byteOffset, KEY_LENGTH).write(`repeated-${String(n).padStart(KEY_LENGTH - 9, '0')}`),
   );
-}
-
-/** Reads of any of so many things, with requests made beforehand. */
-function read(method: string, count: number, uniform: Random, encode: (n: number) => Uint8Array): CallSource {
-  const messages = Array.from({ length: count }, (_, n) => encode(n));
-  return {
-    path: `/payment.v1.PaymentService/${method}`,
-    next: () => messages[uniform(count)]!,
-    outcome: (reply) => (reply.length > 0 ? 'OK' : 'EMPTY'),
-  };
 }
 
 const HEX = Buffer.from('0123456789abcdef');

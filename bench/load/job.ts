@@ -14,7 +14,15 @@ export type Calls =
   /** One payment sent again and again from a set of keys, each of them known after its first time. */
   | { readonly kind: 'duplicate'; readonly accounts: number; readonly keys: number }
   | { readonly kind: 'balance'; readonly accounts: number }
-  | { readonly kind: 'payment'; readonly paymentIds: readonly string[] };
+  | { readonly kind: 'payment'; readonly paymentIds: readonly string[] }
+  /** Holds with a new key each. */
+  | { readonly kind: 'hold'; readonly accounts: number }
+  /** Of all that is on hold, or was captured, of one payment after the other. */
+  | { readonly kind: 'capture' | 'refund'; readonly paymentIds: readonly string[] }
+  /** Pages of 100 entries of any of the accounts, each from any version on backwards. */
+  | { readonly kind: 'statement'; readonly accounts: number; readonly lastVersion: number }
+  /** Of any of the accounts at any time between the two, in milliseconds since 1970. */
+  | { readonly kind: 'snapshot'; readonly accounts: number; readonly fromMs: number; readonly toMs: number };
 
 export type Client = 'frames' | 'grpc-js';
 
@@ -54,7 +62,7 @@ export interface Job {
 /** What was measured in a span of time. */
 export interface Result {
   readonly durationMs: number;
-  /** How many calls ended in what way: AUTHORIZED, DUPLICATE, OK, or the name of a gRPC status. */
+  /** How many calls ended in what way: AUTHORIZED, DUPLICATE, TAKEN, OK, or the name of a gRPC status. */
   readonly outcomes: Readonly<Record<string, number>>;
   /** Of a Histogram. */
   readonly latency: readonly number[];

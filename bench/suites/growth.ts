@@ -1,5 +1,5 @@
 import type { BenchDatabase } from '../database.ts';
-import { addPayments, openAccounts, problemsOf } from '../fill.ts';
+import { fillBooks, problemsOf } from '../fill.ts';
 import type { Findings } from '../report.ts';
 import type { ServiceProcess } from '../service-process.ts';
 import { ratioOf, rounded, spreadOf } from '../statistics.ts';
@@ -43,18 +43,7 @@ const nameOf = (payments: number) => `after ${payments} payments`;
 
 async function fill({ environment, onProgress, signal }: Bench, payments: number): Promise<Books> {
   const database = await environment.database(`growth_${payments}`);
-  // Each account's funds come by a payment too.
-  await openAccounts(database, ACCOUNTS);
-  await addPayments(
-    database,
-    ACCOUNTS,
-    Math.max(payments - ACCOUNTS, 0),
-    (done) => onProgress(`stored ${done + ACCOUNTS} of ${payments} payments`),
-    signal,
-  );
-  onProgress(`reconciling the books of ${payments} payments`);
-  const problems = await problemsOf(database);
-  if (problems.length > 0) throw new Error(`The loader's books do not balance:\n${problems.join('\n')}`);
+  await fillBooks(database, ACCOUNTS, payments, onProgress, signal);
   const { rows } = await database.client.query<{ bytes: string }>(
     'select pg_database_size(current_database())::text as bytes',
   );
