@@ -7,6 +7,7 @@ import {
   type Migration,
   readMigrations,
 } from '../infra/postgres/schema-version.ts';
+import { type LockPatience, TableLocks } from './table-locks.ts';
 
 /** Any number will do, as long as nothing else in the database locks it. */
 const LOCK = 7_204_157_331;
@@ -17,19 +18,27 @@ const LOCK_POLL_MS = 100;
  * it applied. Each commits on its own, so a run that broke off resumes where it
  * stopped; a session lock makes replicas that start together take turns. At the end,
  * the application's and the reader's role are given their rights, whatever was applied.
+ * Payments go on meanwhile: a lock that they need is asked for again and again, never
+ * waited for in front of them.
  *
  * Throws if a migration that was applied has since been edited, renamed or removed,
- * or a new one sorts before it: the schema would not be what the files say.
+ * or a new one sorts before it: the schema would not be what the files say; and if a
+ * session keeps a table locked for longer than patience allows.
  */
 export async function migrate(
   databaseUrl: string,
   onProgress: (message: string) => void = () => undefined,
   folder: URL = MIGRATIONS,
   roles: RoleNames = DEFAULT_ROLES,
+  patience?: LockPatience,
 ): Promise<string[]> {
-  const client = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 10_000 });
-  await client.connect();
+  const client = await connect(databaseUrl, 'payment-ledger-migrate');
+  const watcher = await connect(databaseUrl, 'payment-ledger-migrate-watcher').catch(async (error) => {
+    await client.end();
+    throw error;
+  });
   try {
+    const locks = new TableLocks(client, watcher, onProgress, patience);
     // The lock ends with the session, however it ends.
     await takeLock(client);
     await client.query(`create table if not exists schema_migrations (
@@ -37,8 +46,9 @@ export async function migrate(
     const pending = unapplied(await readMigrations(folder), await appliedMigrations(client));
     for (const migration of pending) {
       onProgress(`applying ${migration.name}`);
-      await apply(client, migration);
+      await apply(client, migration, locks);
     }
+    await client.query('reset lock_timeout');
     const left = await grantRoles(client, roles);
     if (left.length > 0) {
       onProgress(
@@ -47,8 +57,16 @@ export async function migrate(
     }
     return pending.map(({ name }) => name);
   } finally {
-    await client.end();
+    await Promise.all([client.end(), watcher.end()]);
   }
+}
+
+async function connect(connectionString: string, application_name: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString, application_name, connectionTimeoutMillis: 10_000 });
+  // The query that is under way, or the next one, fails with it.
+  client.on('error', () => undefined);
+  await client.connect();
+  return client;
 }
 
 function unapplied(migrations: readonly Migration[], applied: readonly AppliedMigration[]): readonly Migration[] {
@@ -82,23 +100,38 @@ async function takeLock(client: pg.Client): Promise<void> {
 /** A migration that begins so has statements of which each commits by itself; run again, it must come to the same. */
 const WITHOUT_TRANSACTION = '-- Without a transaction';
 
-async function apply(client: pg.Client, { name, sql, checksum }: Migration): Promise<void> {
-  if (sql.startsWith(WITHOUT_TRANSACTION)) await applyEach(client, name, sql);
-  await client.query('begin');
+/** What waits for transactions to end, but has no payment wait behind it: a lock timeout would only break it off. */
+const AT_LEISURE =
+  /^\s*(create\s+(unique\s+)?index\s+concurrently\s|drop\s+index\s+concurrently\s|alter\s+table\s+\S+\s+validate\s+constraint\s+\S+\s*$)/i;
+
+async function apply(client: pg.Client, { name, sql, checksum }: Migration, locks: TableLocks): Promise<void> {
+  if (sql.startsWith(WITHOUT_TRANSACTION)) await applyEach(client, name, sql, locks);
   try {
-    if (!sql.startsWith(WITHOUT_TRANSACTION)) await client.query(sql);
-    await client.query('insert into schema_migrations (name, checksum) values ($1, $2)', [name, checksum]);
-    await client.query('commit');
+    await locks.briefly(name, async () => {
+      await client.query('begin');
+      try {
+        if (!sql.startsWith(WITHOUT_TRANSACTION)) await client.query(sql);
+        await client.query('insert into schema_migrations (name, checksum) values ($1, $2)', [name, checksum]);
+        await client.query('commit');
+      } catch (error) {
+        await client.query('rollback');
+        throw error;
+      }
+    });
   } catch (error) {
-    await client.query('rollback');
     throw new Error(`Migration ${name} failed and was rolled back: ${(error as Error).message}`, { cause: error });
   }
 }
 
-async function applyEach(client: pg.Client, name: string, sql: string): Promise<void> {
+async function applyEach(client: pg.Client, name: string, sql: string, locks: TableLocks): Promise<void> {
   const statements = sql.replaceAll(/^--.*$/gm, '').split(/;\s*$/m);
   try {
-    for (const statement of statements) if (statement.trim() !== '') await client.query(statement);
+    for (const statement of statements.filter((each) => each.trim() !== '')) {
+      const run = async () => {
+        await client.query(statement);
+      };
+      await (AT_LEISURE.test(statement) ? locks.atLeisure(name, run) : locks.briefly(name, run));
+    }
   } catch (error) {
     throw new Error(`Migration ${name} failed half-way and goes on when it is run again: ${(error as Error).message}`, {
       cause: error,
