@@ -47,6 +47,7 @@ test('sequences of calls are answered as the model answers them', { timeout: 3_6
   }
   console.log(`MODEL_SEED=${SEED} MODEL_SEQUENCES=${SEQUENCES}`);
   let failing: number | undefined;
+  let playedBefore = 0;
   const property = (player: number) =>
     fc.asyncProperty(commands, async (sequence) => {
       // The others come to their end, while the one that failed looks for a shorter sequence that does.
@@ -54,6 +55,7 @@ test('sequences of calls are answered as the model answers them', { timeout: 3_6
       try {
         played.push(await play(client, sequence, seen, BUCKET));
       } catch (error) {
+        if (failing === undefined) playedBefore = played.length;
         failing ??= player;
         throw error;
       }
@@ -63,7 +65,7 @@ test('sequences of calls are answered as the model answers them', { timeout: 3_6
     fc.check(property(player), { seed: SEED + player, numRuns: Math.ceil((SEQUENCES - player) / players) }),
   );
   const results = await Promise.all(checks);
-  if (failing !== undefined) throw new Error(await report(results[failing]!));
+  if (failing !== undefined) throw new Error(await report(results[failing]!, playedBefore));
   expect(played).toHaveLength(SEQUENCES);
 });
 
@@ -145,7 +147,10 @@ const TO_SEE = [
 ];
 
 /** What failed, as short as it can be, and how to play it again. */
-async function report({ counterexample, errorInstance, seed, numRuns }: fc.RunDetails<[Command[]]>): Promise<string> {
+async function report(
+  { counterexample, errorInstance }: fc.RunDetails<[Command[]]>,
+  playedBefore: number,
+): Promise<string> {
   let error = errorInstance as Error;
   const sequence = await shorten(counterexample![0], async (sequence) => {
     try {
@@ -158,7 +163,7 @@ async function report({ counterexample, errorInstance, seed, numRuns }: fc.RunDe
     }
   });
   return [
-    `sequence ${numRuns} of the player with the seed ${seed} failed; shortened, it is`,
+    `after ${playedBefore} sequences one failed; shortened, it is`,
     ...sequence.map((command) => `  ${JSON.stringify(command)}`),
     `${error.message}`,
     'To play it, or all again:',

@@ -73,7 +73,7 @@ export interface Books {
   /** In the order in which they were made. */
   readonly payments: Map<string, Payment>;
   readonly keys: Map<string, UsedKey>;
-  /** Calls that took a token, or would have, by the account that pays. */
+  /** Tokens that were taken, by the account that pays. */
   readonly tokens: Map<string, number>;
   /** What a bucket has at least before a call may be RATE_LIMITED. */
   readonly bucketCapacity: number;

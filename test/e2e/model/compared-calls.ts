@@ -262,8 +262,21 @@ export class ComparedCalls {
     );
     if (isDeepStrictEqual(one, other)) return;
     const details = 'error' in actual ? ` (${(actual.error as { details?: string }).details})` : '';
-    throw new Error(`it answered${details}\n${print(one)}\nand not\n${print(other)}`);
+    throw new Error(
+      `it answered${details}\n${print(one)}\nand not, where the two differ,\n${print(differenceOf(one, other))}`,
+    );
   }
+}
+
+/** What of the other is not in the one; absent is what only the one has. */
+function differenceOf(one: unknown, other: unknown): unknown {
+  if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return other;
+  const [has, wanted] = [one, other] as Record<string, unknown>[];
+  const names = [...new Set([...Object.keys(wanted!), ...Object.keys(has!)])];
+  const differing = names.filter((name) => !isDeepStrictEqual(has![name], wanted![name]));
+  return Object.fromEntries(
+    differing.map((name) => [name, name in wanted! ? differenceOf(has![name], wanted![name]) : 'absent']),
+  );
 }
 
 function answerOf<Answer>(outcome: Outcome<Answer>): Answer | undefined {

@@ -86,9 +86,10 @@ function isLimited(books: Books, asked: MoneyRequest, told: Told): boolean {
   if (accountId === undefined) return false;
   const account = books.accounts.get(accountId);
   if (account !== undefined && isExternal(account)) return false;
-  const taken = books.tokens.get(accountId) ?? 0;
-  books.tokens.set(accountId, taken + 1);
-  return told.rateLimited && taken >= books.bucketCapacity;
+  const granted = books.tokens.get(accountId) ?? 0;
+  if (told.rateLimited && granted >= books.bucketCapacity) return true;
+  books.tokens.set(accountId, granted + 1);
+  return false;
 }
 
 /** Captures and voids take no token. */
