@@ -100,13 +100,13 @@ export type Command =
       readonly after?: PaymentCommand;
       readonly command: PaymentCommand;
     }
-  /** A hold whose time is soon over, of which a part may be captured before, and what finds it over. */
+  /** A hold whose time is soon over, of which a part may be captured before, and what finds that it is over. */
   | {
       readonly do: 'HOLD_BRIEFLY';
       readonly between: Pair;
       readonly amount: number;
       readonly capture: number;
-      readonly then: 'WAIT' | 'CAPTURE' | 'VOID' | 'REFUND';
+      readonly foundBy: 'SWEEPER' | 'CAPTURE' | 'VOID' | 'REFUND';
     }
   | { readonly do: 'INVALID'; readonly request: number };
 
@@ -210,8 +210,7 @@ const holdBriefly = fc.record({
   between: pair,
   amount: fc.integer({ min: 1, max: 300 }),
   capture: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 100 })),
-  // biome-ignore lint/suspicious/noThenProperty: nobody awaits a command.
-  then: fc.constantFrom('CAPTURE' as const, 'VOID' as const, 'REFUND' as const, 'WAIT' as const),
+  foundBy: fc.constantFrom('CAPTURE' as const, 'VOID' as const, 'REFUND' as const, 'SWEEPER' as const),
 });
 
 const account: fc.Arbitrary<AccountCommand> = fc.oneof(

@@ -152,7 +152,7 @@ class Sequence {
 
   /** A hold is over a millisecond later, or soon enough if something is to be captured of it before. */
   async #holdBriefly(command: Extract<Command, { do: 'HOLD_BRIEFLY' }>): Promise<void> {
-    const { between, amount, capture, then } = command;
+    const { between, amount, capture, foundBy } = command;
     const parties = this.#parties({ between, amount, currency: 'RUB' });
     const ttl = { seconds: 0n, nanos: (capture === 0 ? 1 : 500) * 1_000_000 };
     const key = () => ({ idempotencyKey: this.#key(undefined), ...this.#notes(0) });
@@ -168,8 +168,8 @@ class Sequence {
     }
     if (payment.heldCents === 0n) return;
     while (Date.now() <= Date.parse(expiresAt)) await new Promise((resume) => setTimeout(resume, 5));
-    switch (then) {
-      case 'WAIT':
+    switch (foundBy) {
+      case 'SWEEPER':
         return this.#calls.awaitExpiry(paymentId);
       case 'VOID':
         return this.#send({ method: 'VOID', request: { ...key(), paymentId } });
