@@ -338,7 +338,7 @@ function changed(asked: MoneyRequest, what: Extract<Command, { do: 'AGAIN' }>['b
   const { request } = asked;
   const changes = {
     NOTHING: {},
-    AMOUNT: 'amountCents' in request ? { amountCents: (request.amountCents ?? 0n) + 1n } : {},
+    AMOUNT: 'amountCents' in request ? { amountCents: another(request.amountCents ?? 0n) } : {},
     KEEP_REMAINDER: 'keepRemainder' in request ? { keepRemainder: !request.keepRemainder } : {},
     TTL: 'ttl' in request ? { ttl: { seconds: 172_800n, nanos: 0 } } : {},
     REFERENCE: { reference: 'another order' },
@@ -346,6 +346,10 @@ function changed(asked: MoneyRequest, what: Extract<Command, { do: 'AGAIN' }>['b
     DESCRIPTION: { description: 'in three parcels' },
   }[what];
   return { ...asked, request: { ...request, ...changes } } as MoneyRequest;
+}
+
+function another(amountCents: bigint): bigint {
+  return amountCents === INT64_MAX ? 1n : amountCents + 1n;
 }
 
 /** 0 is the last; undefined if there are none. */
@@ -358,14 +362,18 @@ function amountOf(amount: Amount, allCents: bigint): bigint | undefined {
     case 'ABSENT':
       return undefined;
     case 'ALL':
-      return allCents;
+      return atMost(INT64_MAX, allCents);
     case 'ONE_MORE':
-      return allCents + 1n;
+      return atMost(INT64_MAX, allCents + 1n);
     case 'MAX':
       return INT64_MAX;
     default:
       return BigInt(amount);
   }
+}
+
+function atMost(limit: bigint, cents: bigint): bigint {
+  return cents < limit ? cents : limit;
 }
 
 const heldOf = ({ heldCents }: Payment) => heldCents;
