@@ -53,6 +53,9 @@ export function count(seen: Seen, what: string): void {
   seen.set(what, (seen.get(what) ?? 0) + 1);
 }
 
+/** Of a decision that an answer does not tell: whatever the model makes of it is not that answer. */
+const NEVER = '9999-01-01T00:00:00.000Z';
+
 type ToJson<Answer> = { toJSON(answer: Answer): unknown };
 
 /** Calls the service and the model, and throws where they differ. */
@@ -217,7 +220,7 @@ export class ComparedCalls {
   }: Partial<Record<'actionId' | 'at', string | undefined>> & { error?: PaymentError | undefined }): Told {
     if (at !== '') this.times.push(at);
     if (error !== undefined) count(this.#seen, paymentErrorCodeToJSON(error.code));
-    return { actionId, at, rateLimited: error?.code === PaymentErrorCode.PAYMENT_ERROR_CODE_RATE_LIMITED };
+    return { actionId, at: at || NEVER, rateLimited: error?.code === PaymentErrorCode.PAYMENT_ERROR_CODE_RATE_LIMITED };
   }
 
   async #outcome<Answer>(rpc: string, call: Promise<Answer | undefined>): Promise<Outcome<Answer>> {
