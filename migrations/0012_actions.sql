@@ -90,9 +90,12 @@ alter table account_balances validate constraint pending_is_not_negative;
 alter table account_balances validate constraint incoming_is_not_negative;
 alter table account_balances validate constraint closed_holds_nothing;
 
--- The actions of a payment after the first.
+-- The actions of a payment after the first, in the order in which they took effect: ids are
+-- made by replicas, whose clocks differ. What was declined has no version, and may be any number.
 drop index concurrently if exists payments_by_parent;
-create index concurrently payments_by_parent on payments (parent_id, payment_id) where parent_id is not null;
+create index concurrently payments_by_parent
+  on payments (parent_id, created_at, coalesce(payer_version, 9223372036854775807), payment_id)
+  where parent_id is not null;
 
 -- What of an account's payments its ledger does not lead to: declined ones have no
 -- entry, and of holds the payee has none. The indexes of declined payments, which these

@@ -79,7 +79,7 @@ export interface Listings {
     cursor: PaymentCursor | undefined,
     size: number,
   ): Promise<Page<CurrentPayment, PaymentCursor>>;
-  /** Of a payment, by action id, after the one that is given. */
+  /** Of a payment, in the order in which they took effect, after the one that is given. */
   actions(paymentId: string, after: string | undefined, size: number): Promise<Page<Action, string>>;
   /** Entries from a version on, in the order of the range. Undefined if there is no such account. */
   entries(range: EntryRange, from: bigint | undefined, size: number): Promise<Page<StatementEntry, bigint> | undefined>;

@@ -23,7 +23,10 @@ export interface RecordedAction {
 }
 
 export interface PaymentHistory {
-  /** The next actions of the range, a time range by action id, an account by its version. */
+  /**
+   * The next actions of the range: a time range by action id, an account by its version, a payment in the order in which
+   * they took effect. Consumers go by versions, as ids of replicas whose clocks differ may come in another order.
+   */
   page(range: ReplayRange, after: string | undefined, limit: number): Promise<RecordedAction[]>;
 }
 
@@ -100,7 +103,7 @@ export async function* recordedEvents(history: History, range: ReplayRange): Asy
     yield page.map(({ change }) => ofAccount(accountChanged(change)));
   }
   for await (const page of pages((after) => history.payments.page(range, after, PAGE))) {
-    yield page.map((recorded) => ofPayment(toEvent(recorded)));
+    yield page.map((recorded) => ofPayment(toEvent(recorded), recorded.action.paymentId));
   }
 }
 
@@ -120,8 +123,8 @@ function ofAccount({ eventId, type, accountId, createdAt, payload }: AccountEven
   return { eventId, type, key: accountId, subject: accountId, createdAt, payload };
 }
 
-function ofPayment({ eventId, type, payerAccountId, createdAt, payload }: PaymentEvent): PastEvent {
-  return { eventId, type, key: payerAccountId, subject: eventId, createdAt, payload };
+function ofPayment({ eventId, type, payerAccountId, createdAt, payload }: PaymentEvent, paymentId: string): PastEvent {
+  return { eventId, type, key: payerAccountId, subject: paymentId, createdAt, payload };
 }
 
 function toEvent({ action, payer, payee }: RecordedAction): PaymentEvent {

@@ -40,8 +40,9 @@ beforeAll(async () => {
         noted.metadata, case when noted.n % 2 = 0 then 'CURRENCY_MISMATCH' end, case when noted.n % 2 = 0 then noted.account end,
         case when noted.n % 2 = 1 then (noted.n + 1) / 2 end, case when noted.n % 2 = 1 then 1 end, now()
       from noted, (select account from noted where n = 1) first;
-    insert into ledger_entries (account_id, version, payment_id, direction, amount_cents, balance_after_cents, created_at)
-      select payer_account_id, payer_version, payment_id, 'DEBIT', 1, 0, now() from payments where status = 'AUTHORIZED';
+    insert into ledger_entries (account_id, version, payment_id, direction, amount_cents, balance_after_cents, created_at,
+        released_cents, pending_after_cents)
+      select payer_account_id, payer_version, payment_id, 'DEBIT', 1, 0, now(), null, null from payments where status = 'AUTHORIZED';
     insert into payments (payment_id, payer_account_id, payee_account_id, amount_cents, currency, status, description,
         metadata, payer_version, created_at, kind, expires_at)
       select '${HOLD}', 'a', 'b', 1, 'RUB', 'AUTHORIZED', '', null, 1, now(), 'HOLD', now() + interval '1 day';

@@ -100,9 +100,9 @@ test('no statement reads more of them than a range has, and the sums are right',
 test('damage among many is found', async () => {
   await database.query(`
     begin; set local session_replication_role = replica;
-    update payment_balances set held_cents = held_cents + 1, amount_cents = amount_cents + 1
+    update payment_balances set held_cents = held_cents + 1000, amount_cents = amount_cents + 1000
       where payment_id = (select id from drawn where payee = 'hotel' order by id offset ${HOLDS / 2} limit 1);
-    update payment_balances set held_cents = held_cents + 1, amount_cents = amount_cents + 1
+    update payment_balances set held_cents = held_cents + 1000, amount_cents = amount_cents + 1000
       where payment_id = (select id from drawn where payer = 'chain' order by id desc limit 1);
     delete from payment_balances where payment_id = (select id from drawn where payee = 'shop-77' order by id limit 1);
     update account_balances set incoming_cents = incoming_cents - 1 where account_id = 'shop-99';

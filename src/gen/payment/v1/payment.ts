@@ -7012,9 +7012,10 @@ export const PaymentServiceService = {
     responseDeserialize: (value: Buffer): GetPaymentResponse => GetPaymentResponse.decode(value),
   },
   /**
-   * Lists what was done with one payment, declined attempts included, by action
-   * id: in the order in which the calls came. NOT_FOUND as GetPayment. Needs the
-   * scope payments.read.
+   * Lists what was done with one payment, declined attempts included, in the order
+   * in which it took effect: the payment itself first, then by created_at, and
+   * within a millisecond what was done in its order, then what was declined.
+   * NOT_FOUND as GetPayment. Needs the scope payments.read.
    */
   listPaymentActions: {
     path: "/payment.v1.PaymentService/ListPaymentActions" as const,
@@ -7158,9 +7159,10 @@ export interface PaymentServiceServer extends UntypedServiceImplementation {
    */
   getPayment: handleUnaryCall<GetPaymentRequest, GetPaymentResponse>;
   /**
-   * Lists what was done with one payment, declined attempts included, by action
-   * id: in the order in which the calls came. NOT_FOUND as GetPayment. Needs the
-   * scope payments.read.
+   * Lists what was done with one payment, declined attempts included, in the order
+   * in which it took effect: the payment itself first, then by created_at, and
+   * within a millisecond what was done in its order, then what was declined.
+   * NOT_FOUND as GetPayment. Needs the scope payments.read.
    */
   listPaymentActions: handleUnaryCall<ListPaymentActionsRequest, ListPaymentActionsResponse>;
   /**
@@ -7373,9 +7375,10 @@ export interface PaymentServiceClient extends Client {
     callback: (error: ServiceError | null, response: GetPaymentResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Lists what was done with one payment, declined attempts included, by action
-   * id: in the order in which the calls came. NOT_FOUND as GetPayment. Needs the
-   * scope payments.read.
+   * Lists what was done with one payment, declined attempts included, in the order
+   * in which it took effect: the payment itself first, then by created_at, and
+   * within a millisecond what was done in its order, then what was declined.
+   * NOT_FOUND as GetPayment. Needs the scope payments.read.
    */
   listPaymentActions(
     request: ListPaymentActionsRequest,

@@ -8,7 +8,8 @@ import {
   type ReplayOutbox,
   type ReplayRange,
 } from '../../../app/replay.ts';
-import { lowestUlid, ulidToUuid } from '../../../app/ulid.ts';
+import { lowestUlid, ulidToUuid, uuidToUlid } from '../../../app/ulid.ts';
+import { nextActions } from '../payments/next-actions.ts';
 import { ACTION_COLUMNS, type ActionRow, toAction } from '../payments/rows.ts';
 import { countShards } from './shard-count.ts';
 
@@ -49,12 +50,11 @@ const BY_ACCOUNT = `
   join payments on payments.payment_id = mine.payment_id
   order by mine.version`;
 
-const BY_PAYMENT = `
+const BY_IDS = `
   select ${COLUMNS}, payments.payment_id::text as cursor
-  from payments
-  where (payments.payment_id = $1 or parent_id = $1) and payments.payment_id > $2
-  order by payments.payment_id
-  limit $3`;
+  from unnest($1::uuid[]) with ordinality as wanted (id, n)
+  cross join lateral (select * from payments where payments.payment_id = wanted.id limit 1) payments
+  order by n`;
 
 /** Payments as they were recorded, with their ledger entries. */
 export function postgresPaymentHistory(pool: pg.Pool): PaymentHistory {
@@ -66,7 +66,7 @@ export function postgresPaymentHistory(pool: pg.Pool): PaymentHistory {
   };
 }
 
-function select(pool: pg.Pool, range: ReplayRange, after: string | undefined, limit: number) {
+async function select(pool: pg.Pool, range: ReplayRange, after: string | undefined, limit: number) {
   switch (range.kind) {
     case 'TIME': {
       const [from, to] = [lowestId(range.from), lowestId(range.to)];
@@ -75,7 +75,7 @@ function select(pool: pg.Pool, range: ReplayRange, after: string | undefined, li
     case 'ACCOUNT':
       return pool.query<Row>(BY_ACCOUNT, [range.accountId, after ?? 0, limit]);
     case 'PAYMENT':
-      return pool.query<Row>(BY_PAYMENT, [ulidToUuid(range.paymentId), after ?? lowestId(new Date(0)), limit]);
+      return pool.query<Row>(BY_IDS, [await nextActions(pool, range.paymentId, after && uuidToUlid(after), limit)]);
   }
 }
 

@@ -22,8 +22,7 @@ export function postgresListings(pool: pg.Pool, maxResponseBytes = Number.POSITI
   return {
     payments: (filter, cursor, size) =>
       reading(() => listPayments(pool, database, filter, cursor, { size, pageBytes })),
-    actions: (paymentId, after, size) =>
-      reading(() => listActions(pool, database, paymentId, after, { size, pageBytes })),
+    actions: (paymentId, after, size) => reading(() => listActions(pool, paymentId, after, { size, pageBytes })),
     accounts: (filter, after, size) => reading(() => listAccounts(pool, database, filter, after, { size, pageBytes })),
     entries: (range, from, size) => reading(() => listEntries(pool, database, range, from, { size, pageBytes })),
     snapshot: (accountId, point) => reading(() => findSnapshot(pool, accountId, point)),
