@@ -27,7 +27,8 @@ const BLOCKERS = `
     ) as aside
   from (select distinct pid from unnest(pg_blocking_pids($1)) as pid) as blocking
   left join pg_stat_activity using (pid)
-  left join pg_locks wanted on wanted.pid = $1 and not wanted.granted
+  -- None is left if it has the lock by now.
+  join pg_locks wanted on wanted.pid = $1 and not wanted.granted
   order by xact_start nulls first`;
 
 /** Who keeps the client's session from the lock that it waits for, by the watcher; the oldest transaction first. */
