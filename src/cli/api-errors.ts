@@ -20,6 +20,8 @@ const exitCodes: Partial<Record<status, ExitCode>> = {
   [status.UNAUTHENTICATED]: ExitCode.DENIED,
   [status.PERMISSION_DENIED]: ExitCode.DENIED,
   [status.ALREADY_EXISTS]: ExitCode.TAKEN,
+  [status.FAILED_PRECONDITION]: ExitCode.REFUSED,
+  [status.ABORTED]: ExitCode.REFUSED,
 };
 
 /** A failed call as its caller is told of it: what is wrong, by name, and what to do. */
@@ -47,6 +49,8 @@ function advice(error: ServiceError, { retryAfterMs, reason }: Details, config: 
       return reason?.startsWith('CERTIFICATE_')
         ? 'Show a client certificate: --cert-file and --key-file.'
         : 'Show a token that the API takes: LEDGER_TOKEN_FILE or --token-file.';
+    case status.ABORTED:
+      return 'Look at it again: ledger accounts show.';
     case status.UNIMPLEMENTED:
       return 'The API has no such call: it may be older than this command.';
     default:

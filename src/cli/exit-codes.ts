@@ -7,7 +7,7 @@ export const ExitCode = {
   USAGE: 2,
   /** There is no such account, payment, entry, dead letter or topic. */
   NOT_FOUND: 3,
-  /** The payment was declined: no money has moved. */
+  /** The payment, or the action on one, was declined: no money has moved. */
   DECLINED: 4,
   /** No answer, or one that asks to try again later. */
   UNAVAILABLE: 5,
@@ -15,6 +15,8 @@ export const ExitCode = {
   DENIED: 6,
   /** The idempotency key or the account id belongs to something else. */
   TAKEN: 7,
+  /** The account is not changed, as its state or its etag forbids it. */
+  REFUSED: 8,
 } as const;
 
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];

@@ -32,7 +32,10 @@ export function printable(text: string): string {
 
 /** An enum's value without the name of its enum: ACCOUNT_TYPE_CUSTOMER is CUSTOMER. */
 export function shortName(name: string): string {
-  return name.replace(/^(ACCOUNT_TYPE|ACCOUNT_ENTRY_TYPE|PAYMENT_STATUS|PAYMENT_ERROR_CODE|STATE)_/, '');
+  return name.replace(
+    /^(ACCOUNT_TYPE|ACCOUNT_ENTRY_TYPE|PAYMENT_STATUS|PAYMENT_ACTION_TYPE|PAYMENT_ERROR_CODE|STATE)_/,
+    '',
+  );
 }
 
 /** Says on stderr that a list was cut short. */

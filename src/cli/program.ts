@@ -1,17 +1,21 @@
 import { Command } from 'commander';
 import { addAccounts } from './commands/accounts.ts';
 import { addBalance } from './commands/balance.ts';
+import { addCapture } from './commands/capture.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addDeadLetters } from './commands/dead-letters.ts';
 import { addEvents } from './commands/events.ts';
+import { addHold } from './commands/hold.ts';
 import { addId } from './commands/id.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addOutbox } from './commands/outbox.ts';
 import { addPay } from './commands/pay.ts';
 import { addPayment } from './commands/payment.ts';
+import { addRefund } from './commands/refund.ts';
 import { addReplay } from './commands/replay.ts';
 import { addStatement } from './commands/statement.ts';
 import { addVerify } from './commands/verify.ts';
+import { addVoid } from './commands/void.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { pathOf } from './help.ts';
 
@@ -21,7 +25,17 @@ The commands for callers speak to the API; those for operators speak to Postgres
 the API and the relay (.env.example).`;
 
 const GROUPS = {
-  'Commands for callers:': [addAccounts, addPay, addPayment, addBalance, addStatement],
+  'Commands for callers:': [
+    addAccounts,
+    addPay,
+    addHold,
+    addCapture,
+    addVoid,
+    addRefund,
+    addPayment,
+    addBalance,
+    addStatement,
+  ],
   'Commands for operators:': [addMigrate, addVerify, addOutbox, addDeadLetters, addReplay, addEvents],
   'Other commands:': [addId, addCompletion],
 };

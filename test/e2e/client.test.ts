@@ -11,6 +11,7 @@ import {
   TokenError,
 } from '../../packages/client/src/index.ts';
 import { freePorts } from '../../tools/stack/free-port.ts';
+import { all, failure, newPayment as paymentOf } from '../support/client.ts';
 import { type ApiProcess, createSystem, type System } from '../support/system.ts';
 
 // packages/client against the service; test/slow/callers.test.ts packs and installs it.
@@ -42,23 +43,7 @@ afterAll(async () => {
   await system?.close();
 });
 
-function newPayment() {
-  const accounts = { payerAccountId: 'payer', payeeAccountId: 'payee', currency: 'RUB' };
-  return { idempotencyKey: newIdempotencyKey(), ...accounts, amountCents: 1n };
-}
-
-async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const found: T[] = [];
-  for await (const item of items) found.push(item);
-  return found;
-}
-
-async function failure(call: Promise<unknown>): Promise<Error> {
-  return call.then(
-    () => expect.unreachable('the call succeeded'),
-    (error) => error,
-  );
-}
+const newPayment = () => paymentOf(1n);
 
 describe('payments', () => {
   test('are made once, and read by id and by key', async () => {
@@ -72,8 +57,14 @@ describe('payments', () => {
       idempotencyKey: undefined,
       paymentId: paid.paymentId,
       status: 'AUTHORIZED',
+      capturedCents: 20n,
+      heldCents: 0n,
+      releasedCents: 0n,
+      refundedCents: 0n,
+      expiresAt: undefined,
       description: '',
       createdAt: paid.processedAt,
+      updatedAt: paid.processedAt,
       decline: undefined,
     });
     expect(await ledger.getPaymentByKey(payment.idempotencyKey)).toEqual(stored);

@@ -48,6 +48,8 @@ describe('accounts', { timeout: LIMIT_MS }, () => {
       state: 'ACTIVE',
       debitsFrozen: false,
       creditsFrozen: false,
+      metadata: {},
+      etag: expect.stringMatching(/./),
     };
     const open = ['accounts', 'open', 'acc-new', '--currency', 'RUB', '--overdraft-limit-cents', '500'];
     expect(JSON.parse((await call(...open, '--json')).stdout)).toEqual(opened);
@@ -171,7 +173,15 @@ describe('balance and statement', { timeout: LIMIT_MS }, () => {
   }, LIMIT_MS);
 
   test('show what an account holds and held', async () => {
-    const now = { accountId: 'acc-c', currency: 'RUB', availableBalanceCents: '12', pendingBalanceCents: '0' };
+    const now = {
+      accountId: 'acc-c',
+      currency: 'RUB',
+      availableBalanceCents: '12',
+      pendingBalanceCents: '0',
+      postedBalanceCents: '12',
+      incomingPendingCents: '0',
+      version: '2',
+    };
     expect(JSON.parse((await call('balance', 'acc-c', '--json')).stdout)).toEqual(now);
     expect((await call('balance', 'acc-c')).stdout).toMatch(/^available \(cents\) {2}12$/m);
     const then = JSON.parse((await call('balance', 'acc-c', '--version', '1', '--json')).stdout);
@@ -184,9 +194,11 @@ describe('balance and statement', { timeout: LIMIT_MS }, () => {
     const whole = await call('statement', 'acc-c');
     expect(whole).toMatchObject({ code: 0, stderr: '' });
     const [titles, newest, oldest] = whole.stdout.split('\n');
-    expect(titles).toMatch(/^VERSION {2}TIME +TYPE +AMOUNT \(CENTS\) +BALANCE \(CENTS\) +COUNTERPARTY +PAYMENT$/);
-    expect(newest).toMatch(/^ +2 {2}\S+Z {2}CREDIT +5 +12 {2}acc-a/);
-    expect(oldest).toMatch(/^ +1 {2}\S+Z {2}CREDIT +7 +7 {2}acc-a/);
+    expect(titles).toMatch(
+      /^VERSION {2}TIME +TYPE +AMOUNT \(CENTS\) +BALANCE \(CENTS\) +PENDING \(CENTS\) +COUNTERPARTY +PAYMENT$/,
+    );
+    expect(newest).toMatch(/^ +2 {2}\S+Z {2}CREDIT +5 +12 +0 {2}acc-a/);
+    expect(oldest).toMatch(/^ +1 {2}\S+Z {2}CREDIT +7 +7 +0 {2}acc-a/);
     const first = JSON.parse((await call('statement', 'acc-c', '--oldest-first', '--limit', '1', '--json')).stdout);
     expect(first).toMatchObject({ accountId: 'acc-c', entries: [{ version: '1', amountCents: '7' }], more: true });
     const none = await call('statement', 'acc-c', '--to', '2020-01-01T00:00:00Z', '--json');

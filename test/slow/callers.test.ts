@@ -132,6 +132,13 @@ const accounts = { payerAccountId: 'a', payeeAccountId: 'b', currency: 'RUB' };
 const { paymentId } = await ledger.authorizePayment({ ...accounts, idempotencyKey: newIdempotencyKey(), amountCents: 1n });
 const id: string = paymentId;
 for await (const payment of ledger.listPayments({ accountId: id })) console.log(payment.decline?.code);
+const { payment } = await ledger.holdPayment({ ...accounts, idempotencyKey: 'k', amountCents: 1n, ttlMs: 1_000 });
+for await (const { type } of ledger.listPaymentActions(payment.paymentId)) console.log(type.toLowerCase());
+await ledger.freezeAccount('a', { only: 'DEBITS' });
+// @ts-expect-error what is frozen has a name
+await ledger.freezeAccount('a', { only: 'PAYMENTS' });
+// @ts-expect-error a key is never left out
+await ledger.capturePayment({ paymentId: payment.paymentId });
 // @ts-expect-error a key is never left out
 await ledger.authorizePayment({ ...accounts, amountCents: 1n });
 // @ts-expect-error an amount is a bigint

@@ -4,16 +4,18 @@ import { Status } from '../../../src/gen/google/rpc/status.ts';
 import {
   AccountExistsError,
   CallFailedError,
+  ChangeRefusedError,
   DeadlineExceededError,
+  EtagMismatchError,
   type FailedCall,
   IdempotencyKeyReusedError,
   InvalidRequestError,
-  type LedgerError,
   NotFoundError,
   PermissionDeniedError,
   UnauthenticatedError,
   UnavailableError,
-} from './errors.ts';
+} from './call-errors.ts';
+import type { LedgerError } from './errors.ts';
 
 interface Details {
   badRequest?: BadRequest;
@@ -32,6 +34,7 @@ export function toLedgerError(error: ServiceError): CallFailedError {
     retryAfterMs: milliseconds(retryInfo),
   };
   const message = error.details;
+  if (call.reason === 'ETAG_MISMATCH') return new EtagMismatchError(message, call);
   switch (error.code) {
     case status.INVALID_ARGUMENT:
       return new InvalidRequestError(
@@ -46,6 +49,8 @@ export function toLedgerError(error: ServiceError): CallFailedError {
     }
     case status.NOT_FOUND:
       return new NotFoundError(message, call);
+    case status.FAILED_PRECONDITION:
+      return new ChangeRefusedError(message, call);
     case status.UNAUTHENTICATED:
       return new UnauthenticatedError(message, call);
     case status.PERMISSION_DENIED:
@@ -67,8 +72,14 @@ export function isWorthRepeating(error: LedgerError): boolean {
   return error.status === 'UNAVAILABLE' || error.retryAfterMs !== undefined;
 }
 
-/** Statuses by which the service says that it has not even begun with the payment. */
-const NOT_BEGUN: readonly string[] = ['INVALID_ARGUMENT', 'UNAUTHENTICATED', 'PERMISSION_DENIED', 'UNIMPLEMENTED'];
+/** Statuses by which the service says that it has not even begun; NOT_FOUND, that there is nothing to act on. */
+const NOT_BEGUN: readonly string[] = [
+  'INVALID_ARGUMENT',
+  'UNAUTHENTICATED',
+  'PERMISSION_DENIED',
+  'UNIMPLEMENTED',
+  'NOT_FOUND',
+];
 const NOT_BEGUN_REASONS: readonly (string | undefined)[] = ['OVERLOADED', 'CALLER_RATE_LIMITED'];
 
 /** Whether the payment of a call that failed so may exist nevertheless. */

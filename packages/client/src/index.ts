@@ -1,18 +1,28 @@
-export {
-  type CallOptions,
-  type EntryFilter,
-  LedgerClient,
-  type NewAccount,
-  newIdempotencyKey,
-  type PaymentFilter,
-} from './client.ts';
+export type { Balance, BalanceSnapshot, LedgerAccount, LedgerEntry } from './account-messages.ts';
+export type {
+  AccountChange,
+  AccountFilter,
+  AccountUpdate,
+  EntryFilter,
+  FreezeChange,
+  NewAccount,
+  SnapshotPoint,
+} from './account-requests.ts';
+export * from './call-errors.ts';
+export type { CallOptions } from './calls.ts';
+export { LedgerClient, newIdempotencyKey } from './client.ts';
 export type { LedgerClientOptions } from './connection.ts';
 export * from './errors.ts';
 export type {
   AuthorizedPayment,
-  Balance,
-  LedgerAccount,
-  LedgerEntry,
+  CaptureRequest,
+  CompletedAction,
+  Decline,
+  HoldRequest,
   PaymentRequest,
+  RefundRequest,
+  StoredAction,
   StoredPayment,
-} from './messages.ts';
+  VoidRequest,
+} from './payment-messages.ts';
+export type { PaymentFilter } from './payment-requests.ts';

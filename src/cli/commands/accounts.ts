@@ -1,19 +1,18 @@
 import { type Command, Option } from 'commander';
 import {
-  type Account,
   AccountType,
-  account_StateToJSON,
-  accountTypeToJSON,
   GetAccountRequest,
   ListAccountsRequest,
   OpenAccountRequest,
 } from '../../gen/payment/v1/account.ts';
+import { accountJson, accountTable, printAccount } from '../account-output.ts';
 import { withApi, withApiUsage } from '../api-command.ts';
 import { ExitCode } from '../exit-codes.ts';
 import { withUsage } from '../help.ts';
-import { fields, json, printMore, shortName, table } from '../output.ts';
+import { json, printMore } from '../output.ts';
 import { collect } from '../pages.ts';
 import { parseCount, parseInt64 } from '../settings.ts';
+import { addAccountChanges } from './account-changes.ts';
 
 const TYPES = { customer: AccountType.ACCOUNT_TYPE_CUSTOMER, external: AccountType.ACCOUNT_TYPE_EXTERNAL };
 
@@ -27,13 +26,14 @@ interface Options {
 }
 
 export function addAccounts(program: Command, end: (exitCode: ExitCode) => void): void {
-  const group = program.command('accounts').summary('open, show and list accounts');
-  group.description('Opens, shows and lists accounts, by the API.');
+  const group = program.command('accounts').summary('open, change, show and list accounts');
+  group.description('Opens, changes, closes, shows and lists accounts, by the API.');
   withUsage(group, {
-    examples: ['ledger accounts open acc-001 --currency RUB', 'ledger accounts list'],
+    examples: ['ledger accounts open acc-001 --currency RUB', 'ledger accounts freeze acc-001', 'ledger accounts list'],
     exitCodes: { 0: 'done', 1: 'the command failed', 3: 'there is no such account' },
   });
   addOpen(group, end);
+  addAccountChanges(group, end);
   addShow(group, end);
   addList(group, end);
 }
@@ -63,7 +63,7 @@ function addOpen(group: Command, end: (exitCode: ExitCode) => void): void {
     const { currency = '', type = 'customer', overdraftLimitCents = 0n } = options;
     const request = OpenAccountRequest.fromPartial({ accountId, currency, type: TYPES[type], overdraftLimitCents });
     const { account } = await withApi(command, (api) => api.call(api.accounts, api.accounts.openAccount, request));
-    show(account!, options);
+    printAccount(account!, options.json);
     end(ExitCode.DONE);
   });
 }
@@ -75,7 +75,7 @@ function addShow(group: Command, end: (exitCode: ExitCode) => void): void {
     async (accountId: string, options: Options) => {
       const request = GetAccountRequest.fromPartial({ accountId });
       const { account } = await withApi(command, (api) => api.call(api.accounts, api.accounts.getAccount, request));
-      show(account!, options);
+      printAccount(account!, options.json);
       end(ExitCode.DONE);
     },
   );
@@ -101,41 +101,9 @@ function addList(group: Command, end: (exitCode: ExitCode) => void): void {
           return { items: accounts, nextPageToken };
         }),
       );
-      console.log(options.json ? json({ accounts: items.map(toJson), more }) : accountTable(items));
+      console.log(options.json ? json({ accounts: items.map(accountJson), more }) : accountTable(items));
       if (!options.json) printMore(more);
       end(ExitCode.DONE);
     },
-  );
-}
-
-function toJson(account: Account) {
-  const { accountId, currency, overdraftLimitCents, openedAt, debitsFrozen, creditsFrozen } = account;
-  const type = shortName(accountTypeToJSON(account.type));
-  const state = shortName(account_StateToJSON(account.state));
-  return { accountId, currency, type, overdraftLimitCents, openedAt, state, debitsFrozen, creditsFrozen };
-}
-
-function show(account: Account, options: Options): void {
-  const { accountId, currency, type, overdraftLimitCents, openedAt, state, debitsFrozen, creditsFrozen } =
-    toJson(account);
-  const frozen = [debitsFrozen && 'debits', creditsFrozen && 'credits'].filter(Boolean).join(' and ');
-  const shown = {
-    account: accountId,
-    type,
-    currency,
-    'overdraft limit (cents)': String(overdraftLimitCents),
-    opened: openedAt,
-    state: frozen === '' ? state : `${state} (${frozen} frozen)`,
-  };
-  console.log(options.json ? json(toJson(account)) : fields(shown));
-}
-
-function accountTable(accounts: readonly Account[]): string {
-  const titles = [{ title: 'ACCOUNT' }, { title: 'TYPE' }, { title: 'CURRENCY' }];
-  const columns = [...titles, { title: 'OVERDRAFT LIMIT (CENTS)', number: true }, { title: 'OPENED' }];
-  const rows = accounts.map(toJson);
-  return table(
-    columns,
-    rows.map((row) => [row.accountId, row.type, row.currency, String(row.overdraftLimitCents), row.openedAt]),
   );
 }

@@ -29,13 +29,14 @@ export function addBalance(program: Command, end: (exitCode: ExitCode) => void):
         command.error('error: --at or --version, not both', { exitCode: ExitCode.USAGE });
       }
       const balance = await read(command, accountId, options);
-      const { currency, availableBalanceCents, pendingBalanceCents } = balance;
       const shown = {
         account: accountId,
-        'available (cents)': String(availableBalanceCents),
-        'pending (cents)': String(pendingBalanceCents),
-        currency,
-        version: 'version' in balance ? String(balance.version) : undefined,
+        'available (cents)': String(balance.availableBalanceCents),
+        'pending (cents)': String(balance.pendingBalanceCents),
+        'posted (cents)': String(balance.postedBalanceCents),
+        'incoming (cents)': 'incomingPendingCents' in balance ? String(balance.incomingPendingCents) : undefined,
+        currency: balance.currency,
+        version: String(balance.version),
         'last entry': 'lastEntryAt' in balance ? (balance.lastEntryAt ?? 'none') : undefined,
       };
       console.log(options.json ? json(balance) : fields(shown));
@@ -48,20 +49,10 @@ function read(command: Command, accountId: string, { at, version }: Options) {
   return withApi(command, async (api) => {
     if (at === undefined && version === undefined) {
       const request = GetAccountBalanceRequest.fromPartial({ accountId });
-      const balance = await api.call(api.payments, api.payments.getAccountBalance, request);
-      const { currency, availableBalanceCents, pendingBalanceCents } = balance;
-      return { accountId, currency, availableBalanceCents, pendingBalanceCents };
+      return api.call(api.payments, api.payments.getAccountBalance, request);
     }
     const request = GetBalanceSnapshotRequest.fromPartial({ accountId, at: at?.toISOString(), version });
     const snapshot = await api.call(api.accounts, api.accounts.getBalanceSnapshot, request);
-    const { currency, availableBalanceCents, pendingBalanceCents, lastEntryAt } = snapshot;
-    return {
-      accountId,
-      currency,
-      availableBalanceCents,
-      pendingBalanceCents,
-      version: snapshot.version,
-      lastEntryAt: lastEntryAt === '' ? null : lastEntryAt,
-    };
+    return { ...snapshot, lastEntryAt: snapshot.lastEntryAt === '' ? null : snapshot.lastEntryAt };
   });
 }

@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
-import { GetPaymentRequest, type Payment, paymentStatusToJSON } from '../../gen/payment/v1/payment.ts';
+import { GetPaymentRequest, type Payment } from '../../gen/payment/v1/payment.ts';
 import { withApi, withApiUsage } from '../api-command.ts';
 import { ExitCode } from '../exit-codes.ts';
 import { withUsage } from '../help.ts';
-import { fields, json, shortName } from '../output.ts';
+import { fields, json } from '../output.ts';
+import { amountsOf, paymentJson } from '../payment-output.ts';
 import { parseId } from '../settings.ts';
-import { declineJson } from './pay.ts';
+import { addPaymentActions } from './payment-actions.ts';
 
 interface Options {
   readonly key?: string;
@@ -14,8 +15,17 @@ interface Options {
 
 export function addPayment(program: Command, end: (exitCode: ExitCode) => void): void {
   const examples = ['ledger payment show 01M85Q3TTE820EZ9PCVSPH2JRN', 'ledger payment show --key order-17'];
-  const group = program.command('payment').summary('show a payment').description('Shows a payment, by the API.');
-  withUsage(group, { examples, exitCodes: { 0: 'done', 1: 'the command failed', 3: 'there is no such payment' } });
+  const group = program.command('payment').summary('show a payment and what was done with it');
+  group.description('Shows a payment and what was done with it, by the API.');
+  withUsage(group, {
+    examples: [...examples, 'ledger payment actions 01M85Q3TTE820EZ9PCVSPH2JRN'],
+    exitCodes: { 0: 'done', 1: 'the command failed', 3: 'there is no such payment' },
+  });
+  addShow(group, examples, end);
+  addPaymentActions(group, end);
+}
+
+function addShow(group: Command, examples: readonly string[], end: (exitCode: ExitCode) => void): void {
   const command = group.command('show').summary('show a payment by its id or key');
   command
     .description(
@@ -32,35 +42,14 @@ export function addPayment(program: Command, end: (exitCode: ExitCode) => void):
       }
       const request = GetPaymentRequest.fromPartial({ paymentId: paymentId ?? '', idempotencyKey: options.key ?? '' });
       const { payment } = await withApi(command, (api) => api.call(api.payments, api.payments.getPayment, request));
-      console.log(options.json ? json(toJson(payment!)) : report(payment!));
+      console.log(options.json ? json(paymentJson(payment!)) : report(payment!));
       end(ExitCode.DONE);
     },
   );
 }
 
-function toJson(payment: Payment) {
-  return {
-    paymentId: payment.paymentId,
-    payerAccountId: payment.payerAccountId,
-    payeeAccountId: payment.payeeAccountId,
-    amountCents: payment.amountCents,
-    currency: payment.currency,
-    status: shortName(paymentStatusToJSON(payment.status)),
-    heldCents: payment.heldCents,
-    capturedCents: payment.capturedCents,
-    releasedCents: payment.releasedCents,
-    refundedCents: payment.refundedCents,
-    expiresAt: payment.expiresAt || null,
-    description: payment.description,
-    reference: payment.reference,
-    metadata: payment.metadata,
-    createdAt: payment.createdAt,
-    error: payment.error === undefined ? null : declineJson(payment.error),
-  };
-}
-
 function report(payment: Payment): string {
-  const { status, error, metadata } = toJson(payment);
+  const { status, error, metadata } = paymentJson(payment);
   const notes = Object.entries(metadata).map(([key, value]) => [`metadata ${key}`, value]);
   return fields({
     payment: payment.paymentId,
@@ -70,13 +59,7 @@ function report(payment: Payment): string {
     payee: payment.payeeAccountId,
     'amount (cents)': String(payment.amountCents),
     currency: payment.currency,
-    ...(payment.expiresAt && {
-      'held (cents)': String(payment.heldCents),
-      'captured (cents)': String(payment.capturedCents),
-      'released (cents)': String(payment.releasedCents),
-      'held until': payment.expiresAt,
-    }),
-    'refunded (cents)': payment.refundedCents > 0n ? String(payment.refundedCents) : undefined,
+    ...amountsOf(payment),
     decided: payment.createdAt,
     description: payment.description || undefined,
     reference: payment.reference || undefined,

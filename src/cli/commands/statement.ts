@@ -26,6 +26,7 @@ const COLUMNS = [
   { title: 'TYPE' },
   { title: 'AMOUNT (CENTS)', number: true },
   { title: 'BALANCE (CENTS)', number: true },
+  { title: 'PENDING (CENTS)', number: true },
   { title: 'COUNTERPARTY' },
   { title: 'PAYMENT' },
 ];
@@ -34,7 +35,7 @@ export function addStatement(program: Command, end: (exitCode: ExitCode) => void
   const command = program.command('statement').summary('list what went out of an account and came in');
   command
     .description(
-      'Lists what went out of an account and came in, and the balance after each. Needs the scope payments.read.',
+      'Lists what went out of an account, came in, and went on hold and back, and the balance after each. Needs the scope payments.read.',
     )
     .argument('<account-id>')
     .option('--from <time>', 'entries made at this time or later, as RFC 3339', parseTime)
@@ -80,7 +81,10 @@ function toJson(entry: AccountEntry) {
     version: entry.version,
     type: shortName(accountEntryTypeToJSON(entry.type)),
     amountCents: entry.amountCents,
+    releasedCents: entry.releasedCents,
     postedAfterCents: entry.postedAfterCents,
+    pendingAfterCents: entry.pendingAfterCents,
+    actionId: entry.actionId,
     paymentId: entry.paymentId,
     counterpartyAccountId: entry.counterpartyAccountId,
     createdAt: entry.createdAt,
@@ -96,6 +100,7 @@ function entryTable(entries: readonly AccountEntry[]): string {
       entry.type,
       String(entry.amountCents),
       String(entry.postedAfterCents),
+      String(entry.pendingAfterCents),
       entry.counterpartyAccountId,
       entry.paymentId,
     ]);

@@ -31,6 +31,16 @@ test.each([
   [problem(invalid), 2, 'INVALID_ARGUMENT INVALID_REQUEST: It is so.\n  currency: is no currency\n(request request-1)'],
   [problem(reused), 7, 'ALREADY_EXISTS IDEMPOTENCY_KEY_REUSED: It is so.\n(request request-1)'],
   [problem(denied), 6, 'PERMISSION_DENIED SCOPE_MISSING: It is so.\n(request request-1)'],
+  [
+    problem({ kind: 'ACCOUNT_REFUSED', accountId: 'acc-1', reason: 'ACCOUNT_NOT_EMPTY' }),
+    8,
+    'FAILED_PRECONDITION ACCOUNT_NOT_EMPTY: It is so.\n(request request-1)',
+  ],
+  [
+    problem({ kind: 'ACCOUNT_REFUSED', accountId: 'acc-1', reason: 'ETAG_MISMATCH' }),
+    8,
+    'ABORTED ETAG_MISMATCH: It is so.\nLook at it again: ledger accounts show.\n(request request-1)',
+  ],
   [answered(unavailable('It is down.')), 5, 'UNAVAILABLE: It is down.\nTry again in 1000 ms.\n(request request-1)'],
   [
     problem({ kind: 'OVERLOADED', retryAfterMs: 250 }),

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { parseMetadata } from '../../../src/cli/commands/pay.ts';
+import { parseMetadata } from '../../../src/cli/keyed-call.ts';
 import { fields, json, printable, shortName, table } from '../../../src/cli/output.ts';
 import { collect } from '../../../src/cli/pages.ts';
 import { progressLine, showProgress } from '../../../src/cli/progress.ts';

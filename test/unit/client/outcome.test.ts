@@ -4,16 +4,31 @@ import {
   DeadlineExceededError,
   type FailedCall,
   IdempotencyKeyReusedError,
+  NotFoundError,
+  PermissionDeniedError,
+  UnavailableError,
+} from '../../../packages/client/src/call-errors.ts';
+import {
+  ActionDeclinedError,
   type LedgerError,
   OutcomeUnknownError,
   PaymentDeclinedError,
-  PermissionDeniedError,
   RateLimitedError,
   TokenError,
-  UnavailableError,
 } from '../../../packages/client/src/errors.ts';
-import { authorizedOrThrow, paymentFailure } from '../../../packages/client/src/outcome.ts';
-import { AuthorizePaymentResponse, PaymentErrorCode, PaymentStatus } from '../../../src/gen/payment/v1/payment.ts';
+import {
+  authorizedOrThrow,
+  completedOrThrow,
+  heldOrThrow,
+  paymentFailure,
+} from '../../../packages/client/src/outcome.ts';
+import {
+  AuthorizePaymentResponse,
+  CapturePaymentResponse,
+  HoldPaymentResponse,
+  PaymentErrorCode,
+  PaymentStatus,
+} from '../../../src/gen/payment/v1/payment.ts';
 
 const {
   PAYMENT_STATUS_AUTHORIZED: AUTHORIZED,
@@ -25,9 +40,12 @@ const LIMITED = { code: PaymentErrorCode.PAYMENT_ERROR_CODE_RATE_LIMITED, messag
 
 const read = (response: object) => authorizedOrThrow(AuthorizePaymentResponse.fromPartial(response), 'key-1');
 
-function thrown(response: object): LedgerError {
+const readHold = (response: object) => heldOrThrow(HoldPaymentResponse.fromPartial(response), 'key-1');
+const readCapture = (response: object) => completedOrThrow(CapturePaymentResponse.fromPartial(response), 'key-1');
+
+function thrown(response: object, reader: (response: object) => unknown = read): LedgerError {
   try {
-    read(response);
+    reader(response);
   } catch (error) {
     return error as LedgerError;
   }
@@ -82,7 +100,69 @@ test('a decline code that it does not know is a decline', () => {
   expect(thrown({ ...times, status: DECLINED, error: { code: 77 } })).toMatchObject({ code: 'UNRECOGNIZED_77' });
 });
 
-describe('what authorizePayment throws after several attempts', () => {
+describe('the answer to a hold, or to an action on a payment', () => {
+  const payment = { paymentId: 'P', status: PaymentStatus.PAYMENT_STATUS_HELD, heldCents: 7n };
+  const done = { actionId: 'A', paymentId: 'P', amountCents: 3n };
+
+  test.each([readHold, readCapture])('is done, by this call or an earlier one', (reader) => {
+    for (const replayed of [false, true]) {
+      expect(reader({ action: done, payment, replayed })).toMatchObject({
+        action: { actionId: 'A', amountCents: 3n, decline: undefined },
+        payment: { paymentId: 'P', status: 'HELD', heldCents: 7n, expiresAt: undefined },
+        duplicate: replayed,
+      });
+    }
+  });
+
+  test.each([false, true])('of a declined hold is a PaymentDeclinedError, replayed: %s', (replayed) => {
+    const error = thrown({ action: { ...done, error: INSUFFICIENT }, payment, replayed }, readHold);
+    expect(error).toBeInstanceOf(PaymentDeclinedError);
+    expect(error).toMatchObject({ code: 'INSUFFICIENT_FUNDS', paymentId: 'P', duplicate: replayed });
+  });
+
+  test('of a hold that was not stored names no payment', () => {
+    expect(thrown({ action: { error: INSUFFICIENT } }, readHold)).toMatchObject({
+      name: 'PaymentDeclinedError',
+      paymentId: undefined,
+    });
+  });
+
+  test.each([false, true])(
+    'of a declined action is an ActionDeclinedError with the payment, replayed: %s',
+    (replayed) => {
+      const action = { ...done, error: { code: PaymentErrorCode.PAYMENT_ERROR_CODE_AMOUNT_EXCEEDS_HELD } };
+      const error = thrown({ action, payment, replayed }, readCapture);
+      expect(error).toBeInstanceOf(ActionDeclinedError);
+      expect(error).toMatchObject({
+        code: 'AMOUNT_EXCEEDS_HELD',
+        idempotencyKey: 'key-1',
+        action: { actionId: 'A', decline: { code: 'AMOUNT_EXCEEDS_HELD' } },
+        payment: { heldCents: 7n },
+        duplicate: replayed,
+      });
+    },
+  );
+
+  test('of an action that was not stored has no action', () => {
+    const error = thrown({ action: { paymentId: 'P', error: INSUFFICIENT }, payment }, readCapture);
+    expect(error).toMatchObject({ name: 'ActionDeclinedError', action: undefined, payment: { paymentId: 'P' } });
+  });
+
+  test.each([readHold, readCapture])('RATE_LIMITED is no decline', (reader) => {
+    expect(thrown({ action: { error: LIMITED } }, reader)).toMatchObject({
+      name: 'RateLimitedError',
+      retryAfterMs: 70,
+    });
+  });
+
+  test.each([readHold, readCapture])('without what it is to bring is not taken for done', (reader) => {
+    for (const response of [{}, { payment }, { action: done }, { action: { paymentId: 'P' }, payment }]) {
+      expect(thrown(response, reader).name).toBe('LedgerError');
+    }
+  });
+});
+
+describe('what a call with a key throws after several attempts', () => {
   const call = (status: string, reason?: string): FailedCall => ({
     status,
     reason,
@@ -94,6 +174,7 @@ describe('what authorizePayment throws after several attempts', () => {
   const late = new DeadlineExceededError('late', call('DEADLINE_EXCEEDED'));
   const denied = new PermissionDeniedError('no', call('PERMISSION_DENIED', 'SCOPE_MISSING'));
   const internal = new CallFailedError('oops', call('INTERNAL'));
+  const missing = new NotFoundError('none', call('NOT_FOUND', 'NOT_FOUND'));
   const noToken = new TokenError('none');
   const limited = new RateLimitedError('often', { idempotencyKey: 'key-1', retryAfterMs: 1 });
   const reused = new IdempotencyKeyReusedError('other', call('ALREADY_EXISTS'), 'P', ['amount_cents']);
@@ -104,9 +185,17 @@ describe('what authorizePayment throws after several attempts', () => {
     duplicate: true,
   });
 
-  test.each([[[overloaded]], [[denied]], [[noToken]], [[limited]], [[overloaded, limited]], [[reused]], [[declined]]])(
-    'nothing may have been stored: the last error itself',
-    (failures: LedgerError[]) => expect(paymentFailure(failures, 'key-1')).toBe(failures.at(-1)),
+  test.each([
+    [[overloaded]],
+    [[denied]],
+    [[missing]],
+    [[noToken]],
+    [[limited]],
+    [[overloaded, limited]],
+    [[reused]],
+    [[declined]],
+  ])('nothing may have been stored: the last error itself', (failures: LedgerError[]) =>
+    expect(paymentFailure(failures, 'key-1')).toBe(failures.at(-1)),
   );
 
   test.each([
@@ -115,6 +204,7 @@ describe('what authorizePayment throws after several attempts', () => {
     [[internal]],
     [[unavailable, overloaded]],
     [[unavailable, denied]],
+    [[unavailable, missing]],
     [[unavailable, noToken]],
     [[unavailable, limited]],
   ])(
