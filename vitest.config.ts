@@ -1,8 +1,9 @@
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
-// Servers are shared by a project's files; each file has a database and a topic of
-// its own. Faults stop servers, so those files run one after the other.
+// Servers are shared by all files; each has a database, a Redis database and a topic of
+// its own on them, and servers of its own if it stops any.
 const onServers = {
   globalSetup: ['test/support/global-setup.ts'],
   testTimeout: 60_000,
@@ -11,12 +12,15 @@ const onServers = {
 
 export default defineConfig({
   test: {
-    // Tests wait more than they compute, so two cores have work for two workers.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // Tests wait more than they compute, so two cores have work for three workers; the servers do not for many.
+    maxWorkers: Math.min(availableParallelism() + 1, 6),
+    // Hundreds of processes are started, each of which would compile the project again.
+    env: { NODE_COMPILE_CACHE: join(import.meta.dirname, '.local/compile-cache') },
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
       { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], ...onServers } },
-      { test: { name: 'e2e', include: ['test/{e2e,faults}/**/*.test.ts'], fileParallelism: false, ...onServers } },
+      { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], ...onServers } },
+      { test: { name: 'faults', include: ['test/faults/**/*.test.ts'], ...onServers } },
       // What takes minutes; npm test leaves it out, npm run test:slow runs it.
       {
         test: {

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { shardOf } from '../../src/app/domain/shard.ts';
 import { filesIn } from '../support/callers.ts';
+import { childEnvironment } from '../support/child-environment.ts';
 import { type Ended, runLedger } from '../support/command-line.ts';
 import { createTopic, listGroups, readTopic } from '../support/relay.ts';
 import { type ApiProcess, createSystem, type System } from '../support/system.ts';
@@ -84,7 +85,7 @@ describe('events tail', { timeout: LIMIT_MS }, () => {
   test('goes on until it has seen enough, or until Ctrl-C', async () => {
     for (const args of [['--count', '1'], []]) {
       const child = spawn(process.execPath, ['src/cli/main.ts', 'events', 'tail', '--json', ...args], {
-        env: { PATH: process.env['PATH'], ...variables },
+        env: { ...childEnvironment, ...variables },
         stdio: ['ignore', 'pipe', 'inherit'],
       });
       let out = '';

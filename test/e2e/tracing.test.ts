@@ -8,6 +8,7 @@ import { loadTracing } from '../../src/config/tracing.ts';
 import type { AuthorizePaymentResponse } from '../../src/gen/payment/v1/payment.ts';
 import { startTracing, type Tracing } from '../../src/infra/tracing/start-tracing.ts';
 import { consumeEvents, type EventConsumer, type ReceivedEvent } from '../../tools/events.ts';
+import { childEnvironment } from '../support/child-environment.ts';
 import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from '../support/otlp-receiver.ts';
 import type { Service } from '../support/processes.ts';
 import { createTopic, SHARDS, silent } from '../support/relay.ts';
@@ -71,7 +72,7 @@ function ofTrace(spans: readonly ReceivedSpan[], traceId: string): ReceivedSpan[
 function startConsumer(system: System, env: Readonly<Record<string, string>>): ChildProcess {
   return spawn(process.execPath, ['examples/consumer/main.ts'], {
     env: {
-      PATH: process.env['PATH'],
+      ...childEnvironment,
       CONSUMER_DATABASE_URL: system.database.url,
       KAFKA_BROKERS: inject('kafkaBrokers'),
       KAFKA_TOPIC: system.topic,

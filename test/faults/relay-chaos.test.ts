@@ -6,6 +6,7 @@ import { consumeEvents } from '../../tools/events.ts';
 import { type Stack, startStack } from '../../tools/stack/stack.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { disorder } from '../support/order.ts';
+import { ownRedisUrl } from '../support/own-redis.ts';
 import { type Service, startRelay } from '../support/processes.ts';
 import { seeded } from '../support/random.ts';
 import { byKey, OutboxWriter } from '../support/relay.ts';
@@ -26,7 +27,7 @@ describe('workers and broker that come and go', () => {
   beforeAll(async () => {
     dataDir = await mkdtemp(join(tmpdir(), 'payment-ledger-chaos-'));
     // A broker of its own, to be restarted.
-    const others = { DATABASE_URL: inject('databaseUrl'), REDIS_URL: inject('redisUrl') };
+    const others = { DATABASE_URL: inject('databaseUrl'), REDIS_URL: ownRedisUrl() };
     const { KAFKA_BROKERS: _, ...env } = process.env;
     stack = await startStack({ dataDir, env: { ...env, ...others } });
   });
@@ -124,7 +125,7 @@ class Crew {
     this.history.push('add');
     const started = startRelay({
       DATABASE_URL: this.#database.url,
-      REDIS_URL: inject('redisUrl'),
+      REDIS_URL: ownRedisUrl(),
       KAFKA_BROKERS: this.#stack.kafka.address,
       KAFKA_TOPIC: this.#topic,
       RELAY_LEASE_MS: String(LEASE_MS),

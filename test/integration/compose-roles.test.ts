@@ -1,13 +1,14 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { migrate } from '../../src/cli/migrate.ts';
 import { onFreePorts } from '../../tools/stack/free-port.ts';
 import { startPostgres } from '../../tools/stack/postgres.ts';
 import type { Server } from '../../tools/stack/server.ts';
 import { removeData } from '../../tools/stack/stack.ts';
 import { execute } from '../support/empty-database.ts';
+import { ownRedisUrl } from '../support/own-redis.ts';
 import { startApi } from '../support/processes.ts';
 
 // Roles belong to a whole server, so the file that makes them needs one of its own.
@@ -39,7 +40,7 @@ test('the roles of docker-compose.yml migrate, serve and read, each with its own
 
   const api = await startApi({
     DATABASE_URL: as('ledger_application'),
-    REDIS_URL: inject('redisUrl'),
+    REDIS_URL: ownRedisUrl(),
     REQUIRE_LEAST_PRIVILEGE: '1',
   });
   expect(await api.stop()).toBe(0);

@@ -12,6 +12,7 @@ import { postgresDeadLetters } from '../../src/infra/postgres/outbox/dead-letter
 import { postgresAccountLedger } from '../../src/infra/postgres/payments/change-account.ts';
 import { postgresAuditRecords, sampleAudits } from '../../src/infra/postgres/reconciliation/audit-records.ts';
 import { postgresAuditedEvents } from '../../src/infra/postgres/reconciliation/audited-events.ts';
+import { childEnvironment } from '../support/child-environment.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import {
   createRelay,
@@ -455,8 +456,12 @@ describe('an audit of events', () => {
   });
 
   function byHand() {
-    const { PATH } = process.env;
-    const env = { PATH, DATABASE_URL: database.url, KAFKA_BROKERS: inject('kafkaBrokers'), KAFKA_TOPIC: topic };
+    const env = {
+      ...childEnvironment,
+      DATABASE_URL: database.url,
+      KAFKA_BROKERS: inject('kafkaBrokers'),
+      KAFKA_TOPIC: topic,
+    };
     const { status, stdout } = spawnSync(process.execPath, ['src/cli/main.ts', 'verify', '--events'], {
       env,
       encoding: 'utf8',
@@ -468,9 +473,6 @@ describe('an audit of events', () => {
 describe('a relay', () => {
   test('audits by itself, and tells of a payment that has no event', async () => {
     const system = await createSystem();
-    // Jobs of its own, which no other test's relay does.
-    const redisUrl = new URL(inject('redisUrl'));
-    redisUrl.pathname = '/8';
     // Of two payments before the hour that the schedule leaves alone, one was sent in its time.
     const paidAtMs = Date.now() - 2 * 3_600_000;
     const [sent, lost] = [ulid(paidAtMs), ulid(paidAtMs + 1)];
@@ -489,7 +491,7 @@ describe('a relay', () => {
     const message = { key: 'acc-1', partition, timestamp: String(paidAtMs), value, headers };
     await producer.send({ topic: system.topic, messages: [message] });
     await producer.disconnect();
-    const relay = await system.startRelay({ REDIS_URL: redisUrl.href, AUDIT_EVENTS_EVERY_MS: '500' });
+    const relay = await system.startRelay({ AUDIT_EVENTS_EVERY_MS: '500' });
     const metrics = async () => (await fetch(`http://${relay.ready['metrics']}/metrics`)).text();
     await expect.poll(metrics, { timeout: 30_000 }).toContain('payment_ledger_events_missing 1\n');
     await expect.poll(() => relay.log.some((line) => line.includes(lost)), { timeout: 5_000 }).toBe(true);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } from 'kafkajs';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { kafkaAddress, loadRelayConfig } from '../../src/config.ts';
 import { kafkaClient, withAdmin } from '../../src/infra/kafka/client.ts';
 import { KafkaPublisher } from '../../src/infra/kafka/publisher.ts';
@@ -14,7 +14,9 @@ import { loggedError } from '../../src/infra/log.ts';
 import { consumeEvents } from '../../tools/events.ts';
 import { applicationAddress } from '../../tools/stack/postgres.ts';
 import { createAuthority } from '../support/certificates.ts';
+import { childEnvironment } from '../support/child-environment.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { ownRedisUrl } from '../support/own-redis.ts';
 import { startRelay } from '../support/processes.ts';
 import { OutboxWriter, SHARDS, silent } from '../support/relay.ts';
 import { type SecureKafka, startSecureKafka, USERNAME } from '../support/secure-kafka.ts';
@@ -42,9 +44,9 @@ async function file(name: string, content: string): Promise<string> {
 /** What every process here is given. */
 function environment(topic: string): Record<string, string> {
   return {
-    PATH: process.env['PATH']!,
+    ...childEnvironment,
     DATABASE_URL: applicationAddress(database.url),
-    REDIS_URL: inject('redisUrl'),
+    REDIS_URL: ownRedisUrl(),
     KAFKA_TOPIC: topic,
   };
 }

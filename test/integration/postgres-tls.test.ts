@@ -13,7 +13,9 @@ import type { Server } from '../../tools/stack/server.ts';
 import { serverUser } from '../../tools/stack/server-user.ts';
 import { removeData } from '../../tools/stack/stack.ts';
 import { type Certificate, createAuthority } from '../support/certificates.ts';
+import { childEnvironment } from '../support/child-environment.ts';
 import { execute } from '../support/empty-database.ts';
+import { ownRedisUrl } from '../support/own-redis.ts';
 import { startApi } from '../support/processes.ts';
 
 const authority = createAuthority();
@@ -145,7 +147,7 @@ test('migrate and the API go over TLS, with a URL and a password from files', as
   url.password = '';
   await writeFile(path('url'), `${url.href}\n`);
   await writeFile(path('password'), `${password}\n`);
-  const env = { PATH: process.env['PATH'], DATABASE_URL_FILE: path('url'), DATABASE_PASSWORD_FILE: path('password') };
+  const env = { ...childEnvironment, DATABASE_URL_FILE: path('url'), DATABASE_PASSWORD_FILE: path('password') };
   // From now on the server takes nobody who is not encrypted.
   const { rows } = await operator.query<{ hba_file: string }>('show hba_file');
   const rules = await readFile(rows[0]!.hba_file, 'utf8');
@@ -158,7 +160,7 @@ test('migrate and the API go over TLS, with a URL and a password from files', as
   await createApplicationLogin(url.href.replace('ledger@', `ledger:${password}@`));
   const application = Object.assign(new URL(url), { username: 'ledger_application' });
   await writeFile(path('url'), application.href);
-  const api = await startApi({ ...env, PATH: process.env['PATH']!, REDIS_URL: inject('redisUrl') });
+  const api = await startApi({ ...env, REDIS_URL: ownRedisUrl() });
   try {
     const sessions = await operator.query(
       `select usename, ssl from pg_stat_ssl join pg_stat_activity using (pid) where application_name = 'payment-ledger-api'`,

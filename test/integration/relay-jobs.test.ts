@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { Registry } from 'prom-client';
-import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { expireKeys } from '../../src/app/reconciliation/expire-keys.ts';
 import { postgresIdempotencyKeys } from '../../src/infra/postgres/reconciliation/idempotency-keys.ts';
 import { connectRedisForJobs } from '../../src/infra/redis/connection.ts';
@@ -14,6 +14,7 @@ import { cacheFolder } from '../../tools/stack/cache.ts';
 import { freePorts } from '../../tools/stack/free-port.ts';
 import { redisProgram, startRedis } from '../../tools/stack/redis.ts';
 import { createDatabase } from '../support/database.ts';
+import { ownRedisUrl } from '../support/own-redis.ts';
 import { silent } from '../support/relay.ts';
 
 const EVERY_MS = 500;
@@ -31,10 +32,8 @@ describe('jobs', () => {
   const runs: number[] = [];
 
   beforeEach(() => {
-    // A database of its own, to be flushed.
-    const url = new URL(inject('redisUrl'));
-    url.pathname = '/7';
-    redis = new Redis(url.href);
+    const url = ownRedisUrl();
+    redis = new Redis(url);
     runs.length = 0;
     const job = {
       name: 'count',
@@ -42,7 +41,7 @@ describe('jobs', () => {
       run: async () => ({ total: runs.push(Date.now()) }),
     };
     const queue = `housekeeping-${crypto.randomUUID()}`;
-    settings = () => ({ redis: connectRedisForJobs({ url: url.href }, silent), queue, rescheduleMs: 200 });
+    settings = () => ({ redis: connectRedisForJobs({ url }, silent), queue, rescheduleMs: 200 });
     registries = [1, 2, 3].map(() => new Registry());
     workers = registries.map((registry) => new JobRunner([job], settings(), jobMetrics(registry), silent));
   });

@@ -7,6 +7,7 @@ import { APPLICATION_GRANTS } from '../../src/infra/postgres/roles.ts';
 import { applicationAddress } from '../../tools/stack/postgres.ts';
 import { openDatabase, type TestDatabase } from '../support/database.ts';
 import { createEmptyDatabase, execute } from '../support/empty-database.ts';
+import { ownRedisUrl } from '../support/own-redis.ts';
 import { startApi, startRelay } from '../support/processes.ts';
 
 const name = `test_${randomUUID().replaceAll('-', '')}`;
@@ -122,7 +123,7 @@ describe.each([
 ])('the %s', (_name, start) => {
   const env = (url: string) => ({
     DATABASE_URL: url,
-    REDIS_URL: inject('redisUrl'),
+    REDIS_URL: ownRedisUrl(),
     KAFKA_BROKERS: inject('kafkaBrokers'),
     KAFKA_TOPIC: `payment.events.${randomUUID()}`,
   });

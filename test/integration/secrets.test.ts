@@ -4,6 +4,7 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { AccountType } from '../../src/gen/payment/v1/account.ts';
 import { applicationAddress } from '../../tools/stack/postgres.ts';
+import { childEnvironment } from '../support/child-environment.ts';
 import { createTopic, SHARDS } from '../support/relay.ts';
 import { createSystem, type System } from '../support/system.ts';
 
@@ -16,7 +17,7 @@ const PROGRAMS = ['src/api/main.ts', 'src/relay/main.ts'];
 /** Runs the program until its output matches; returns all of it. */
 async function outputOf(program: string, env: Record<string, string>, until: RegExp[]): Promise<string> {
   const child = spawn(process.execPath, [program], {
-    env: { PATH: process.env['PATH'], GRPC_PORT: '0', METRICS_PORT: '0', LOG_LEVEL: 'trace', ...env },
+    env: { ...childEnvironment, GRPC_PORT: '0', METRICS_PORT: '0', LOG_LEVEL: 'trace', ...env },
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { applicationAddress } from '../../tools/stack/postgres.ts';
 import { createEmptyDatabase, execute } from '../support/empty-database.ts';
 import { health } from '../support/health.ts';
+import { ownRedisUrl } from '../support/own-redis.ts';
 import { startApi, startRelay } from '../support/processes.ts';
 
 const migrations = (await readdir(new URL('../../migrations/', import.meta.url))).sort();
@@ -27,7 +28,7 @@ const createMigrated = () => createEmptyDatabase(inject('databaseUrl'), name, in
 
 const env = () => ({
   DATABASE_URL: applicationAddress(url),
-  REDIS_URL: inject('redisUrl'),
+  REDIS_URL: ownRedisUrl(),
   KAFKA_BROKERS: inject('kafkaBrokers'),
   KAFKA_TOPIC: `payment.events.${randomUUID()}`,
 });

@@ -3,12 +3,13 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { connectRedis, type RedisClient } from '../../src/infra/redis/connection.ts';
 import { LocalTokenBuckets, type TokenBucketSettings } from '../../src/infra/redis/local-token-bucket.ts';
 import { limiterDecisions, RedisTokenBuckets } from '../../src/infra/redis/token-bucket.ts';
 import { decisions, fallbacks } from '../support/limiter.ts';
 import { UNREPORTED } from '../support/outage.ts';
+import { ownRedisUrl } from '../support/own-redis.ts';
 
 let redis: RedisClient;
 let registry: Registry;
@@ -18,7 +19,7 @@ const log = pino({ level: 'silent' });
 const keyOf = (payerAccountId: string) => `payment-ledger:bucket:${payerAccountId}`;
 
 beforeAll(async () => {
-  redis = connectRedis({ url: inject('redisUrl') }, log);
+  redis = connectRedis({ url: ownRedisUrl() }, log);
   await new Promise((resolve) => redis.once('ready', resolve));
 });
 
@@ -55,7 +56,7 @@ describe('in Redis', () => {
   });
 
   test('all replicas share a bucket', async () => {
-    const other = connectRedis({ url: inject('redisUrl') }, log);
+    const other = connectRedis({ url: ownRedisUrl() }, log);
     await new Promise((resolve) => other.once('ready', resolve));
     const replicas = [
       buckets({ capacity: 50, refillPerSecond: 1 }),

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { childEnvironment } from './child-environment.ts';
 
 export interface ConsumerProcess {
   readonly child: ChildProcess;
@@ -25,7 +26,7 @@ export function startConsumer(
   env: Readonly<Record<string, string>>,
 ): ConsumerProcess {
   const child = spawn(command, args, {
-    env: { PATH: process.env['PATH'], NODE_NO_WARNINGS: '1', ...env },
+    env: { ...childEnvironment, NODE_NO_WARNINGS: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const lines: string[] = [];

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { migrate } from '../../src/cli/migrate.ts';
 import { createApplicationLogin } from '../../tools/stack/postgres.ts';
+import { REDIS_DATABASES } from '../../tools/stack/redis.ts';
 import { removeData, startStack } from '../../tools/stack/stack.ts';
 import { createEmptyDatabase, execute } from './empty-database.ts';
 
@@ -12,17 +13,22 @@ declare module 'vitest' {
     databaseUrl: string;
     databaseTemplate: string;
     redisUrl: string;
+    redisDatabases: number;
     kafkaBrokers: string;
   }
 }
 
+/** What a server that is not ours has, unless it was told otherwise. */
+const REDIS_DEFAULT_DATABASES = 16;
+
 /** Migrated once; createDatabase() copies it. */
 const TEMPLATE = `payment_ledger_template_${process.pid}`;
 
-/** The servers that integration and e2e tests share; each file makes its own database and topic on them. */
+/** The servers that integration and e2e tests share; each file has its own database and topic on them. */
 interface Servers {
   readonly databaseUrl: string;
   readonly redisUrl: string;
+  readonly redisDatabases: number;
   readonly kafkaBrokers: string;
   stop(): Promise<void>;
 }
@@ -35,10 +41,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
   shared.paymentLedgerServers ??= { users: 0, started: start() };
   const servers = shared.paymentLedgerServers;
   servers.users += 1;
-  const { databaseUrl, redisUrl, kafkaBrokers, stop } = await servers.started;
+  const { databaseUrl, redisUrl, redisDatabases, kafkaBrokers, stop } = await servers.started;
   project.provide('databaseUrl', databaseUrl);
   project.provide('databaseTemplate', TEMPLATE);
   project.provide('redisUrl', redisUrl);
+  project.provide('redisDatabases', redisDatabases);
   project.provide('kafkaBrokers', kafkaBrokers);
   return async () => {
     servers.users -= 1;
@@ -52,6 +59,7 @@ async function start(): Promise<Servers> {
   const servers = {
     databaseUrl: stack.postgres.address,
     redisUrl: stack.redis.address,
+    redisDatabases: process.env['REDIS_URL'] ? REDIS_DEFAULT_DATABASES : REDIS_DATABASES,
     kafkaBrokers: stack.kafka.address,
     stop: async () => {
       await execute(stack.postgres.address, `drop database if exists ${TEMPLATE}`);

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { SERVICE_NODE_ARGS } from '../../tools/service-node-args.ts';
+import { childEnvironment } from './child-environment.ts';
 
 export interface Service {
   readonly child: ChildProcess;
@@ -37,7 +38,7 @@ async function startService(
 ): Promise<Service> {
   const child = spawn(process.execPath, [...SERVICE_NODE_ARGS, script], {
     cwd,
-    env: { PATH: process.env['PATH'], NODE_NO_WARNINGS: '1', ...env },
+    env: { ...childEnvironment, NODE_NO_WARNINGS: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const log: string[] = [];

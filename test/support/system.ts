@@ -3,6 +3,7 @@ import { inject } from 'vitest';
 import { LedgerClient } from '../../tools/client.ts';
 import { applicationAddress } from '../../tools/stack/postgres.ts';
 import { createDatabase, openDatabase, type TestDatabase } from './database.ts';
+import { ownRedisUrl } from './own-redis.ts';
 import { type Service, startApi, startRelay } from './processes.ts';
 
 /** A database, a topic of the test's own, and whatever API and relay processes it starts on them. */
@@ -32,7 +33,7 @@ const UNLIMITED = { RATE_LIMIT_CAPACITY: '1000000', RATE_LIMIT_REFILL_PER_SECOND
 /** A system on a new database of the shared servers, which goes when it is closed; its processes run as the application role. */
 export async function createSystem({ kafkaBrokers = inject('kafkaBrokers') } = {}): Promise<System> {
   const database = await createDatabase();
-  const servers = { redisUrl: inject('redisUrl'), kafkaBrokers };
+  const servers = { redisUrl: ownRedisUrl(), kafkaBrokers };
   return buildSystem({ databaseUrl: applicationAddress(database.url), ...servers }, database);
 }
 

@@ -8,6 +8,9 @@ import { type Server, startServer } from './server.ts';
 
 const FETCHED = 'redis-6.2';
 
+/** So many logical databases the stack's Redis has: more than there are test files, each of which takes one. */
+export const REDIS_DATABASES = 1_000;
+
 /** The builds that the jar of redis-pom.xml carries, by platform and architecture. */
 const BUILDS: Readonly<Record<string, string>> = {
   'linux-x64': 'redis-server-*-linux-amd64',

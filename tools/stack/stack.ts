@@ -7,7 +7,7 @@ import { KAFKA_WAYS, kafkaJars, kafkaMissing, startKafka } from './kafka.ts';
 import { endLeftover } from './leftover.ts';
 import { own, ownerOf } from './ownership.ts';
 import { postgresMissing, startPostgres } from './postgres.ts';
-import { REDIS_WAYS, redisMissing, redisProgram, startRedis } from './redis.ts';
+import { REDIS_DATABASES, REDIS_WAYS, redisMissing, redisProgram, startRedis } from './redis.ts';
 import { foreignServer, type Server } from './server.ts';
 import { standIn } from './server-user.ts';
 
@@ -84,7 +84,13 @@ export async function startStack({
   const folder = (name: string) => join(dataDir, name);
   const starts = [
     begin('Postgres', addresses.postgres, 1, ([port]) => startPostgres(folder('postgres'), port!), fixed.postgres),
-    begin('Redis', addresses.redis, 1, ([port]) => startRedis(folder('redis'), port!, programs.redis), fixed.redis),
+    begin(
+      'Redis',
+      addresses.redis,
+      1,
+      ([port]) => startRedis(folder('redis'), port!, programs.redis, ['--databases', String(REDIS_DATABASES)]),
+      fixed.redis,
+    ),
     begin(
       'Kafka',
       addresses.kafka,
