@@ -172,7 +172,9 @@ export async function problemsOf({ client }: BenchDatabase): Promise<string[]> {
     select 'payments, entries and keys are not as many as they should be'
     where (select coalesce(sum(num_nonnulls(payer_version, payee_version)), 0) from payments)
         <> (select count(*) from ledger_entries)
-      or (select count(*) from payments where kind <> 'EXPIRY') <> (select count(*) from idempotency_keys)
+      -- What came alone has a key of its own, a batch has one, which leads to the row with its id.
+      or (select count(*) from payments where kind <> 'EXPIRY' and (batch_id is null or batch_id = payment_id))
+        <> (select count(*) from idempotency_keys)
     limit 5`);
   return rows.map(({ problem }) => problem);
 }

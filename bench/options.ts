@@ -18,7 +18,7 @@ export const HELP = `npm run bench -- [NAME...] [OPTION...]: measures Payment Le
 
 Names; all of them without one:
   authorize   payments beside group size 1, pgbench's TPC-B and a gRPC server that does nothing
-  lifecycle   holds, captures, refunds, statements and snapshots beside payments and GetPayment
+  lifecycle   holds, captures, refunds, batches and reads of accounts beside payments
   read        GetAccountBalance, GetPayment and repeated payments beside that server
   growth      payments after ten thousand, a million and five million others
   soak        a fixed rate for minutes: latency, memory and table sizes as time goes by

@@ -1,7 +1,11 @@
-import { AuthorizePaymentRequest, CapturePaymentRequest } from '../../src/gen/payment/v1/payment.ts';
+import {
+  AuthorizePaymentRequest,
+  CapturePaymentRequest,
+  ExecutePaymentBatchRequest,
+} from '../../src/gen/payment/v1/payment.ts';
 import { ACCOUNT_NAME_LENGTH, accountName, CURRENCY } from './accounts.ts';
 import type { Calls, Pattern } from './job.ts';
-import { actionOutcome, paymentOutcome } from './outcomes.ts';
+import { actionOutcome, batchOutcome, paymentOutcome } from './outcomes.ts';
 import { type Random, random, zipf } from './random.ts';
 import { readSource } from './read-calls.ts';
 
@@ -22,6 +26,10 @@ export function callSource(calls: Calls, seed: number): CallSource {
       return authorize(drawPair(calls.pattern, calls.accounts, uniform), (key) => writeRandomKey(key, uniform));
     case 'hold':
       return hold(drawPair('uniform', calls.accounts, uniform), (key) => writeRandomKey(key, uniform));
+    case 'batch':
+      return batch(calls.transfers, drawPair('uniform', calls.accounts, uniform), (key) =>
+        writeRandomKey(key, uniform),
+      );
     case 'capture':
     case 'refund':
       return later(calls.kind, calls.paymentIds, (key) => writeRandomKey(key, uniform));
@@ -90,6 +98,39 @@ function authorize(pair: DrawPair, writeKey: (key: Uint8Array) => void): CallSou
 /** The fields of a hold are those of a payment, under the same numbers. */
 function hold(pair: DrawPair, writeKey: (key: Uint8Array) => void): CallSource {
   return { ...authorize(pair, writeKey), path: '/payment.v1.PaymentService/HoldPayment', outcome: actionOutcome };
+}
+
+function batch(transfers: number, pair: DrawPair, writeKey: (key: Uint8Array) => void): CallSource {
+  const mark = (letter: string, n: number) => letter + String(n).padStart(ACCOUNT_NAME_LENGTH - 1, '0');
+  const items = Array.from({ length: transfers }, (_, n) => ({
+    transfer: {
+      payerAccountId: mark('p', n),
+      payeeAccountId: mark('q', n),
+      amountCents: 1n,
+      currency: CURRENCY,
+      description: 'Invoice 2024-000123',
+      reference: '',
+      metadata: {},
+    },
+  }));
+  const idempotencyKey = 'k'.repeat(KEY_LENGTH);
+  const message = Buffer.from(ExecutePaymentBatchRequest.encode({ idempotencyKey, items }).finish());
+  const keyAt = message.indexOf(idempotencyKey);
+  const key = message.subarray(keyAt, keyAt + KEY_LENGTH);
+  const places = items.map((_, n) => [message.indexOf(mark('p', n)), message.indexOf(mark('q', n))] as const);
+  return {
+    path: '/payment.v1.PaymentService/ExecutePaymentBatch',
+    next() {
+      writeKey(key);
+      for (const [payerAt, payeeAt] of places) {
+        const [payer, payee] = pair();
+        message.write(accountName(payer), payerAt, 'latin1');
+        message.write(accountName(payee), payeeAt, 'latin1');
+      }
+      return message;
+    },
+    outcome: batchOutcome,
+  };
 }
 
 const PAYMENT_ID_LENGTH = 26;

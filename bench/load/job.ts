@@ -17,6 +17,8 @@ export type Calls =
   | { readonly kind: 'payment'; readonly paymentIds: readonly string[] }
   /** Holds with a new key each. */
   | { readonly kind: 'hold'; readonly accounts: number }
+  /** Of so many transfers, as one; with a new key each. */
+  | { readonly kind: 'batch'; readonly accounts: number; readonly transfers: number }
   /** Of all that is on hold, or was captured, of one payment after the other. */
   | { readonly kind: 'capture' | 'refund'; readonly paymentIds: readonly string[] }
   /** Pages of 100 entries of any of the accounts, each from any version on backwards. */

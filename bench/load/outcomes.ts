@@ -22,6 +22,12 @@ export function actionOutcome(reply: Uint8Array): string {
   return reply[at] === 0x22 ? 'DECLINED' : 'TAKEN';
 }
 
+/** Of ExecutePaymentBatchResponse: batch_id = 1, left out if nothing was stored, and if it was declined, error = 2. */
+export function batchOutcome(reply: Uint8Array): string {
+  if (reply[0] !== 0x0a) return 'NOT_STORED';
+  return reply[textEnd(reply, 0)] === 0x12 ? 'DECLINED' : 'TAKEN';
+}
+
 /** How many entries = 1 there are in a ListAccountEntriesResponse. */
 export function entriesOutcome(reply: Uint8Array): string {
   let count = 0;

@@ -14,23 +14,29 @@ const CALLERS = 256;
 /** Of what reads them; the aims are for one, whose latency is nobody else's doing. */
 const READERS = [1, 16] as const;
 
-/** What is done to a payment after it, and what is read of an account, beside paying and reading one payment. */
+const TRANSFERS = 10;
+
+/** What is done to a payment after it, several payments as one, and what is read of an account, beside paying and reading one payment. */
 export const lifecycleSuite: Suite = { kafka: false, run };
 
 interface Ratio {
   readonly of: string;
   readonly to: string;
   readonly field: 'perSecond' | 'p50Ms';
+  /** How many of what it is compared with one call does; one unless it is given. */
+  readonly each?: number;
   /** Of a rate the least, of a latency the most. */
   readonly aim: number;
 }
 
+const BATCH = `ExecutePaymentBatch of ${TRANSFERS}`;
 const GET_PAYMENT = nameOf('GetPayment', 1);
 
 const RATIOS: Readonly<Record<string, Ratio>> = {
   hold_vs_authorize: { of: 'HoldPayment', to: 'AuthorizePayment', field: 'perSecond', aim: 0.85 },
   capture_vs_authorize: { of: 'CapturePayment', to: 'AuthorizePayment', field: 'perSecond', aim: 0.7 },
   refund_vs_authorize: { of: 'RefundPayment', to: 'AuthorizePayment', field: 'perSecond', aim: 0.7 },
+  batch_vs_authorize: { of: BATCH, to: 'AuthorizePayment', field: 'perSecond', each: TRANSFERS, aim: 1.5 },
   statement_vs_payment: { of: nameOf('page of 100 entries', 1), to: GET_PAYMENT, field: 'p50Ms', aim: 6 },
   snapshot_vs_payment: { of: nameOf('snapshot by time', 1), to: GET_PAYMENT, field: 'p50Ms', aim: 4 },
 };
@@ -78,6 +84,11 @@ async function actionTurns(
     callTurn(environment, options, { ...turn, name: 'HoldPayment', calls: { kind: 'hold', accounts } }),
     turnFromStock(bench, stocks.capture, 'capture', { ...turn, name: 'CapturePayment' }),
     turnFromStock(bench, stocks.refund, 'refund', { ...turn, name: 'RefundPayment' }),
+    callTurn(environment, options, {
+      ...turn,
+      name: BATCH,
+      calls: { kind: 'batch', accounts, transfers: TRANSFERS },
+    }),
   ];
 }
 
@@ -112,9 +123,10 @@ async function readTurns(
 }
 
 function findings(samples: ReadonlyMap<string, readonly CallSample[]>, payments: number, accounts: number): Findings {
-  const measured = Object.entries(RATIOS).map(([name, { of, to, field, aim }]) => {
-    const values = (contestant: string) => samples.get(contestant)!.map((sample) => sample[field]);
-    const { median } = ratioOf(values(of), values(to));
+  const measured = Object.entries(RATIOS).map(([name, { of, to, field, each = 1, aim }]) => {
+    const values = (contestant: string, times: number) =>
+      samples.get(contestant)!.map((sample) => sample[field] * times);
+    const { median } = ratioOf(values(of, each), values(to, 1));
     const met = field === 'perSecond' ? median >= aim : median <= aim;
     return { name, median, note: `${name} ${median}, aim ${aim}: ${met ? 'met' : 'missed'}` };
   });

@@ -1,10 +1,16 @@
 import type { Balance } from '../../../app/domain/account.ts';
-import type { LedgerEntry } from '../../../app/domain/ledger.ts';
 import type { ChangedPayment, LedgerChanges } from '../../../app/ports.ts';
 import { ulidToUuid } from '../../../app/ulid.ts';
 import { prepared, type Transaction } from '../statement.ts';
 import { ACTION_COLUMNS, type Decided } from './action-columns.ts';
 import { type Column, json, names, plain, text, unnest } from './columns.ts';
+
+/** What an action leads to on either side; with its version, amount and release that is the side's entry. */
+const SIDE_COLUMNS: readonly Column<Decided>[] = (['payer', 'payee'] as const).flatMap((side) => [
+  plain(`${side}_direction`, 'entry_direction', ({ entries }) => entries?.[side]?.direction),
+  plain(`${side}_after_cents`, 'bigint', ({ entries }) => entries?.[side]?.balanceAfterCents),
+  plain(`${side}_pending_cents`, 'bigint', ({ entries }) => entries?.[side]?.pendingAfterCents || undefined),
+]);
 
 const COLUMNS: readonly Column<Decided>[] = [
   ...ACTION_COLUMNS,
@@ -13,7 +19,7 @@ const COLUMNS: readonly Column<Decided>[] = [
   plain('released_cents', 'bigint', ({ action, entries }) =>
     entries !== undefined && mayRelease(action) ? action.releasedCents : undefined,
   ),
-  text('expires_at', ({ action }) => action.expiresAt?.toISOString()),
+  plain('expires_at', 'timestamptz', ({ action }) => action.expiresAt?.toISOString()),
   plain('requested_cents', 'bigint', ({ action }) => action.requestedCents),
   plain('keep_remainder', 'boolean', ({ action }) => action.keepRemainder?.toString()),
   plain('batch_id', 'uuid', ({ action }) => action.batch && ulidToUuid(action.batch.batchId)),
@@ -21,17 +27,7 @@ const COLUMNS: readonly Column<Decided>[] = [
   plain('batch_size', 'smallint', ({ action }) => action.batch?.whole?.size),
   text('digest', ({ action }) => action.batch?.whole?.digest),
   json('headers', ({ traceparent }) => ({ traceparent })),
-];
-
-const ENTRY_COLUMNS: readonly Column<LedgerEntry>[] = [
-  text('account_id', ({ accountId }) => accountId),
-  plain('version', 'bigint', ({ version }) => version),
-  plain('payment_id', 'uuid', ({ actionId }) => ulidToUuid(actionId)),
-  plain('direction', 'entry_direction', ({ direction }) => direction),
-  plain('amount_cents', 'bigint', ({ amountCents }) => amountCents),
-  plain('released_cents', 'bigint', ({ releasedCents }) => releasedCents),
-  plain('balance_after_cents', 'bigint', ({ balanceAfterCents }) => balanceAfterCents),
-  plain('pending_after_cents', 'bigint', ({ pendingAfterCents }) => pendingAfterCents || undefined),
+  ...SIDE_COLUMNS,
 ];
 
 const BALANCE_COLUMNS: readonly Column<Balance>[] = [
@@ -44,22 +40,16 @@ const BALANCE_COLUMNS: readonly Column<Balance>[] = [
 
 const CHANGED_COLUMNS: readonly Column<ChangedPayment>[] = [
   plain('payment_id', 'uuid', ({ payment }) => ulidToUuid(payment.paymentId)),
-  text('payer_account_id', ({ payment }) => payment.payerAccountId),
-  text('payee_account_id', ({ payment }) => payment.payeeAccountId),
-  plain('amount_cents', 'bigint', ({ payment }) => payment.amountCents),
   plain('held_cents', 'bigint', ({ balance }) => balance.heldCents),
   plain('captured_cents', 'bigint', ({ balance }) => balance.capturedCents),
   plain('released_cents', 'bigint', ({ balance }) => balance.releasedCents),
   plain('refunded_cents', 'bigint', ({ balance }) => balance.refundedCents),
   plain('actions', 'smallint', ({ balance }) => balance.actions),
-  text('expires_at', ({ balance }) => balance.expiresAt?.toISOString()),
-  plain('is_new', 'boolean', ({ isNew }) => String(isNew)),
 ];
 
-/** The parameters come in this order: $1 is the time, then the columns of actions, entries, accounts and payments. */
+/** The parameters come in this order: $1 is the time, then the columns of actions, accounts and payments. */
 const FIRST_ACTION = 2;
-const FIRST_ENTRY = FIRST_ACTION + COLUMNS.length;
-const FIRST_BALANCE = FIRST_ENTRY + ENTRY_COLUMNS.length;
+const FIRST_BALANCE = FIRST_ACTION + COLUMNS.length;
 const FIRST_CHANGED = FIRST_BALANCE + BALANCE_COLUMNS.length;
 
 const PAYMENT_COLUMNS = `payment_id, payer_account_id, payee_account_id, amount_cents, currency, status, description,
@@ -74,32 +64,38 @@ const write = prepared(
      from ${unnest(COLUMNS, FIRST_ACTION)} with ordinality as action (${names(COLUMNS)}, arrival)
    ), payments_written as (
      insert into payments (${PAYMENT_COLUMNS}, request_digest, created_at)
-     select ${PAYMENT_COLUMNS.replace('expires_at', 'expires_at::timestamptz')}, decode(digest, 'hex'), $1::timestamptz
+     select ${PAYMENT_COLUMNS}, decode(digest, 'hex'), $1::timestamptz
      from action
    ), entries_written as (
-     insert into ledger_entries (${names(ENTRY_COLUMNS)}, created_at)
-     select ${names(ENTRY_COLUMNS)}, $1::timestamptz
-     from ${unnest(ENTRY_COLUMNS, FIRST_ENTRY)} as entry (${names(ENTRY_COLUMNS)})
+     insert into ledger_entries (account_id, version, payment_id, direction, amount_cents, released_cents,
+       balance_after_cents, pending_after_cents, created_at)
+     -- What a void or an expiry moves is 0: its entry is of what it releases.
+     select account_id, version, payment_id, direction, case amount_cents when 0 then action.released_cents else amount_cents end,
+       case kind when 'CAPTURE' then side.released_cents end, after_cents, pending_cents, $1::timestamptz
+     from action
+     cross join lateral (
+       values (payer_account_id, payer_version, payer_direction, released_cents, payer_after_cents, payer_pending_cents),
+              (payee_account_id, payee_version, payee_direction, 0, payee_after_cents, payee_pending_cents)
+     ) as side (account_id, version, direction, released_cents, after_cents, pending_cents)
+     where version is not null
    ), events_written as (
      insert into outbox (shard, id, aggregatetype, aggregateid, type, payload, headers, created_at)
      select shard, payment_id, 'payment', payer_account_id, event_type, payload, headers, $1::timestamptz
      from action
      order by arrival
-   ), changed as materialized (
-     select * from ${unnest(CHANGED_COLUMNS, FIRST_CHANGED)} as changed (${names(CHANGED_COLUMNS)})
    ), payments_begun as (
      insert into payment_balances (payment_id, payer_account_id, payee_account_id, amount_cents, held_cents,
        captured_cents, released_cents, refunded_cents, actions, expires_at, updated_at)
-     select payment_id, payer_account_id, payee_account_id, amount_cents, held_cents,
-       captured_cents, released_cents, refunded_cents, actions, expires_at::timestamptz, $1::timestamptz
-     from changed where is_new
+     select payment_id, payer_account_id, payee_account_id, amount_cents, amount_cents, 0, 0, 0, 0, expires_at, $1::timestamptz
+     from action
+     where kind = 'HOLD' and status = 'AUTHORIZED'
    ), payments_changed as (
      update payment_balances as balance
      set held_cents = changed.held_cents, captured_cents = changed.captured_cents,
        released_cents = changed.released_cents, refunded_cents = changed.refunded_cents,
        actions = changed.actions, updated_at = $1::timestamptz
-     from changed
-     where balance.payment_id = changed.payment_id and not changed.is_new
+     from ${unnest(CHANGED_COLUMNS, FIRST_CHANGED)} as changed (${names(CHANGED_COLUMNS)})
+     where balance.payment_id = changed.payment_id
        -- Planned while there are few, a join alone would read all, and go on to do so when there are many.
        and balance.payment_id = any($${FIRST_CHANGED}::uuid[])
      returning 1
@@ -114,25 +110,30 @@ const write = prepared(
    )
    select
      (select assert_balances_written(count(*), cardinality($${FIRST_BALANCE}::text[])) from balances_written),
-     (select assert_balances_written(count(*), (select count(*)::int from changed where not is_new)) from payments_changed)`,
+     (select assert_balances_written(count(*), cardinality($${FIRST_CHANGED}::uuid[])) from payments_changed)`,
 );
 
 /** Writes what has to do with holds, refunds or batches, and payments beside it; see writeChanges. */
 export function writeHolds(
   transaction: Transaction,
-  { at, decided, balances, payments }: LedgerChanges,
+  { at, balances, payments }: LedgerChanges,
   rows: readonly Decided[],
 ): Promise<unknown> {
-  const entries = decided.flatMap(({ entries }) =>
-    entries === undefined ? [] : [entries.payer, entries.payee ?? []].flat(),
-  );
+  const changed = payments.filter(isChanged);
   return write(transaction, [
     at.toISOString(),
     ...COLUMNS.map(({ array }) => array(rows)),
-    ...ENTRY_COLUMNS.map(({ array }) => array(entries)),
     ...BALANCE_COLUMNS.map(({ array }) => array(balances)),
-    ...CHANGED_COLUMNS.map(({ array }) => array(payments)),
+    ...CHANGED_COLUMNS.map(({ array }) => array(changed)),
   ]);
+}
+
+/** Whether there is more to write of it than that it has begun, which the statement takes from the hold itself. */
+function isChanged({ payment, balance, isNew }: ChangedPayment): boolean {
+  if (isNew && balance.heldCents !== payment.amountCents) {
+    throw new Error(`Bug! Hold ${payment.paymentId} is changed by the transaction that it begins in`);
+  }
+  return !isNew;
 }
 
 function isLater({ kind }: Decided['action']): boolean {
