@@ -22,6 +22,24 @@ create table if not exists missing_versions (
 );
 """
 
+# The types that are known here, and whose state each has. An event that adds to an account's
+# ledger has that account's; those of declines and of accounts add nothing.
+STATES = {
+    "payment.authorized.v1": ("payer", "payee"),
+    "payment.declined.v1": (),
+    "payment.held.v1": ("payer",),
+    "payment.captured.v1": ("payer", "payee"),
+    "payment.voided.v1": ("payer",),
+    "payment.expired.v1": ("payer",),
+    "payment.refunded.v1": ("payer", "payee"),
+    "payment.action_declined.v1": (),
+    "account.opened.v1": (),
+    "account.updated.v1": (),
+    "account.frozen.v1": (),
+    "account.unfrozen.v1": (),
+    "account.closed.v1": (),
+}
+
 
 def open_database(path):
     # Transactions are begun and committed below, and nowhere else.
@@ -57,14 +75,15 @@ def take(database, events):
 def changed_accounts(event_type, value):
     """The accounts whose state an event tells: (id, currency, balance, version).
 
-    Every event that adds to an account's ledger has it in payer or payee. Types that are
-    not known here may, so they are not left out.
+    Types of payments that are not known here may have some too: leaving them out would look
+    like a gap in the accounts' versions.
     """
     if not event_type.startswith("payment."):
         return
     event = json.loads(value)
-    if event_type == "payment.authorized.v1" and not ("payer" in event and "payee" in event):
-        raise ValueError(f"event {event.get('paymentId')} lacks an account's state")
+    for side in STATES.get(event_type, ()):
+        if side not in event:
+            raise ValueError(f"event of payment {event.get('paymentId')} ({event_type}) lacks the state of its {side}")
     for side in ("payer", "payee"):
         if side in event:
             state = event[side]

@@ -6,7 +6,7 @@ import sys
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from account_views import open_database, take
+from account_views import STATES, open_database, take
 
 MOST_AT_ONCE = 500
 
@@ -43,6 +43,9 @@ def consume(database, consumer, messages):
     events = [event for event in map(to_event, messages) if event is not None]
     fresh = take(database, events)
     print(f"{fresh} events, {len(events) - fresh} repeats", flush=True)
+    for unknown in sorted({event_type for _, event_type, _ in events if event_type not in STATES}):
+        note = f"{unknown} is not known here; of it, states of accounts are taken and nothing else"
+        print(note, file=sys.stderr, flush=True)
     # Only now: what was taken and not committed comes again, and is dropped by its id.
     last = {(each.topic(), each.partition()): each.offset() for each in messages}
     offsets = [TopicPartition(topic, partition, offset + 1) for (topic, partition), offset in last.items()]

@@ -11,6 +11,29 @@ export interface CloudEvent {
   readonly value: string;
 }
 
+type Side = 'payer' | 'payee';
+
+/**
+ * The types that are known here, and whose state each has. An event that adds to an
+ * account's ledger has that account's; those of declines and of accounts add nothing.
+ */
+const STATES = new Map<string, readonly Side[]>([
+  ['payment.authorized.v1', ['payer', 'payee']],
+  ['payment.declined.v1', []],
+  ['payment.held.v1', ['payer']],
+  ['payment.captured.v1', ['payer', 'payee']],
+  ['payment.voided.v1', ['payer']],
+  ['payment.expired.v1', ['payer']],
+  ['payment.refunded.v1', ['payer', 'payee']],
+  ['payment.action_declined.v1', []],
+]);
+const ACCOUNT_CHANGES = ['opened', 'updated', 'frozen', 'unfrozen', 'closed'].map((change) => `account.${change}.v1`);
+
+/** Whether this consumer knows what an event of the type says; of any other it takes what states of accounts it has. */
+export function isKnown(type: string): boolean {
+  return STATES.has(type) || ACCOUNT_CHANGES.includes(type);
+}
+
 /** An account as an event left it. */
 interface ChangedAccount {
   readonly accountId: string;
@@ -33,7 +56,7 @@ export async function handleEvent(client: pg.ClientBase, event: CloudEvent): Pro
     ]);
     if (rowCount === 1) {
       for (const changed of changedAccounts(event)) await applyState(client, changed);
-      if (event.type.startsWith('account.')) await applyChange(client, event);
+      if (ACCOUNT_CHANGES.includes(event.type)) await applyChange(client, event);
     }
     await client.query('commit');
     return rowCount === 1;
@@ -46,14 +69,15 @@ export async function handleEvent(client: pg.ClientBase, event: CloudEvent): Pro
 
 /**
  * The accounts whose state an event tells, in the order of their ids, so that two
- * consumers never wait for each other. Every event that adds to an account's ledger
- * has it in payer or payee; types that are not known here may, and the others have none.
+ * consumers never wait for each other. Types of payments that are not known here may
+ * have some too: leaving them out would look like a gap in the accounts' versions.
  */
 function changedAccounts({ id, type, value }: CloudEvent): ChangedAccount[] {
   if (!type.startsWith('payment.')) return [];
   const event = JSON.parse(value);
-  if (type === 'payment.authorized.v1' && !(event.payer && event.payee))
-    throw new Error(`Event ${id} lacks an account's state`);
+  for (const side of STATES.get(type) ?? []) {
+    if (event[side] === undefined) throw new Error(`Event ${id} (${type}) lacks the state of its ${side}`);
+  }
   return (['payer', 'payee'] as const)
     .filter((side) => event[side] !== undefined)
     .map((side) => ({

@@ -1,7 +1,7 @@
 // A consumer of payment events that keeps the balance of every account. See README.md.
 import { Kafka, type KafkaMessage, logLevel } from 'kafkajs';
 import type pg from 'pg';
-import { handleEvent } from './account-views.ts';
+import { handleEvent, isKnown } from './account-views.ts';
 import { openDatabase } from './database.ts';
 import { HELP, readSettings, type Settings, SettingsError } from './settings.ts';
 import { startTracing } from './tracing.ts';
@@ -57,6 +57,11 @@ async function take(pool: pg.Pool, partition: number, { headers, offset, value }
   try {
     const fresh = await handleEvent(client, event);
     console.log(`${event.id} ${event.type}${fresh ? '' : ' (a repeat)'}`);
+    if (fresh && !isKnown(event.type)) {
+      console.error(
+        `${event.id}: ${event.type} is not known here; of it, states of accounts are taken and nothing else`,
+      );
+    }
   } catch (error) {
     failure = error instanceof Error ? error : new Error(String(error));
     console.error(`${event.id} (offset ${offset} of partition ${partition}) comes again: ${failure.message}`);
