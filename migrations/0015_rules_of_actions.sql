@@ -38,12 +38,13 @@ begin
       then 'columns_fit_kind'
     -- is not true: what is null is no.
     when case
-        when new.batch_id is null then num_nonnulls(new.batch_item, new.batch_size, new.request_digest) = 0
-        when new.batch_id = new.payment_id then new.kind <> 'EXPIRY' and new.batch_size between 1 and 100
-          and new.request_digest is not null and new.batch_item >= 0 and new.batch_item < new.batch_size
-          and (new.status = 'DECLINED' or new.batch_item = 0)
-        else new.kind <> 'EXPIRY' and new.status = 'AUTHORIZED' and new.batch_item between 1 and 99
-          and num_nonnulls(new.batch_size, new.request_digest) = 0
+        when new.batch_id is null then num_nonnulls(new.batch_item, new.batch_actions, new.request_digest) = 0
+        when new.kind = 'EXPIRY' then false
+        when new.batch_id <> new.payment_id then new.status = 'AUTHORIZED' and new.batch_item between 1 and 99
+          and num_nonnulls(new.batch_actions, new.request_digest) = 0
+        when new.status = 'AUTHORIZED' then new.batch_item = 0 and new.request_digest is not null
+          and cardinality(new.batch_actions) between 1 and 100 and new.batch_actions[1] = new.payment_id
+        else new.batch_item between 0 and 99 and new.request_digest is not null and new.batch_actions is null
       end is not true
       then 'columns_fit_batch'
   end;

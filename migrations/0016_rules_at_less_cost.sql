@@ -1,5 +1,5 @@
 -- Without a transaction, so that none of these statements keeps the lock of another's table.
--- Each rule is there before the one that it replaces goes; payments go on while the index is built.
+-- Each rule is there before the one that it replaces goes.
 
 create or replace trigger check_action
   before insert on payments
@@ -7,7 +7,7 @@ create or replace trigger check_action
     new.kind <> 'PAYMENT' or new.status <> 'AUTHORIZED' or new.amount_cents <= 0
     or num_nulls(new.payer_version, new.payee_version) > 0
     or num_nonnulls(new.decline_code, new.decline_message, new.parent_id, new.released_cents, new.expires_at,
-      new.requested_cents, new.keep_remainder, new.batch_id, new.batch_item, new.batch_size, new.request_digest) > 0
+      new.requested_cents, new.keep_remainder, new.batch_id, new.batch_item, new.batch_actions, new.request_digest) > 0
   ) execute function check_action();
 
 alter table payments
@@ -23,7 +23,3 @@ create or replace trigger check_flags
 drop trigger if exists reject_frozen_entries on account_balances;
 drop function if exists reject_frozen_entries();
 alter table account_balances drop constraint if exists closed_holds_nothing;
-
--- The rows of a batch, and no two of them for one item. A payment that came alone is not in it.
-drop index concurrently if exists payments_by_batch;
-create unique index concurrently payments_by_batch on payments (batch_id, batch_item) where batch_id is not null;

@@ -41,7 +41,7 @@ export function decideBatch(draft: LedgerDraft, command: BatchCommand): DecidedB
       ...action,
       actionId: batchId,
       paymentId: isLater(item) ? action.paymentId : batchId,
-      batch: { batchId, item: index, whole: { size: items.length, digest } },
+      batch: { batchId, item: index, whole: { digest } },
     };
     return { action: draft.decline(declined, action.verdict.decline, item.traceparent), items: [] };
   }

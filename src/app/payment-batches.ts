@@ -112,7 +112,7 @@ export class PaymentBatches {
     });
     const batchId = commands[0]!.actionId;
     const digest = batchDigest(commands);
-    const whole = { size: items.length, digest };
+    const whole = { digest, actionIds: commands.map(({ actionId }) => actionId) };
     const batched = commands.map((command, item) => ({
       ...command,
       batch: { batchId, item, whole: item === 0 ? whole : undefined },

@@ -231,16 +231,15 @@ describe('the first item that is declined declines the batch, with its place and
     const [row] = await system.database.query<{
       status: string;
       item: number;
-      size: number;
       type: string;
       batch: string;
     }>(
-      `select status, batch_item as item, batch_size as size, outbox.type, payload ->> 'batchId' as batch
+      `select status, batch_item as item, outbox.type, payload ->> 'batchId' as batch
        from payments join outbox on outbox.id = payment_id where payment_id = $1`,
       [ulidToUuid(batch.batchId)],
     );
     const type = item.transfer || item.hold ? 'payment.declined.v1' : 'payment.action_declined.v1';
-    expect(row).toEqual({ status: 'DECLINED', item: 1, size: 3, type, batch: batch.batchId });
+    expect(row).toEqual({ status: 'DECLINED', item: 1, type, batch: batch.batchId });
     return batch;
   }
 

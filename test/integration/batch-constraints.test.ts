@@ -31,7 +31,7 @@ function insert(overrides: Record<string, string> = {}) {
     created_at: 'now()',
     batch_id: `'${batch}'`,
     batch_item: '0',
-    batch_size: '3',
+    batch_actions: `array['${batch}'::uuid, gen_random_uuid(), gen_random_uuid()]`,
     request_digest: DIGEST,
     ...overrides,
   };
@@ -49,6 +49,7 @@ const insertDeclined = (overrides: Record<string, string> = {}) =>
     decline_code: `'INSUFFICIENT_FUNDS'`,
     decline_message: `'none'`,
     batch_item: '2',
+    batch_actions: 'null',
     ...overrides,
   });
 
@@ -57,7 +58,7 @@ const insertItem = (item: number, overrides: Record<string, string> = {}) =>
   insert({
     payment_id: 'gen_random_uuid()',
     batch_item: String(item),
-    batch_size: 'null',
+    batch_actions: 'null',
     request_digest: 'null',
     ...overrides,
   });
@@ -75,9 +76,10 @@ test('a batch, taken or declined, is let in, and its rows never change', async (
 
 describe('the row with the id of its batch has', () => {
   test.each([
-    ['no size', { batch_size: 'null' }],
-    ['a size of none', { batch_size: '0' }],
-    ['a size of 101', { batch_size: '101' }],
+    ['no actions', { batch_actions: 'null' }],
+    ['actions of none', { batch_actions: `'{}'` }],
+    ['a hundred and one actions', { batch_actions: 'array_fill(PAYMENT, array[101])' }],
+    ['another as the first of its actions', { batch_actions: 'array[gen_random_uuid(), PAYMENT]' }],
     ['no digest', { request_digest: 'null' }],
     ['no item', { batch_item: 'null' }],
     ['an item that is not the first', { batch_item: '1' }],
@@ -92,13 +94,20 @@ describe('the row with the id of its batch has', () => {
       },
     ],
   ])('never %s', async (_case, overrides) => {
-    await expect(insert(overrides)).rejects.toThrow('columns_fit_batch');
+    const values = Object.entries(overrides).map(([column, value]) => [
+      column,
+      value.replace('PAYMENT', `'${batch}'::uuid`),
+    ]);
+    await expect(insert(Object.fromEntries(values))).rejects.toThrow('columns_fit_batch');
   });
 
   test.each([
-    ['the size', { batch_item: '3' }],
-    ['below the first', { batch_item: '-1' }],
-  ])('never, if it is declined, an item that is %s', async (_case, overrides) => {
+    ['an item after the hundredth', { batch_item: '100' }],
+    ['an item below the first', { batch_item: '-1' }],
+    ['no item', { batch_item: 'null' }],
+    ['no digest', { request_digest: 'null' }],
+    ['actions', { batch_actions: 'array[gen_random_uuid()]' }],
+  ])('never, if it is declined, %s', async (_case, overrides) => {
     await expect(insertDeclined(overrides)).rejects.toThrow('columns_fit_batch');
   });
 });
@@ -108,7 +117,7 @@ describe('another row of a batch has', () => {
     ['no item', { batch_item: 'null' }],
     ['the first item', { batch_item: '0' }],
     ['an item after the hundredth', { batch_item: '100' }],
-    ['a size', { batch_size: '3' }],
+    ['actions', { batch_actions: 'array[gen_random_uuid()]' }],
     ['a digest', { request_digest: DIGEST }],
     [
       'been declined',
@@ -133,20 +142,15 @@ describe('another row of a batch has', () => {
   ])('never %s', async (_case, overrides) => {
     await expect(insertItem(1, overrides)).rejects.toThrow('columns_fit_batch');
   });
-
-  test('never the item of a third', async () => {
-    await insertItem(1);
-    await expect(insertItem(1)).rejects.toThrow('payments_by_batch');
-  });
 });
 
 describe('a row without a batch has', () => {
   test.each([
     ['no item', { batch_item: '0' }],
-    ['no size', { batch_size: '1' }],
+    ['no actions', { batch_actions: 'array[gen_random_uuid()]' }],
     ['no digest', { request_digest: DIGEST }],
   ])('%s', async (_case, overrides) => {
-    const alone = { batch_id: 'null', batch_item: 'null', batch_size: 'null', request_digest: 'null' };
+    const alone = { batch_id: 'null', batch_item: 'null', batch_actions: 'null', request_digest: 'null' };
     await expect(insert({ ...alone, ...overrides })).rejects.toThrow('columns_fit_batch');
     await insert(alone);
   });

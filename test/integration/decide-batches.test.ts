@@ -89,7 +89,7 @@ function refundOf(payment: Payment): RefundCommand {
 function batchOf(items: readonly ActionCommand[], idempotencyKey: string = crypto.randomUUID()): BatchCommand {
   const actionId = items[0]!.actionId;
   const digest = batchDigest(items);
-  const whole = { size: items.length, digest };
+  const whole = { digest, actionIds: items.map((item) => item.actionId) };
   const batched = items.map((item, index) => ({
     ...item,
     idempotencyKey,
@@ -153,7 +153,7 @@ describe('in one transaction with others', () => {
       'AUTHORIZED',
       'DECLINED',
     ]);
-    expect(outcomes[1]!.action).toMatchObject({ batch: { item: 1, whole: { size: 2 } } });
+    expect(outcomes[1]!.action).toMatchObject({ batch: { item: 1 } });
     expect(await balanceOf('shop')).toBe(0n);
     expect(await balanceOf('z')).toBe(before + funds + 6n);
   });

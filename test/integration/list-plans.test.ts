@@ -40,7 +40,9 @@ beforeAll(async () => {
     -- Of each hundred, nine came in a batch.
     update payments item
       set batch_id = first.id, batch_item = drawn.n % 100 - 51,
-        batch_size = case drawn.n % 100 when 51 then 9 end, request_digest = case drawn.n % 100 when 51 then '\\x01'::bytea end
+        batch_actions = case drawn.n % 100 when 51 then (
+          select array_agg(other.id::uuid order by other.n) from drawn other where other.n between drawn.n and drawn.n + 8) end,
+        request_digest = case drawn.n % 100 when 51 then '\\x01'::bytea end
       from drawn
       join (select n / 100 as hundred, id::uuid from drawn where n % 100 = 51) first on first.hundred = drawn.n / 100
       where drawn.n % 100 between 51 and 59 and item.payment_id = drawn.id::uuid;

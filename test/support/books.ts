@@ -88,9 +88,9 @@ export async function auditBooks(database: TestDatabase): Promise<string[]> {
         or (idempotency_keys.payment_id is null) <> (kind = 'EXPIRY' or coalesce(batch_id <> payment_id, false))`,
     'a batch is not whole': `
       select batch_id::text as culprit from payments where batch_id is not null group by batch_id
-      having count(*) filter (where payment_id = batch_id) <> 1
-        or count(*) <> coalesce(max(batch_size) filter (where status = 'AUTHORIZED'), 1)
-        or (count(*) > 1 and bool_or(status = 'DECLINED'))`,
+      having count(*) filter (where payment_id = batch_id) <> 1 or count(distinct batch_item) <> count(*)
+        or (count(*) > 1 and bool_or(status = 'DECLINED'))
+        or array_agg(payment_id order by batch_item) <> coalesce(max(batch_actions), array_agg(payment_id))`,
   };
   const problems: string[] = [];
   for (const [problem, sql] of Object.entries(audits)) {

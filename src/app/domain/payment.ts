@@ -71,10 +71,10 @@ export interface BatchPart {
 }
 
 export interface BatchWhole {
-  /** How many items. */
-  readonly size: number;
   /** Equal for two batches that ask for the same: hexadecimal. */
   readonly digest: string;
+  /** Of all items in their order, where the batch is to be written; undefined if it was declined. */
+  readonly actionIds?: readonly string[];
 }
 
 /** What follows on a payment. */

@@ -56,7 +56,6 @@ export interface PaymentsTable {
   keep_remainder: boolean | null;
   batch_id: string | null;
   batch_item: number | null;
-  batch_size: number | null;
   request_digest: Buffer | null;
 }
 

@@ -16,9 +16,12 @@ import {
 const select = prepared<ActionRow & BalanceColumns>(
   'find_batch',
   `select ${ACTION_COLUMNS}, ${BALANCE_COLUMNS}
-   from payments ${balanceOfPayment('coalesce(payments.parent_id, payments.payment_id)')}
-   where batch_id = $1::uuid and status = 'AUTHORIZED'
-   order by batch_item`,
+   from payments first
+   cross join unnest(first.batch_actions) as item (payment_id)
+   join payments on payments.payment_id = item.payment_id
+   ${balanceOfPayment('coalesce(payments.parent_id, payments.payment_id)')}
+   where first.payment_id = $1::uuid and first.batch_id = first.payment_id
+   order by payments.batch_item`,
 );
 
 /** See Ledger.findBatch. */

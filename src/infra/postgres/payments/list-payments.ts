@@ -104,14 +104,15 @@ async function listByScan(
   return { items, next: last && cursorBefore(last.payment_id) };
 }
 
-/** A hundred at most, looked up first: Postgres would expect a batch to have many more. */
+/** A hundred at most: those of the items, or of the one that declined the batch. */
 async function paymentsOfBatch(database: Kysely<Database>, batchId: string): Promise<string[]> {
-  const rows = await database
-    .selectFrom('payments')
-    .select(['payment_id', 'parent_id'])
-    .where('batch_id', '=', ulidToUuid(batchId))
-    .execute();
-  return [...new Set(rows.map(({ payment_id, parent_id }) => parent_id ?? payment_id))];
+  const { rows } = await sql<{ payment_id: string }>`
+    select distinct coalesce(payments.parent_id, payments.payment_id) as payment_id
+    from payments first
+    cross join unnest(coalesce(first.batch_actions, array[first.payment_id])) as item (payment_id)
+    join payments on payments.payment_id = item.payment_id
+    where first.payment_id = ${ulidToUuid(batchId)} and first.batch_id = first.payment_id`.execute(database);
+  return rows.map(({ payment_id }) => payment_id);
 }
 
 function cursorBefore(uuid: string): PaymentCursor {

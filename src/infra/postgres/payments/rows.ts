@@ -29,7 +29,6 @@ export const ACTION_COLUMNS = [
   'keep_remainder',
   'batch_id',
   'batch_item',
-  'batch_size',
   'request_digest',
 ]
   .map((column) => `payments.${column}`)
@@ -85,8 +84,8 @@ export function toAction(row: ActionRow): Action {
 }
 
 /** A trigger sees to it that the other columns fit the batch's id. */
-function toBatchPart({ batch_item, batch_size, request_digest }: ActionRow, batchId: string): BatchPart {
-  const whole = request_digest && { size: batch_size!, digest: request_digest.toString('hex') };
+function toBatchPart({ batch_item, request_digest }: ActionRow, batchId: string): BatchPart {
+  const whole = request_digest && { digest: request_digest.toString('hex') };
   return { batchId: uuidToUlid(batchId), item: batch_item!, whole: whole ?? undefined };
 }
 

@@ -1,6 +1,7 @@
 import type { Balance } from '../../../app/domain/account.ts';
 import type { ChangedPayment, LedgerChanges } from '../../../app/ports.ts';
 import { ulidToUuid } from '../../../app/ulid.ts';
+import { plainArray } from '../array.ts';
 import { prepared, type Transaction } from '../statement.ts';
 import { ACTION_COLUMNS, type Decided } from './action-columns.ts';
 import { type Column, json, names, plain, text, unnest } from './columns.ts';
@@ -24,8 +25,12 @@ const COLUMNS: readonly Column<Decided>[] = [
   plain('keep_remainder', 'boolean', ({ action }) => action.keepRemainder?.toString()),
   plain('batch_id', 'uuid', ({ action }) => action.batch && ulidToUuid(action.batch.batchId)),
   plain('batch_item', 'smallint', ({ action }) => action.batch?.item),
-  plain('batch_size', 'smallint', ({ action }) => action.batch?.whole?.size),
   text('digest', ({ action }) => action.batch?.whole?.digest),
+  // As text: an array of arrays would be one array.
+  text('batch_actions', ({ action }) => {
+    const actionIds = action.batch?.whole?.actionIds;
+    return actionIds && plainArray(actionIds.map(ulidToUuid));
+  }),
   json('headers', ({ traceparent }) => ({ traceparent })),
   ...SIDE_COLUMNS,
 ];
@@ -54,7 +59,7 @@ const FIRST_CHANGED = FIRST_BALANCE + BALANCE_COLUMNS.length;
 
 const PAYMENT_COLUMNS = `payment_id, payer_account_id, payee_account_id, amount_cents, currency, status, description,
   reference, metadata, decline_code, decline_message, payer_version, payee_version, kind, parent_id, released_cents,
-  expires_at, requested_cents, keep_remainder, batch_id, batch_item, batch_size`;
+  expires_at, requested_cents, keep_remainder, batch_id, batch_item`;
 
 const write = prepared(
   'write_holds',
@@ -63,8 +68,8 @@ const write = prepared(
      select *
      from ${unnest(COLUMNS, FIRST_ACTION)} with ordinality as action (${names(COLUMNS)}, arrival)
    ), payments_written as (
-     insert into payments (${PAYMENT_COLUMNS}, request_digest, created_at)
-     select ${PAYMENT_COLUMNS}, decode(digest, 'hex'), $1::timestamptz
+     insert into payments (${PAYMENT_COLUMNS}, request_digest, batch_actions, created_at)
+     select ${PAYMENT_COLUMNS}, decode(digest, 'hex'), batch_actions::uuid[], $1::timestamptz
      from action
    ), entries_written as (
      insert into ledger_entries (account_id, version, payment_id, direction, amount_cents, released_cents,

@@ -64,24 +64,21 @@ export const PAYMENT_RULES: StageTable['rules'] = {
       or (page.status = 'AUTHORIZED' and parent.status <> 'AUTHORIZED')
       or (page.payer_account_id, page.payee_account_id, page.currency)
         is distinct from (parent.payer_account_id, parent.payee_account_id, parent.currency))`,
-  // The row with the batch's id tells how many there are; each of the others that it is there.
+  // The row with the batch's id names all of them, and each of them that row.
   BATCH_IS_WHOLE: `
     select page.payment_id::text as culprit
     from page
     left join lateral (
-      select count(*) as items, count(distinct batch_item) as positions, max(batch_item) as last,
-        bool_and(status = 'AUTHORIZED') as taken, count(distinct created_at) as times
-      from payments where batch_id = page.payment_id
-    ) batch on page.batch_id = page.payment_id
-    left join payments lead on lead.payment_id = page.batch_id and lead.batch_id = lead.payment_id
-    where page.batch_id is not null
-      and (lead.payment_id is null
-        or (page.batch_id <> page.payment_id and lead.status <> 'AUTHORIZED')
-        or (page.batch_id = page.payment_id and case page.status
-          when 'DECLINED' then items <> 1
-          else (items, positions, last, taken, times) is distinct from
-            (page.batch_size::bigint, page.batch_size::bigint, page.batch_size - 1, true, 1::bigint)
-        end))`,
+      select count(*) as items
+      from unnest(page.batch_actions) with ordinality as item (payment_id, n)
+      join payments on payments.payment_id = item.payment_id
+      where (payments.batch_id, payments.batch_item, payments.status, payments.created_at)
+        = (page.payment_id, n - 1, 'AUTHORIZED', page.created_at)
+    ) batch on true
+    left join payments first on first.payment_id = page.batch_id
+    where (page.batch_id is null and num_nonnulls(page.batch_item, page.batch_actions, page.request_digest) > 0)
+      or (page.batch_id = page.payment_id and items <> coalesce(cardinality(page.batch_actions), 0))
+      or (page.batch_id <> page.payment_id and first.batch_actions[page.batch_item + 1] is distinct from page.payment_id)`,
 };
 
 export const PAYMENT_BALANCE_RULES: StageTable['rules'] = {
