@@ -16,11 +16,11 @@ import { shorten } from './model/shorten.ts';
 // Random sequences of calls, each answer compared with that of a small ledger in memory.
 // What fails is made as short as it can be and printed, with how to play it again.
 
-const SEQUENCES = wholeNumber('MODEL_SEQUENCES') ?? 2_000;
+const SEQUENCES = wholeNumber('MODEL_SEQUENCES', 1) ?? 2_000;
 /** Of the first player; each other's is one more than the one's before. */
-const SEED = wholeNumber('MODEL_SEED') ?? Math.floor(Math.random() * 2 ** 31);
+const SEED = wholeNumber('MODEL_SEED', 0) ?? Math.floor(Math.random() * 2 ** 31);
 /** A sequence as a failure prints it: it is played alone. */
-const COMMANDS = process.env['MODEL_COMMANDS'];
+const COMMANDS = sequence('MODEL_COMMANDS');
 /** Sequences at a time: they share transactions, and those that wait for a hold to expire keep no other waiting. */
 const PLAYERS = 24;
 /** From this many sequences on, all there is to see must have been seen. */
@@ -42,7 +42,7 @@ const played: Books[] = [];
 
 test('sequences of calls are answered as the model answers them', { timeout: 3_600_000 }, async () => {
   if (COMMANDS !== undefined) {
-    await play(client, JSON.parse(COMMANDS), seen, BUCKET);
+    await play(client, COMMANDS, seen, BUCKET);
     return;
   }
   console.log(`MODEL_SEED=${SEED} MODEL_SEQUENCES=${SEQUENCES}`);
@@ -172,9 +172,19 @@ async function report(
   ].join('\n');
 }
 
-function wholeNumber(variable: string): number | undefined {
+function wholeNumber(variable: string, least: number): number | undefined {
   const text = process.env[variable];
   if (text === undefined) return undefined;
-  if (!/^-?\d+$/.test(text)) throw new Error(`${variable} must be a whole number`);
+  if (!/^\d+$/.test(text) || Number(text) < least) throw new Error(`${variable} must be a whole number from ${least}`);
   return Number(text);
+}
+
+function sequence(variable: string): Command[] | undefined {
+  const text = process.env[variable];
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new Error(`${variable} must be JSON, as a failure prints it`, { cause });
+  }
 }
