@@ -3,6 +3,7 @@ import type { CaptureCommand, PaymentCommand, RefundCommand, VoidCommand } from 
 import type { Outcome } from './decide-payments.ts';
 import { rateLimited } from './domain/authorize.ts';
 import { precheckCapture } from './domain/later-actions.ts';
+import type { Payment } from './domain/payment.ts';
 import { type CurrentPayment, firstBalance } from './domain/payment-balance.ts';
 import { precheckRefund } from './domain/refund.ts';
 import { notFound } from './errors.ts';
@@ -24,7 +25,7 @@ type Answer = Stored | (NotStored & { readonly payment: CurrentPayment });
 export interface Asked {
   readonly paymentId: string;
   /** Throws ServiceError if the caller may not do this to the payment. */
-  readonly permit: (payment: CurrentPayment) => void;
+  readonly permit: (payment: Payment) => void;
   readonly abandoned: () => boolean;
   readonly deadlineMs: number;
 }
@@ -33,7 +34,7 @@ export interface Asked {
 export class LaterActions {
   readonly #groupCommit: Pick<GroupCommit<PaymentCommand, Outcome>, 'submit'>;
   readonly #limiter: RateLimiter;
-  readonly #ledger: Pick<Ledger, 'findPayment'>;
+  readonly #ledger: Pick<Ledger, 'findPayment' | 'findFirstAction'>;
   readonly #lookUps: Admission;
   readonly #newId: () => string;
   readonly #externalPayers: ExternalPayers;
@@ -42,7 +43,7 @@ export class LaterActions {
   constructor(
     groupCommit: Pick<GroupCommit<PaymentCommand, Outcome>, 'submit'>,
     limiter: RateLimiter,
-    ledger: Pick<Ledger, 'findPayment'>,
+    ledger: Pick<Ledger, 'findPayment' | 'findFirstAction'>,
     lookUps: Admission,
     newId: () => string,
     externalPayers: ExternalPayers,
@@ -62,7 +63,7 @@ export class LaterActions {
   async capture(request: CaptureRequest, asked: Asked): Promise<Answer> {
     const payment = await this.#find(asked);
     const decline = precheckCapture(request);
-    if (decline !== undefined) return { ...notStored(decline), payment };
+    if (decline !== undefined) return { ...notStored(decline), payment: await this.#now(asked) };
     const { payerAccountId } = payment;
     this.#externalPayers.check({ payerAccountId, mayPayFromExternal: request.mayPayFromExternal });
     return this.#submit({ ...request, ...this.#ids(), payment }, asked);
@@ -78,22 +79,32 @@ export class LaterActions {
   async refund(request: RefundRequest, asked: Asked): Promise<Answer> {
     const payment = await this.#find(asked);
     const decline = precheckRefund(request);
-    if (decline !== undefined) return { ...notStored(decline), payment };
+    if (decline !== undefined) return { ...notStored(decline), payment: await this.#now(asked) };
 
     const { mayPayFromExternal } = request;
     const paying = { payerAccountId: payment.payeeAccountId, mayPayFromExternal };
     this.#externalPayers.check(paying);
 
     const retryAfterMs = await this.#limiter.take(paying.payerAccountId);
-    if (retryAfterMs > 0) return { ...notStored(rateLimited(paying, retryAfterMs), retryAfterMs), payment };
+    if (retryAfterMs > 0) {
+      const refusal = notStored(rateLimited(paying, retryAfterMs), retryAfterMs);
+      return { ...refusal, payment: await this.#now(asked) };
+    }
     return this.#submit({ ...request, ...this.#ids(), payment }, asked);
   }
 
   /** What never changes of the payment is all that the command needs: it is decided on what is locked. */
-  async #find({ paymentId, permit, abandoned }: Asked): Promise<CurrentPayment> {
-    const payment = await this.#lookUps.run(() => this.#ledger.findPayment(paymentId), abandoned);
+  async #find({ paymentId, permit, abandoned }: Asked): Promise<Payment> {
+    const payment = await this.#lookUps.run(() => this.#ledger.findFirstAction(paymentId), abandoned);
     if (payment === undefined) throw notFound('Payment', paymentId);
     permit(payment);
+    return payment;
+  }
+
+  /** As it is answered beside what was not stored. */
+  async #now({ paymentId, abandoned }: Asked): Promise<CurrentPayment> {
+    const payment = await this.#lookUps.run(() => this.#ledger.findPayment(paymentId), abandoned);
+    if (payment === undefined) throw notFound('Payment', paymentId);
     return payment;
   }
 

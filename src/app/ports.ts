@@ -9,9 +9,8 @@ import type { CurrentPayment, PaymentBalance } from './domain/payment-balance.ts
 /** One transaction over the whole ledger: everything in it commits together or not at all. */
 export interface UnitOfWork {
   /**
-   * Runs work in a transaction, writes the changes it returns and commits. Changes are
-   * actions, ledger entries, balances and outbox; work must have locked the balances.
-   * Returns work's result.
+   * Runs work in a transaction, writes the changes it returns and commits. Changes are actions, ledger entries,
+   * balances and outbox; work must have locked the balances. Returns work's result.
    *
    * Throws TransientError if the transaction may be run again (serialization
    * failure, deadlock, connection lost, also after COMMIT was sent: the commands'
@@ -141,6 +140,8 @@ export interface KeyedPayment extends CurrentPayment {
 /** Reads outside a transaction. Throw ServiceError: UNAVAILABLE if Postgres is unreachable, OVERLOADED if no connection is free. */
 export interface Ledger {
   findPayment(paymentId: string): Promise<CurrentPayment | undefined>;
+  /** What never changes of the payment. */
+  findFirstAction(paymentId: string): Promise<Payment | undefined>;
   /** The payment that any of its actions was made on with the key. */
   findPaymentByKey(key: CallerKey): Promise<KeyedPayment | undefined>;
   /** Holds whose time is over and that are still open, the oldest first: after the one place and up to the other, if given. */

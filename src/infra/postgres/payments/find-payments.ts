@@ -1,5 +1,5 @@
 import { type CallerKey, keyOf } from '../../../app/commands.ts';
-import type { Action } from '../../../app/domain/payment.ts';
+import type { Action, Payment } from '../../../app/domain/payment.ts';
 import type { CurrentPayment } from '../../../app/domain/payment-balance.ts';
 import type { KeyedPayment } from '../../../app/ports.ts';
 import { uuidToUlid } from '../../../app/ulid.ts';
@@ -27,6 +27,15 @@ const PAYMENT = `select ${ACTION_COLUMNS}, ${BALANCE_COLUMNS}
 const selectOne = prepared<Row>('find_payment', `${PAYMENT} and payments.payment_id = $1::uuid`);
 
 const select = prepared<Row>('find_payments', `${PAYMENT} and payments.payment_id = any($1::uuid[])`);
+
+const selectFirst = prepared<ActionRow>(
+  'find_first_actions',
+  `select ${ACTION_COLUMNS}
+   from unnest($1::uuid[]) as wanted (id)
+   -- Limited, so that each is looked up, by a plan that Postgres keeps.
+   cross join lateral (select * from payments where payments.payment_id = wanted.id limit 1) payments
+   where parent_id is null`,
+);
 
 const selectByKey = prepared<Row & { caller: string; key: string; key_of_batch: string | null }>(
   'find_payments_by_key',
@@ -56,6 +65,15 @@ export async function findPayments(
   const { rows } =
     uuids.length === 1 ? await selectOne(connection, [uuids[0]]) : await select(connection, [plainArray(uuids)]);
   return new Map(rows.map((row) => [row.payment_id, toCurrentPayment(row)]));
+}
+
+/** What never changes of those of the payments that exist, by uuid. */
+export async function findFirstActions(
+  connection: Connection,
+  uuids: readonly string[],
+): Promise<ReadonlyMap<string, Payment>> {
+  const { rows } = await selectFirst(connection, [plainArray(uuids)]);
+  return new Map(rows.map((row) => [row.payment_id, toAction(row) as Payment]));
 }
 
 /** The payments of those of the keys that have one, by keyOf(key). */

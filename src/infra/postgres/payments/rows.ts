@@ -108,7 +108,7 @@ export function toPaymentBalance(row: BalanceColumns): PaymentBalance | undefine
   });
 }
 
-export function balanceOf(row: Omit<PaymentBalanceRow, 'payment_id' | 'open'>): PaymentBalance {
+function balanceOf(row: Omit<PaymentBalanceRow, 'payment_id' | 'open'>): PaymentBalance {
   return {
     heldCents: row.held_cents,
     capturedCents: row.captured_cents,
