@@ -55,6 +55,23 @@ async function pay(client: LedgerClient, count: number, atOnce = 8): Promise<voi
   await Promise.all(Array.from({ length: atOnce }, payer));
 }
 
+/** Everything that can be done with a payment, and a decline of each: nothing is left to be done by itself. */
+async function live(client: LedgerClient): Promise<void> {
+  const [payerAccountId, payeeAccountId] = ACCOUNTS as [string, string];
+  const hold = { payerAccountId, payeeAccountId, amountCents: 10n, metadata: { room: '12' } };
+  const idOf = ({ payment }: { payment: { paymentId: string } | undefined }) => payment!.paymentId;
+  const captured = idOf(await client.hold(hold));
+  await client.capture(captured, { amountCents: 4n, keepRemainder: true, reference: 'first night' });
+  await client.capture(captured, { amountCents: 40n });
+  await client.capture(captured);
+  await client.refund(captured, { amountCents: 3n });
+  await client.refund(captured, { amountCents: 30n });
+  await client.void(captured);
+  await client.void(idOf(await client.hold(hold)));
+  // By the capture or by the sweeper, whichever comes first; either way before the capture is answered.
+  await client.capture(idOf(await client.hold({ ...hold, ttl: { seconds: 0n, nanos: 1_000_000 } })));
+}
+
 /** Logical decoding needs a setting that the stack's Postgres does without. */
 async function decodeLogically(stack: Stack): Promise<void> {
   const client = new pg.Client(stack.postgres.address);
@@ -141,6 +158,7 @@ async function run({ stack, client, pool, connect }: Trial): Promise<void> {
     const left = await written(pool);
     if (left.length > 0) throw new Error(`The purge left ${left.length} rows of ${events.length}`);
     await pay(client, 100);
+    await live(client);
     await compare('paid after the purge', consumer, [...events, ...(await written(pool))]);
   } finally {
     await consumer.close();
@@ -192,6 +210,7 @@ async function main(signal: AbortSignal, finish: (error: Error | null) => void):
     stops.push(() => client.close());
     for (const account of ACCOUNTS) await client.openFunded(account, 1_000_000n);
     await pay(client, 300);
+    await live(client);
     say('starting Connect');
     const since = Date.now();
     const connect = await startConnectOn(stack);
