@@ -2,12 +2,17 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
+// Polls wait for a state, and on a busy machine that takes its time. Vitest's own second is too short for it.
+const expect = { poll: { timeout: 60_000 } };
+
 // Servers are shared by all files; each has a database, a Redis database and a topic of
 // its own on them, and servers of its own if it stops any.
 const onServers = {
   globalSetup: ['test/support/global-setup.ts'],
-  testTimeout: 60_000,
-  hookTimeout: 120_000,
+  // Only against what never ends: beside much else, a process takes half a minute to start.
+  testTimeout: 180_000,
+  hookTimeout: 240_000,
+  expect,
 };
 
 export default defineConfig({
@@ -17,7 +22,7 @@ export default defineConfig({
     // Hundreds of processes are started, each of which would compile the project again.
     env: { NODE_COMPILE_CACHE: join(import.meta.dirname, '.local/compile-cache') },
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], expect, testTimeout: 120_000 } },
       { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], ...onServers } },
       { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], ...onServers } },
       { test: { name: 'faults', include: ['test/faults/**/*.test.ts'], ...onServers } },

@@ -107,34 +107,43 @@ describe('AuthorizePayment: declined with nothing stored', () => {
     const { client } = await system.startApi({ RATE_LIMIT_CAPACITY: '2', RATE_LIMIT_REFILL_PER_SECOND: '1' });
     await client.openFunded('bursty', 1_000n);
     const burst = { ...pay, payerAccountId: 'bursty', amountCents: 1n };
-    const idempotencyKey = crypto.randomUUID();
-    for (let i = 0; i < 2; i++) await client.authorize(burst);
     const before = await rowCounts();
-    const answer = await client.authorize({ ...burst, idempotencyKey });
-    expect(answer).toMatchObject({
-      paymentId: '',
-      status: PaymentStatus.PAYMENT_STATUS_DECLINED,
-      error: { code: PaymentErrorCode.PAYMENT_ERROR_CODE_RATE_LIMITED },
+    // Far more than two buckets: where Redis does not answer in time, the API has one of its own.
+    const calls = Array.from({ length: 20 }, async () => {
+      const idempotencyKey = crypto.randomUUID();
+      return { idempotencyKey, answer: await client.authorize({ ...burst, idempotencyKey }) };
     });
-    expect(await rowCounts()).toEqual(before);
-    const retryAfterMs = Number(answer.error?.retryAfterMs);
-    expect(retryAfterMs).toBeGreaterThan(0);
-    expect(retryAfterMs).toBeLessThanOrEqual(1_000);
-    await new Promise((resume) => setTimeout(resume, retryAfterMs));
-    const retried = await client.authorize({ ...burst, idempotencyKey });
-    expect(retried.status).toBe(PaymentStatus.PAYMENT_STATUS_AUTHORIZED);
+    const answers = await Promise.all(calls);
+    const limited = answers.filter(({ answer }) => answer.status !== PaymentStatus.PAYMENT_STATUS_AUTHORIZED);
+    expect(limited.length).toBeGreaterThan(0);
+    for (const { answer } of limited) {
+      expect(answer).toMatchObject({
+        paymentId: '',
+        status: PaymentStatus.PAYMENT_STATUS_DECLINED,
+        error: { code: PaymentErrorCode.PAYMENT_ERROR_CODE_RATE_LIMITED },
+      });
+      const retryAfterMs = Number(answer.error?.retryAfterMs);
+      expect(retryAfterMs).toBeGreaterThan(0);
+      expect(retryAfterMs).toBeLessThanOrEqual(1_000);
+    }
+    const authorized = BigInt(answers.length - limited.length);
+    const { payments, keys } = await rowCounts();
+    expect({ payments, keys }).toEqual({
+      payments: before['payments']! + authorized,
+      keys: before['keys']! + authorized,
+    });
+    const [{ idempotencyKey }] = limited as [(typeof limited)[number]];
+    const retry = async () => (await client.authorize({ ...burst, idempotencyKey })).status;
+    await expect.poll(retry).toBe(PaymentStatus.PAYMENT_STATUS_AUTHORIZED);
   });
 
   test('one payer who bursts does not hold up another', async () => {
     const { client } = await system.startApi({ RATE_LIMIT_CAPACITY: '1', RATE_LIMIT_REFILL_PER_SECOND: '1' });
-    const answers = await Promise.all(
-      ['one', 'one', 'two'].map((payerAccountId) => client.authorize({ ...pay, payerAccountId })),
-    );
-    expect(answers.map(({ error }) => error?.code)).toEqual([
-      PaymentErrorCode.PAYMENT_ERROR_CODE_ACCOUNT_NOT_FOUND,
-      PaymentErrorCode.PAYMENT_ERROR_CODE_RATE_LIMITED,
-      PaymentErrorCode.PAYMENT_ERROR_CODE_ACCOUNT_NOT_FOUND,
-    ]);
+    const payers = [...Array.from({ length: 20 }, () => 'one'), 'two'];
+    const answers = await Promise.all(payers.map((payerAccountId) => client.authorize({ ...pay, payerAccountId })));
+    const codes = answers.map(({ error }) => error?.code);
+    expect(codes.slice(0, -1)).toContain(PaymentErrorCode.PAYMENT_ERROR_CODE_RATE_LIMITED);
+    expect(codes.at(-1)).toBe(PaymentErrorCode.PAYMENT_ERROR_CODE_ACCOUNT_NOT_FOUND);
   });
 });
 

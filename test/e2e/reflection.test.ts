@@ -11,7 +11,7 @@ const LIST = Buffer.from([0x3a, 0]);
 /** ServerReflectionRequest.file_containing_symbol, field 4: 60,000 characters, so many packages deep. */
 const LONG_SYMBOL = Buffer.concat([Buffer.from([0x22, 0xe0, 0xd4, 0x03]), Buffer.from('a.'.repeat(30_000))]);
 
-const PATIENT = { timeout: 20_000 };
+const PATIENT = { timeout: 60_000 };
 
 type Stream = ClientDuplexStream<Buffer, Buffer>;
 

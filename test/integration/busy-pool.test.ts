@@ -53,7 +53,7 @@ test('connections that are kept are open before the first call, where they can b
   const busy = await Promise.all(Array.from({ length: 3 }, () => pool.connect()));
   for (const client of busy) client.release();
   // The one too many goes after some ten idle seconds.
-  await expect.poll(() => pool.totalCount, { timeout: 30_000 }).toBe(2);
+  await expect.poll(() => pool.totalCount).toBe(2);
   await pool.end();
 
   const unreachable = poolOf('postgres://ledger:ledger@127.0.0.1:9/payment_ledger', { keepOpen: 1 });

@@ -160,7 +160,7 @@ test('payments are locked in the order of their ids, and before accounts', async
     let deciding: Promise<Outcome[]> | undefined;
     await whileLocked(locked, async () => {
       deciding = decide(...backwards());
-      await expect.poll(waitingForLock, { timeout: 4_000 }).toBe(1n);
+      await expect.poll(waitingForLock).toBe(1n);
       expect(await free()).toEqual({ payments: others, accounts: 2 });
     });
     await deciding;
@@ -226,7 +226,7 @@ describe('a hold whose time is over', () => {
     const [payment] = (await holds(1, { ttlMs: 1 })) as [Payment];
     const running = sweeper();
     running.start();
-    await expect.poll(() => later(payment), { timeout: 30_000 }).toEqual(['EXPIRY AUTHORIZED']);
+    await expect.poll(() => later(payment)).toEqual(['EXPIRY AUTHORIZED']);
     await running.stop();
     const [after] = (await holds(1, { ttlMs: 1 })) as [Payment];
     await running.stop();

@@ -75,13 +75,10 @@ describe('an audit of events', () => {
   async function send(to = topic): Promise<void> {
     const { relay, close } = createRelay(database, to);
     await expect
-      .poll(
-        async () => {
-          await relay.runOnce();
-          return database.query('select from outbox');
-        },
-        { timeout: 20_000 },
-      )
+      .poll(async () => {
+        await relay.runOnce();
+        return database.query('select from outbox');
+      })
       .toHaveLength(0);
     await relay.stop(5_000);
     await close();
@@ -493,8 +490,8 @@ describe('a relay', () => {
     await producer.disconnect();
     const relay = await system.startRelay({ AUDIT_EVENTS_EVERY_MS: '500' });
     const metrics = async () => (await fetch(`http://${relay.ready['metrics']}/metrics`)).text();
-    await expect.poll(metrics, { timeout: 30_000 }).toContain('payment_ledger_events_missing 1\n');
-    await expect.poll(() => relay.log.some((line) => line.includes(lost)), { timeout: 5_000 }).toBe(true);
+    await expect.poll(metrics).toContain('payment_ledger_events_missing 1\n');
+    await expect.poll(() => relay.log.some((line) => line.includes(lost))).toBe(true);
     await system.close();
   });
 });

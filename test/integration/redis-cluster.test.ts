@@ -123,7 +123,7 @@ test.each([
   try {
     const server = `127.0.0.1:${cluster.primaries[1]!.port}`;
     await expect
-      .poll(() => output, { timeout: 10_000 })
+      .poll(() => output)
       .toContainEqual(expect.stringContaining(`no connection to this Redis server ${server}:`));
     expect(output.join('\n')).toContain(reason);
     expect(output.join('\n')).not.toContain('planted');
@@ -143,13 +143,13 @@ test('both processes limit, hint and do jobs on a cluster, with the rights of on
     await api.client.open('shop');
     const consumer = await consumeEvents(inject('kafkaBrokers'), system.topic);
     const pay = () => api.client.authorize({ payerAccountId: 'shop', payeeAccountId: 'world', amountCents: 1n });
-    await expect.poll(async () => [await pay(), consumer.events.length][1], { timeout: 20_000 }).toBeGreaterThan(0);
+    await expect.poll(async () => [await pay(), consumer.events.length][1]).toBeGreaterThan(0);
     await consumer.close();
     const bucket = async () =>
       (await Promise.all(cluster.primaries.map(({ operator }) => operator.keys('*:shop')))).flat();
     expect(await bucket()).toHaveLength(1);
     const jobDone = () => relay.log.some((line) => line.includes('job done'));
-    await expect.poll(jobDone, { timeout: 20_000 }).toBe(true);
+    await expect.poll(jobDone).toBe(true);
     const output = [...api.log, ...relay.log].join('\n');
     expect(output).not.toContain('NOPERM');
     expect(output).not.toContain('planted');
@@ -186,9 +186,9 @@ test('limiter, hints and jobs go on when a replica takes over; until then other 
       workers[1].shardsChanged();
       return heard.committed > committed && heard.shardsChanged > shardsChanged;
     };
-    await expect.poll(hinted, { timeout: 20_000 }).toBe(true);
+    await expect.poll(hinted).toBe(true);
     const before = runs;
-    await expect.poll(() => runs, { timeout: 20_000 }).toBeGreaterThan(before + 3);
+    await expect.poll(() => runs).toBeGreaterThan(before + 3);
   };
   try {
     await allWork();
@@ -197,7 +197,7 @@ test('limiter, hints and jobs go on when a replica takes over; until then other 
     const share = await local();
     expect(share).toBeGreaterThan(0);
     expect(share).toBeLessThan(150);
-    await expect.poll(() => cluster.replica.operator.info('replication'), { timeout: 30_000 }).toContain('role:master');
+    await expect.poll(() => cluster.replica.operator.info('replication')).toContain('role:master');
     await allWork();
   } finally {
     api.disconnect();

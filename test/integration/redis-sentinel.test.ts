@@ -52,12 +52,12 @@ afterAll(async () => {
 
 /** The replica is in step with its primary, and Sentinel knows it as one that can take over. */
 async function replicaReady(replica: Redis): Promise<void> {
-  await expect.poll(() => replica.info('replication'), { timeout: 30_000 }).toContain('master_link_status:up');
+  await expect.poll(() => replica.info('replication')).toContain('master_link_status:up');
   const flags = async () => {
     const replicas = (await sentinelOperator.call('SENTINEL', 'REPLICAS', 'mymaster')) as string[][];
     return replicas.map((fields) => fields[fields.indexOf('flags') + 1]);
   };
-  await expect.poll(flags, { timeout: 30_000 }).toEqual(['slave']);
+  await expect.poll(flags).toEqual(['slave']);
 }
 
 test('the limiter, the hints of both processes and the jobs go on with each new primary', async () => {
@@ -106,7 +106,7 @@ test('the limiter, the hints of both processes and the jobs go on with each new 
     await allWorkWith(operators[0]);
     // In good order: the old primary lives on, as a replica.
     await sentinelOperator.call('SENTINEL', 'FAILOVER', 'mymaster');
-    await expect.poll(() => operators[1].info('replication'), { timeout: 30_000 }).toContain('role:master');
+    await expect.poll(() => operators[1].info('replication')).toContain('role:master');
     await allWorkWith(operators[1]);
     // Without a word: connections stay open, and nothing is answered on them.
     await replicaReady(operators[0]);

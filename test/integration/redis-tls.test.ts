@@ -185,11 +185,11 @@ test('limiter, hints and jobs of both processes work over TLS, with the rights o
     await api.client.open('shop');
     const consumer = await consumeEvents(inject('kafkaBrokers'), system.topic);
     const pay = () => api.client.authorize({ payerAccountId: 'shop', payeeAccountId: 'world', amountCents: 1n });
-    await expect.poll(async () => [await pay(), consumer.events.length][1], { timeout: 20_000 }).toBeGreaterThan(0);
+    await expect.poll(async () => [await pay(), consumer.events.length][1]).toBeGreaterThan(0);
     await consumer.close();
     expect(await operator.exists('payment-ledger:bucket:shop')).toBe(1);
     const jobDone = () => relay.log.some((line) => line.includes('job done'));
-    await expect.poll(jobDone, { timeout: 20_000 }).toBe(true);
+    await expect.poll(jobDone).toBe(true);
     const lines = ((await operator.client('LIST')) as string).trim().split('\n');
     const encrypted = lines.filter((line) => line.includes(`laddr=127.0.0.1:${port} `));
     expect(encrypted.length).toBeGreaterThanOrEqual(4);
@@ -222,13 +222,13 @@ test('jobs of a user without the rights are asked for now and then, and run once
   const runner = new JobRunner([job], { redis, queue: 'limited', rescheduleMs: 500 }, jobMetrics(new Registry()), log);
   runner.start();
   try {
-    await expect.poll(() => lines.warn, { timeout: 10_000 }).toContainEqual(expect.stringContaining('NOPERM'));
+    await expect.poll(() => lines.warn).toContainEqual(expect.stringContaining('NOPERM'));
     const before = lines.debug;
     await sleep(3_000);
     expect(lines.debug - before).toBeLessThan(50);
     expect(runs).toBe(0);
     await operator.call('ACL', 'SETUSER', 'limited', 'allkeys');
-    await expect.poll(() => runs, { timeout: 10_000 }).toBeGreaterThan(3);
+    await expect.poll(() => runs).toBeGreaterThan(3);
   } finally {
     await runner.stop();
   }

@@ -150,15 +150,12 @@ describe('an event that Kafka rejects for good', () => {
       else if (await deadLetters.discard(letter.eventId)) discarded.add(letter.eventId);
     }
     await expect
-      .poll(
-        async () => {
-          for (const { eventId } of await deadLetters.list(10)) {
-            if (await deadLetters.discard(eventId)) discarded.add(eventId);
-          }
-          return (await countPending()) + (await countHeld());
-        },
-        { timeout: 20_000 },
-      )
+      .poll(async () => {
+        for (const { eventId } of await deadLetters.list(10)) {
+          if (await deadLetters.discard(eventId)) discarded.add(eventId);
+        }
+        return (await countPending()) + (await countHeld());
+      })
       .toBe(0);
     const kept = writer.written.filter(({ eventId }) => !discarded.has(eventId));
     expect(discarded.size).toBe(6);

@@ -41,15 +41,15 @@ describe.skipIf(typeof installed === 'string')('the relay behind PgBouncer in tr
       await writer.write(keys);
       if (round === 20) await writer.write(['acc-7'], { padding: 20_000 });
     }
-    await expect.poll(() => database.query('select from outbox'), { timeout: 20_000 }).toHaveLength(0);
+    await expect.poll(() => database.query('select from outbox')).toHaveLength(0);
     const fair = 'select owner from outbox_shards group by owner having count(*) = 8';
-    await expect.poll(() => database.query(fair), { timeout: 10_000 }).toHaveLength(2);
+    await expect.poll(() => database.query(fair)).toHaveLength(2);
 
     const deadLetters = postgresDeadLetters(pools[0]!);
     const [letter] = await deadLetters.list(10);
     expect(letter).toMatchObject({ key: 'acc-7', blocked: 19 });
     await deadLetters.discard(letter!.eventId);
-    await expect.poll(() => database.query('select from outbox'), { timeout: 20_000 }).toHaveLength(0);
+    await expect.poll(() => database.query('select from outbox')).toHaveLength(0);
 
     await Promise.all(workers.map(({ relay }) => relay.stop(5_000)));
     expect(await database.query('select from outbox_shards where owner is not null')).toHaveLength(0);

@@ -66,7 +66,7 @@ describe('the relay', () => {
     expect(await relay.runOnce()).toBe(0);
     expect(await database.query('select from outbox')).toHaveLength(1);
     await createTopic({}, SHARDS, topic);
-    await expect.poll(() => relay.runOnce(), { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => relay.runOnce()).toBe(1);
     await relay.stop(1_000);
     await close();
     expect((await readTopic(topic, 1)).map(({ eventId }) => eventId)).toEqual([event!.eventId]);
@@ -121,7 +121,7 @@ describe('the relay', () => {
     await new Promise((resume) => setTimeout(resume, 1_500));
     writing = false;
     await traffic;
-    await expect.poll(() => database.query('select from outbox'), { timeout: 20_000 }).toHaveLength(0);
+    await expect.poll(() => database.query('select from outbox')).toHaveLength(0);
     await workers[2]!.relay.stop(5_000);
     for (const { close } of workers) await close();
 

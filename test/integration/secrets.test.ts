@@ -22,7 +22,7 @@ async function outputOf(program: string, env: Record<string, string>, until: Reg
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
   try {
-    for (const pattern of until) await expect.poll(() => output, { timeout: 30_000 }).toMatch(pattern);
+    for (const pattern of until) await expect.poll(() => output).toMatch(pattern);
   } finally {
     child.kill('SIGKILL');
   }
@@ -124,7 +124,7 @@ describe('calls that fail', () => {
     expect(await pay({ idempotencyKey: key(), ...overdraft })).toBe(1);
     expect(await pay({ idempotencyKey: key(), payeeAccountId: 'nobody' })).toBe(2);
     expect(await pay({ idempotencyKey: key(), description: `${PLANTED} and rejected` })).toBe('status 13');
-    await expect.poll(() => relay.log.join('\n'), { timeout: 30_000 }).toContain('Kafka rejects this event for good');
+    await expect.poll(() => relay.log.join('\n')).toContain('Kafka rejects this event for good');
     await expect.poll(() => api.log.join('\n')).toContain('violates check constraint');
 
     const output = [...api.log, ...relay.log].join('\n');

@@ -93,7 +93,7 @@ export async function startOtlpReceiver(): Promise<OtlpReceiver> {
       status = next;
     },
     async until(condition) {
-      const deadline = Date.now() + 10_000;
+      const deadline = Date.now() + 60_000;
       while (!condition(spans)) {
         if (Date.now() > deadline) throw new Error(`only these spans came: ${JSON.stringify(spans, undefined, 2)}`);
         await sleep(50);

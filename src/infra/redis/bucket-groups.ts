@@ -21,12 +21,19 @@ export class BucketGroups {
   /** One for each group: on Redis Cluster, those of other nodes go on. */
   readonly #breakers: readonly CircuitBreaker[];
   readonly #outage: Outage;
+  readonly #limitMs: number;
 
   /** outage is told of calls to Redis that fail, and of those that do not. */
-  constructor({ isCluster }: Pick<RedisClient, 'isCluster'>, keyPrefix: string, outage: Outage) {
+  constructor(
+    { isCluster }: Pick<RedisClient, 'isCluster'>,
+    keyPrefix: string,
+    outage: Outage,
+    limitMs = LIMIT_MS,
+  ) {
     this.#keyPrefix = keyPrefix;
     this.#breakers = Array.from({ length: isCluster ? CLUSTER_GROUPS : 1 }, () => new CircuitBreaker(PAUSE_MS));
     this.#outage = outage;
+    this.#limitMs = limitMs;
   }
 
   get single(): boolean {
@@ -48,7 +55,7 @@ export class BucketGroups {
     try {
       // What is in braces alone decides on the slot.
       const tag = this.single ? '' : `{${group}}:`;
-      const answer = await withinLimit(run(accountIds.map((id) => this.#keyPrefix + tag + id)), LIMIT_MS);
+      const answer = await withinLimit(run(accountIds.map((id) => this.#keyPrefix + tag + id)), this.#limitMs);
       breaker.succeeded();
       this.#outage.succeeded();
       return answer;

@@ -62,6 +62,7 @@ export class RedisTokenBuckets implements TokenBuckets {
     decisions: LimiterDecisions,
     outage: Outage,
     owner: BucketOwner = 'payer',
+    limitMs?: number,
   ) {
     redis.defineCommand('takeTokens', { lua: TAKE });
     redis.defineCommand('takeTokensTogether', { lua: TAKE_TOGETHER });
@@ -70,7 +71,7 @@ export class RedisTokenBuckets implements TokenBuckets {
     this.#owner = owner;
     // A caller may have the name of an account.
     const keyPrefix = owner === 'caller' ? 'payment-ledger:caller-bucket:' : 'payment-ledger:bucket:';
-    this.#groups = new BucketGroups(redis, keyPrefix, outage);
+    this.#groups = new BucketGroups(redis, keyPrefix, outage, limitMs);
     this.#local = new LocalTokenBuckets(settings);
     this.#takeSoon = batched((payers: readonly string[]) => this.#takeTogether(payers), {
       slots: 1,

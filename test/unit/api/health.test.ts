@@ -18,7 +18,7 @@ import { errorDetails } from '../../support/error-details.ts';
 
 const { Check, Watch } = service as Required<typeof service>;
 const LONG_NAME = 'x'.repeat(16_000);
-const PATIENT = { timeout: 10_000 };
+const PATIENT = { timeout: 60_000 };
 
 let health: Health;
 let server: Server;

@@ -83,7 +83,7 @@ test('has no read of the last pass under way when it tries again, after a send f
   const publisher = new ShardPublisher(LEASE, services);
   expect(await publisher.drain()).toBe(0);
   expect(reads.underWay).toBe(0);
-  await expect.poll(() => publisher.drain(), { timeout: 5_000 }).toBe(20);
+  await expect.poll(() => publisher.drain()).toBe(20);
   expect(delivered).toEqual(Array.from({ length: 20 }, (_, n) => BigInt(n)));
   expect(reads.most).toBe(1);
 });
