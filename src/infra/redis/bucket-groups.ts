@@ -24,12 +24,7 @@ export class BucketGroups {
   readonly #limitMs: number;
 
   /** outage is told of calls to Redis that fail, and of those that do not. */
-  constructor(
-    { isCluster }: Pick<RedisClient, 'isCluster'>,
-    keyPrefix: string,
-    outage: Outage,
-    limitMs = LIMIT_MS,
-  ) {
+  constructor({ isCluster }: Pick<RedisClient, 'isCluster'>, keyPrefix: string, outage: Outage, limitMs = LIMIT_MS) {
     this.#keyPrefix = keyPrefix;
     this.#breakers = Array.from({ length: isCluster ? CLUSTER_GROUPS : 1 }, () => new CircuitBreaker(PAUSE_MS));
     this.#outage = outage;
