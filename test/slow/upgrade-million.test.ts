@@ -218,9 +218,9 @@ const FILES = readdirSync('migrations').map((file) => ({ file, sql: readFileSync
 
 function asRow({ query, table, mode, queuedMs, heldMs, othersWaitedMs }: KeptLock) {
   const statement = query.trim().slice(0, 500);
-  const file = FILES.find(
-    ({ sql }) => sql.replaceAll(/^--.*$/gm, '').includes(statement) || sql.includes(statement),
-  )?.file;
+  // A file's lock may be seen first at its commit, which is in no file.
+  const isOf = (sql: string) => statement.length > 20 && sql.includes(statement);
+  const file = FILES.find(({ sql }) => isOf(sql.replaceAll(/^--.*$/gm, '')) || isOf(sql))?.file;
   return {
     migration: file ?? statement.slice(0, 40),
     table,
