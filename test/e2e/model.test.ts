@@ -138,6 +138,7 @@ const TO_SEE = [
   ...['AuthorizePayment', 'HoldPayment', 'CapturePayment', 'VoidPayment', 'RefundPayment', 'GetPayment'],
   ...['ListPaymentActions', 'ListPayments', 'GetAccountBalance', 'OpenAccount', 'UpdateAccount', 'FreezeAccount'],
   ...['UnfreezeAccount', 'CloseAccount', 'GetAccount', 'ListAccountEntries', 'GetBalanceSnapshot', 'ListAccounts'],
+  ...['ExecutePaymentBatch', 'a batch was taken', 'a batch was declined'],
   ...['AUTHORIZED', 'DECLINED', 'DUPLICATE', 'HELD', 'CAPTURED', 'VOIDED', 'EXPIRED'].map(
     (each) => `PAYMENT_STATUS_${each}`,
   ),

@@ -1,5 +1,6 @@
 import { type AccountEntry, AccountType } from '../../../src/gen/payment/v1/account.ts';
 import {
+  type ExecutePaymentBatchResponse,
   type PaymentAction,
   type PaymentError,
   PaymentErrorCode,
@@ -45,6 +46,8 @@ export interface Payment {
   readonly createdAt: string;
   readonly expiresAt: string;
   readonly isHold: boolean;
+  /** That made it; empty if it came alone. */
+  readonly batchId: string;
   readonly error: PaymentError | undefined;
   updatedAt: string;
   heldCents: bigint;
@@ -66,6 +69,8 @@ export interface UsedKey {
   readonly identity: Identity;
   readonly action: PaymentAction;
   readonly payment: Payment;
+  /** Its answer, if it was used for one; payments change. */
+  readonly batch?: ExecutePaymentBatchResponse;
 }
 
 export interface Books {
@@ -85,6 +90,8 @@ export interface Told {
   readonly at: string;
   /** That the bucket of the account that pays is empty: by the clock, which the model has not. */
   readonly rateLimited: boolean;
+  /** Of an item of a batch. */
+  readonly batchId?: string;
 }
 
 export type Outcome<Answer> = { readonly answer: Answer } | { readonly error: CallError };

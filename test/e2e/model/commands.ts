@@ -92,6 +92,7 @@ export type Command =
   | PaymentCommand
   | AccountCommand
   | ReadCommand
+  | { readonly do: 'BATCH'; readonly items: readonly PaymentCommand[]; readonly key?: number | undefined }
   /** Sends an earlier request to move money again, as it was or but for one field. */
   | { readonly do: 'AGAIN'; readonly request: number; readonly but: (typeof CHANGED)[number] }
   | {
@@ -185,6 +186,22 @@ const capture = fc.record({
 });
 const voiding = fc.record({ do: fc.constant('VOID' as const), of: payment, notes, key });
 const refund = fc.record({ do: fc.constant('REFUND' as const), of: payment, amount: part, notes, key });
+
+/** Most of what is in a batch must be possible, or no batch ever is. */
+const item = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('PAY' as const), ...paying, amount: fc.integer({ min: 1, max: 30 }) }),
+  },
+  { weight: 1, arbitrary: pay },
+  { weight: 1, arbitrary: hold },
+  { weight: 2, arbitrary: fc.oneof(capture, voiding, refund) },
+);
+const batch = fc.record({
+  do: fc.constant('BATCH' as const),
+  items: fc.array(item, { minLength: 1, maxLength: 4 }),
+  key,
+});
 
 /** A cent, again and again: until a payment has had too many actions, or a bucket is empty. */
 const repeat = fc
@@ -298,6 +315,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 70, arbitrary: account },
   { weight: 60, arbitrary: read },
   { weight: 8, arbitrary: fc.record({ do: fc.constant('INVALID' as const), request: fc.nat(30) }) },
+  { weight: 60, arbitrary: batch },
   { weight: 5, arbitrary: holdBriefly },
   { weight: 1, arbitrary: repeat },
 );

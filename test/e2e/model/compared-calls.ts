@@ -12,12 +12,15 @@ import {
 } from '../../../src/gen/payment/v1/account.ts';
 import {
   AuthorizePaymentResponse,
+  ExecutePaymentBatchResponse,
   GetAccountBalanceResponse,
+  GetPaymentResponse,
   HoldPaymentResponse,
   ListPaymentsRequest,
   Payment,
   PaymentAction,
   PaymentActionType,
+  type PaymentBatchItem,
   type PaymentError,
   PaymentErrorCode,
   paymentErrorCodeToJSON,
@@ -34,6 +37,7 @@ import {
   updateAccount,
 } from './account-calls.ts';
 import { type Books, failed, type Outcome, statusOf, type Told } from './books.ts';
+import { executeBatch } from './execute-batch.ts';
 import { expire } from './later-actions.ts';
 import { actionResponse, authorizeResponse, moveMoney } from './move-money.ts';
 import {
@@ -44,7 +48,7 @@ import {
   listPaymentActions,
   listPayments,
 } from './read-calls.ts';
-import type { MoneyRequest } from './requests.ts';
+import type { BatchRequest, MoneyRequest } from './requests.ts';
 
 /** How often each RPC was called, and each status, decline code and reason came up. */
 export type Seen = Map<string, number>;
@@ -91,6 +95,21 @@ export class ComparedCalls {
       case 'REFUND':
         return this.#act('RefundPayment', this.client.refund(request.paymentId, request), asked);
     }
+  }
+
+  async sendBatch(asked: BatchRequest): Promise<void> {
+    const { idempotencyKey, items } = asked.request;
+    const call = this.client.batch(items.map(itemOf), idempotencyKey);
+    const actual = await this.#outcome('ExecutePaymentBatch', call);
+    const { batchId = '', actions = [], createdAt: at, error, declinedItem } = answerOf(actual) ?? {};
+    const told = {
+      ...this.#told({ at, error }),
+      batchId,
+      actionIds: actions.map(({ actionId }) => actionId),
+      declinedItem,
+    };
+    if ('answer' in actual) count(this.#seen, error === undefined ? 'a batch was taken' : 'a batch was declined');
+    this.#compare(actual, executeBatch(this.books, asked, told), ExecutePaymentBatchResponse);
   }
 
   /** Waits until the service has noticed that the time of the payment's hold is over, and lets the model know. */
@@ -146,8 +165,8 @@ export class ComparedCalls {
   }
 
   async getPayment(request: { paymentId: string; idempotencyKey: string }): Promise<void> {
-    const call = this.client.getPayment(request).then(({ payment }) => payment);
-    this.#compare(await this.#outcome('GetPayment', call), getPayment(this.books, request), Payment);
+    const actual = await this.#outcome('GetPayment', this.client.getPayment(request));
+    this.#compare(actual, getPayment(this.books, request), GetPaymentResponse);
   }
 
   async getBalance(accountId: string): Promise<void> {
@@ -193,6 +212,8 @@ export class ComparedCalls {
   async compareBooks(): Promise<void> {
     const { accounts, payments } = this.books;
     for (const payment of payments.values()) count(this.#seen, paymentStatusToJSON(statusOf(payment)));
+    const actions = [...payments.values()].flatMap((payment) => payment.actions);
+    const batchIds = new Set(actions.map(({ batchId }) => batchId).filter((batchId) => batchId !== ''));
     const parties = [...payments.values()].flatMap(({ payerAccountId, payeeAccountId }) => [
       payerAccountId,
       payeeAccountId,
@@ -208,6 +229,9 @@ export class ComparedCalls {
         this.listEntries(ListAccountEntriesRequest.fromPartial({ accountId, pageSize: 1_000 })),
         this.listPayments(ListPaymentsRequest.fromPartial({ accountId, pageSize: 1_000 })),
       ]),
+      ...[...batchIds].map((batchId) =>
+        this.listPayments(ListPaymentsRequest.fromPartial({ batchId, pageSize: 1_000 })),
+      ),
       ...actedOn.map(({ paymentId }) => this.listActions(paymentId, 1_000)),
     ]);
   }
@@ -288,6 +312,21 @@ function differenceOf(one: unknown, other: unknown): unknown {
   return Object.fromEntries(
     differing.map((name) => [name, name in wanted! ? differenceOf(has![name], wanted![name]) : 'absent']),
   );
+}
+
+function itemOf({ method, request }: MoneyRequest): PaymentBatchItem {
+  switch (method) {
+    case 'AUTHORIZE':
+      return { transfer: request };
+    case 'HOLD':
+      return { hold: request };
+    case 'CAPTURE':
+      return { capture: request };
+    case 'VOID':
+      return { void: request };
+    case 'REFUND':
+      return { refund: request };
+  }
 }
 
 function answerOf<Answer>(outcome: Outcome<Answer>): Answer | undefined {

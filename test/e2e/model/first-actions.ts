@@ -30,7 +30,7 @@ export function isInt64(cents: bigint): boolean {
 /** Makes the payment, with what the action says of it. */
 export function storeFirst(books: Books, asked: FirstRequest, action: PaymentAction): Payment {
   const { payerAccountId, payeeAccountId, amountCents, currency, description, reference, metadata } = asked.request;
-  const { paymentId, createdAt, error } = action;
+  const { paymentId, createdAt, error, batchId } = action;
   const isHold = asked.method === 'HOLD';
   const takenCents = error === undefined ? amountCents : 0n;
   const payment: Payment = {
@@ -43,6 +43,7 @@ export function storeFirst(books: Books, asked: FirstRequest, action: PaymentAct
     createdAt,
     expiresAt: isHold && !error ? new Date(Date.parse(createdAt) + ttlMs(asked.request)).toISOString() : '',
     isHold,
+    batchId,
     error,
     updatedAt: createdAt,
     heldCents: isHold ? takenCents : 0n,

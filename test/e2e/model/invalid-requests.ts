@@ -1,4 +1,7 @@
+import type { PaymentBatchItem } from '../../../src/gen/payment/v1/payment.ts';
 import type { LedgerClient } from '../../../tools/client.ts';
+
+const NO_NOTES = { description: '', reference: '', metadata: {} };
 
 /** An account and a payment that there are, so that nothing but the field is wrong. */
 interface There {
@@ -46,6 +49,13 @@ export const INVALID_REQUESTS: readonly Invalid[] = [
     (client, { paymentId }) => client.void(paymentId, { idempotencyKey: 'k'.repeat(256) }),
   ],
   [['reference'], 'RefundPayment', (client, { paymentId }) => client.refund(paymentId, { reference: 'r'.repeat(256) })],
+  [['items'], 'ExecutePaymentBatch', (client) => client.batch([])],
+  [
+    ['items[0].transfer.currency', 'items[1]'],
+    'ExecutePaymentBatch',
+    (client, there) =>
+      client.batch([{ transfer: { ...payment(there), ...NO_NOTES, currency: 'rub' } }, {} as PaymentBatchItem]),
+  ],
   [['payment_id'], 'GetPayment', (client) => client.getPayment({ paymentId: '', idempotencyKey: '' })],
   [
     ['idempotency_key'],

@@ -73,7 +73,7 @@ export function actionResponse({ action, payment, replayed }: Moved): HoldPaymen
 }
 
 /** The declines that need no look at the books. */
-function declineAtOnce(asked: MoneyRequest): Code | undefined {
+export function declineAtOnce(asked: MoneyRequest): Code | undefined {
   const amountCents = 'amountCents' in asked.request ? asked.request.amountCents : undefined;
   if (amountCents !== undefined && amountCents <= 0n) return 'INVALID_AMOUNT';
   if (!isLater(asked) && asked.request.payerAccountId === asked.request.payeeAccountId) return 'SAME_ACCOUNT';
@@ -84,27 +84,35 @@ function declineAtOnce(asked: MoneyRequest): Code | undefined {
 function isLimited(books: Books, asked: MoneyRequest, told: Told): boolean {
   const accountId = payingAccountOf(books, asked);
   if (accountId === undefined) return false;
-  const account = books.accounts.get(accountId);
-  if (account !== undefined && isExternal(account)) return false;
-  const granted = books.tokens.get(accountId) ?? 0;
-  if (told.rateLimited && granted >= books.bucketCapacity) return true;
-  books.tokens.set(accountId, granted + 1);
+  if (told.rateLimited && mayLack(books, accountId, 1)) return true;
+  takeTokens(books, accountId, 1);
   return false;
 }
 
+/** Whether the bucket may have fewer tokens. */
+export function mayLack(books: Books, accountId: string, tokens: number): boolean {
+  const account = books.accounts.get(accountId);
+  if (account !== undefined && isExternal(account)) return false;
+  return (books.tokens.get(accountId) ?? 0) + tokens > books.bucketCapacity;
+}
+
+export function takeTokens(books: Books, accountId: string, tokens: number): void {
+  books.tokens.set(accountId, (books.tokens.get(accountId) ?? 0) + tokens);
+}
+
 /** Captures and voids take no token. */
-function payingAccountOf(books: Books, asked: MoneyRequest): string | undefined {
+export function payingAccountOf(books: Books, asked: MoneyRequest): string | undefined {
   if (!isLater(asked)) return asked.request.payerAccountId;
   return asked.method === 'REFUND' ? books.payments.get(asked.request.paymentId)!.payeeAccountId : undefined;
 }
 
 /** Why the books as they are forbid it, if they do. */
-function declineOf(books: Books, asked: MoneyRequest): Code | undefined {
+export function declineOf(books: Books, asked: MoneyRequest): Code | undefined {
   return isLater(asked) ? declineOfLater(books, asked) : declineOfFirst(books, asked);
 }
 
 /** Does it, or writes down that it was declined. */
-function store(books: Books, asked: MoneyRequest, told: Told, code: Code | undefined) {
+export function store(books: Books, asked: MoneyRequest, told: Told, code: Code | undefined) {
   const action = actionOf(asked, told, code);
   const payment = isLater(asked) ? storeLater(books, asked, action) : storeFirst(books, asked, action);
   return { action, payment };
@@ -119,7 +127,7 @@ const TYPES = {
 } as const;
 
 /** With the amount that was asked for, 0 if none was. */
-function actionOf(asked: MoneyRequest, { actionId, at }: Told, code: Code | undefined): PaymentAction {
+function actionOf(asked: MoneyRequest, { actionId, at, batchId = '' }: Told, code: Code | undefined): PaymentAction {
   const { description, reference, metadata } = asked.request;
   return PaymentAction.fromPartial({
     actionId,
@@ -130,6 +138,7 @@ function actionOf(asked: MoneyRequest, { actionId, at }: Told, code: Code | unde
     description,
     reference,
     metadata,
+    batchId,
     ...(code === undefined ? {} : { error: errorOf(code) }),
   });
 }

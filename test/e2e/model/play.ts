@@ -5,7 +5,7 @@ import { type Account, availableOf, type Books, isExternal, type Notes, type Pay
 import type { AccountCommand, Command, Name, Pair, PaymentCommand, ReadCommand } from './commands.ts';
 import { ComparedCalls, type Seen } from './compared-calls.ts';
 import { INVALID_REQUESTS } from './invalid-requests.ts';
-import type { MoneyRequest } from './requests.ts';
+import type { BatchRequest, MoneyRequest } from './requests.ts';
 
 /** What of a command says how much of what. */
 type Amount = Extract<PaymentCommand, { do: 'CAPTURE' }>['amount'];
@@ -61,7 +61,7 @@ class Sequence {
   readonly #books: Books;
   /** Makes account ids, keys and references that no other sequence has. */
   readonly #id = crypto.randomUUID();
-  readonly #sent: MoneyRequest[] = [];
+  readonly #sent: (MoneyRequest | BatchRequest)[] = [];
   readonly #keys: string[] = [];
 
   constructor(calls: ComparedCalls) {
@@ -89,8 +89,10 @@ class Sequence {
       case 'VOID':
       case 'REFUND':
         return this.#send(this.#request(command));
+      case 'BATCH':
+        return this.#send(this.#batch(command));
       case 'AGAIN':
-        return this.#calls.send(changed(ago(this.#sent, command.request)!, command.but));
+        return this.#sendNow(changed(ago(this.#sent, command.request)!, command.but));
       case 'REPEAT':
         if (command.after !== undefined) await this.play(command.after);
         for (let times = 0; times < command.times; times += 1) await this.play(command.command);
@@ -118,10 +120,20 @@ class Sequence {
     return `${name}-${this.#id}`;
   }
 
-  async #send(sent: MoneyRequest): Promise<void> {
+  async #send(sent: MoneyRequest | BatchRequest): Promise<void> {
     this.#sent.push(sent);
     this.#keys.push(sent.request.idempotencyKey);
-    await this.#calls.send(sent);
+    await this.#sendNow(sent);
+  }
+
+  #sendNow(sent: MoneyRequest | BatchRequest): Promise<void> {
+    return sent.method === 'BATCH' ? this.#calls.sendBatch(sent) : this.#calls.send(sent);
+  }
+
+  /** Amounts are of what there is before it. */
+  #batch({ key, items }: Extract<Command, { do: 'BATCH' }>): BatchRequest {
+    const idempotencyKey = this.#key(key);
+    return { method: 'BATCH', request: { idempotencyKey, items: items.map((item) => this.#request(item)) } };
   }
 
   #request(command: PaymentCommand): MoneyRequest {
@@ -334,7 +346,14 @@ class Sequence {
 }
 
 /** A request but for one field, if it has that. */
-function changed(asked: MoneyRequest, what: Extract<Command, { do: 'AGAIN' }>['but']): MoneyRequest {
+function changed(
+  asked: MoneyRequest | BatchRequest,
+  what: Extract<Command, { do: 'AGAIN' }>['but'],
+): MoneyRequest | BatchRequest {
+  if (asked.method === 'BATCH') {
+    const items = asked.request.items.map((item, index) => (index === 0 ? changed(item, what) : item));
+    return { method: 'BATCH', request: { ...asked.request, items: items as MoneyRequest[] } };
+  }
   const { request } = asked;
   const changes = {
     NOTHING: {},

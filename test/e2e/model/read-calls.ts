@@ -9,6 +9,7 @@ import {
   AccountRole,
   type GetAccountBalanceResponse,
   type GetPaymentRequest,
+  type GetPaymentResponse,
   type ListPaymentsRequest,
   type PaymentAction,
   type Payment as PaymentMessage,
@@ -17,9 +18,14 @@ import { availableOf, type Books, messageOf, noSuch, type Outcome, type Payment,
 
 // What the service must answer when it is asked for what there is. Lists are whole, without pages.
 
-export function getPayment(books: Books, { paymentId, idempotencyKey }: GetPaymentRequest): Outcome<PaymentMessage> {
-  const payment = idempotencyKey === '' ? books.payments.get(paymentId) : books.keys.get(idempotencyKey)?.payment;
-  return payment === undefined ? noSuch() : { answer: messageOf(payment) };
+export function getPayment(
+  books: Books,
+  { paymentId, idempotencyKey }: GetPaymentRequest,
+): Outcome<GetPaymentResponse> {
+  const used = books.keys.get(idempotencyKey);
+  const payment = idempotencyKey === '' ? books.payments.get(paymentId) : used?.payment;
+  if (payment === undefined) return noSuch();
+  return { answer: { payment: messageOf(payment), batchId: used?.batch?.batchId ?? '' } };
 }
 
 export function listPaymentActions(books: Books, paymentId: string): Outcome<PaymentAction[]> {
@@ -31,11 +37,12 @@ export function listPaymentActions(books: Books, paymentId: string): Outcome<Pay
 const byId = (one: PaymentAction, other: PaymentAction) => (one.actionId < other.actionId ? -1 : 1);
 
 export function listPayments(books: Books, request: ListPaymentsRequest): Outcome<PaymentMessage[]> {
-  const { accountId, role, statuses, reference, createdFrom, createdBefore } = request;
+  const { accountId, role, statuses, reference, batchId, createdFrom, createdBefore } = request;
   const wanted = (payment: Payment) =>
     (accountId === '' || accountsInRole(payment, role).includes(accountId)) &&
     (statuses.length === 0 || statuses.includes(statusOf(payment))) &&
     (reference === '' || payment.notes.reference === reference) &&
+    (batchId === '' || payment.actions.some((action) => action.batchId === batchId)) &&
     payment.createdAt >= createdFrom &&
     (createdBefore === '' || payment.createdAt < createdBefore);
   return { answer: [...books.payments.values()].filter(wanted).reverse().map(messageOf) };

@@ -18,6 +18,12 @@ export type LaterRequest =
 /** A request that moves money. */
 export type MoneyRequest = FirstRequest | LaterRequest;
 
+/** Several of them, as one; their own keys do not count. */
+export interface BatchRequest {
+  readonly method: 'BATCH';
+  readonly request: { readonly idempotencyKey: string; readonly items: readonly MoneyRequest[] };
+}
+
 export function isLater(asked: MoneyRequest): asked is LaterRequest {
   return asked.method !== 'AUTHORIZE' && asked.method !== 'HOLD';
 }
@@ -29,7 +35,8 @@ export interface Identity {
 }
 
 /** description is no part of it. */
-export function identityOf({ method, request }: MoneyRequest): Identity {
+export function identityOf({ method, request }: MoneyRequest | BatchRequest): Identity {
+  if (method === 'BATCH') return { method, fields: { items: JSON.stringify(request.items.map(identityOf)) } };
   const { reference, metadata } = request;
   const notes = { reference, metadata: JSON.stringify(Object.entries(metadata).sort()) };
   switch (method) {
