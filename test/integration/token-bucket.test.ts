@@ -74,6 +74,18 @@ function withTestClock(script: string, argument: number): string {
     .replace(/^.*'PEXPIRE'.*$/gm, '');
 }
 
+/** Times in microseconds, of which most are as the one before. */
+function clockOf(steps: number, nowUs: number): number[] {
+  let time = nowUs;
+  return Array.from({ length: steps }, (_, step) => {
+    time += step % 10 < 7 ? 0 : Math.floor(Math.random() * 400_000);
+    return time;
+  });
+}
+
+/** As TIME answers. */
+const timeOf = (us: number) => [Math.floor(us / 1_000_000), us % 1_000_000];
+
 describe('in Redis', () => {
   test('a burst of the capacity passes, the next waits for its token, and gets it then', async () => {
     const limiter = patientBuckets({ capacity: 5, refillPerSecond: 1 });
@@ -203,13 +215,12 @@ describe('in Redis', () => {
     ]) {
       const local = new LocalTokenBuckets(settings);
       const key = keyOf(randomUUID());
-      let nowUs = await serverUs();
-      for (let step = 0; step < 1_000; step += 1) {
-        nowUs += step % 10 < 7 ? 0 : Math.floor(Math.random() * 400_000);
-        const time = [Math.floor(nowUs / 1_000_000), nowUs % 1_000_000];
-        const shared = await redis.eval(script, 1, key, settings.capacity, settings.refillPerSecond, ...time);
-        expect(shared).toEqual([local.take(payer, nowUs)]);
-      }
+      const { capacity, refillPerSecond } = settings;
+      const steps = clockOf(1_000, await serverUs()).map((nowUs) => ({
+        shared: redis.eval(script, 1, key, capacity, refillPerSecond, ...timeOf(nowUs)),
+        own: [local.take(payer, nowUs)],
+      }));
+      expect(await Promise.all(steps.map(({ shared }) => shared))).toEqual(steps.map(({ own }) => own));
     }
   });
 
@@ -223,16 +234,17 @@ describe('in Redis', () => {
     ]) {
       const local = new LocalTokenBuckets(settings);
       const payers = [randomUUID(), randomUUID()];
-      let nowUs = await serverUs();
-      for (let step = 0; step < 1_000; step += 1) {
-        nowUs += step % 10 < 7 ? 0 : Math.floor(Math.random() * 400_000);
+      const { capacity, refillPerSecond } = settings;
+      const steps = clockOf(1_000, await serverUs()).map((nowUs) => {
         // Mostly taken, sometimes given back.
         const counts = payers.map(() => Math.ceil((Math.random() * 1.2 - 0.2) * 30));
-        const time = [Math.floor(nowUs / 1_000_000), nowUs % 1_000_000];
-        const { capacity, refillPerSecond } = settings;
-        const shared = await redis.eval(script, 2, ...payers.map(keyOf), capacity, refillPerSecond, ...counts, ...time);
-        expect(shared).toEqual(local.takeTogether(payers, counts, nowUs));
-      }
+        const values = [capacity, refillPerSecond, ...counts, ...timeOf(nowUs)];
+        return {
+          shared: redis.eval(script, 2, ...payers.map(keyOf), ...values),
+          own: local.takeTogether(payers, counts, nowUs),
+        };
+      });
+      expect(await Promise.all(steps.map(({ shared }) => shared))).toEqual(steps.map(({ own }) => own));
     }
   });
 });
