@@ -33,7 +33,7 @@ export class LimitByAccountType implements BatchRateLimiter {
   async takeAll(tokens: Tokens): Promise<Shortage | undefined> {
     const { ofCustomers, ofExternal } = await this.#byType(tokens);
     const shortage = await this.#customers.takeAll(ofCustomers);
-    if (shortage !== undefined) return shortage;
+    if (shortage !== undefined) return (await this.#isOfExternal(shortage)) ? this.takeAll(tokens) : shortage;
     const ofOthers = await this.#external?.takeAll(ofExternal);
     if (ofOthers !== undefined) await this.#customers.giveBack(ofCustomers);
     return ofOthers;
@@ -45,6 +45,15 @@ export class LimitByAccountType implements BatchRateLimiter {
       external[index] ? 'ofExternal' : 'ofCustomers',
     );
     return { ofCustomers: new Map(ofCustomers), ofExternal: new Map(ofExternal) };
+  }
+
+  /**
+   * What a customer never gets, an EXTERNAL payer may, and for good it is refused only to those who are known.
+   * Throws as Ledger does.
+   */
+  async #isOfExternal({ accountId, retryAfterMs }: Shortage): Promise<boolean> {
+    if (retryAfterMs !== Number.POSITIVE_INFINITY) return false;
+    return (await this.#types.find(accountId, performance.now())) === 'EXTERNAL';
   }
 
   /** An account that does not exist, or cannot be looked up now, counts as a customer's. */

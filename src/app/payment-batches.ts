@@ -98,7 +98,7 @@ export class PaymentBatches {
     const submitted = this.#groupCommit.submit(command, abandoned, deadlineMs);
     const { kind, action, items } = decidedOf(await this.#externalPayers.learn(submitted));
     if (action.verdict.status === 'DECLINED') return { kind, action, items: [] };
-    return { kind, action, items: items ?? (await this.#find(action.actionId, abandoned)) };
+    return { kind, action, items: items ?? (await this.#find(kind, action.actionId, abandoned)) };
   }
 
   /** Ids are given once: a batch that is run again is recognized by its own. Those of expiries are the lower ones. */
@@ -154,8 +154,10 @@ export class PaymentBatches {
     return { ...notStored(decline, retryAfterMs), item: payers.indexOf(accountId) };
   }
 
-  #find(batchId: string, abandoned: () => boolean): Promise<readonly BatchedAction[]> {
-    return this.#lookUps.run(() => this.#ledger.findBatch(batchId), abandoned);
+  #find(kind: DecidedBatch['kind'], batchId: string, abandoned: () => boolean): Promise<readonly BatchedAction[]> {
+    const find = () => this.#ledger.findBatch(batchId);
+    // Committed for this call, though the connection was lost: to turn it away now would say that nothing was stored.
+    return kind === 'DECIDED' ? find() : this.#lookUps.run(find, abandoned);
   }
 }
 

@@ -185,7 +185,7 @@ export interface Shortage {
 
 /** A limiter of which several tokens can be taken as one. */
 export interface BatchRateLimiter extends RateLimiter {
-  /** Takes all of the tokens, or none and returns why. */
+  /** Takes all of the tokens, or none and returns why. Throws ServiceError if it cannot tell whether there ever are so many. */
   takeAll(tokens: Tokens): Promise<Shortage | undefined>;
 }
 

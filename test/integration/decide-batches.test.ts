@@ -1,5 +1,6 @@
 import { monotonicFactory } from 'ulid';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Admission } from '../../src/app/admission.ts';
 import { batchDigest } from '../../src/app/batch-digest.ts';
 import type {
   ActionCommand,
@@ -12,7 +13,9 @@ import type {
 } from '../../src/app/commands.ts';
 import { decidePayments, type Outcome, paymentTransaction } from '../../src/app/decide-payments.ts';
 import type { Payment } from '../../src/app/domain/payment.ts';
+import { ExternalPayers } from '../../src/app/external-payers.ts';
 import { GroupCommit } from '../../src/app/group-commit.ts';
+import { PaymentBatches } from '../../src/app/payment-batches.ts';
 import { ulidToUuid } from '../../src/app/ulid.ts';
 import { shardCount } from '../../src/infra/postgres/outbox/shard-count.ts';
 import { postgresLedger } from '../../src/infra/postgres/payments/ledger.ts';
@@ -329,5 +332,29 @@ describe('a connection lost after COMMIT was sent', () => {
     expect(found.map(({ action }) => action.actionId)).toEqual(
       declined ? [] : command.items.map(({ actionId }) => actionId),
     );
+  });
+
+  test('the batch is not OVERLOADED, which would say that nothing was stored, however many look things up', async () => {
+    const limiter = { take: async () => 0, takeAll: async () => undefined };
+    const full = new Admission({ maxInFlight: 0, maxQueue: 0 });
+    const batches = new PaymentBatches(
+      groupCommit().group,
+      limiter,
+      postgresLedger(pool),
+      full,
+      newId,
+      new ExternalPayers(),
+    );
+    const items = [transfer(), hold()].map((request, index) => ({ field: `items[${index}]`, request }));
+    const request = { caller: '', idempotencyKey: crypto.randomUUID(), items };
+    proxy.cutCommits = 1;
+    const asked = { abandoned: present, deadlineMs: Number.POSITIVE_INFINITY };
+    const batch = await batches.execute(request, asked);
+    expect(batch).toMatchObject({
+      kind: 'DECIDED',
+      items: [{ action: { kind: 'PAYMENT' } }, { action: { kind: 'HOLD' } }],
+    });
+    // Of a replay it says nothing new.
+    await expect(batches.execute(request, asked)).rejects.toMatchObject({ problem: { kind: 'OVERLOADED' } });
   });
 });

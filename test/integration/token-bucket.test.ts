@@ -148,6 +148,16 @@ describe('in Redis', () => {
     expect(await limiter.take(payer)).toBe(0);
   });
 
+  test('so it does for those who only take several tokens at once', async () => {
+    const limiter = buckets({ capacity: 3, refillPerSecond: 20 });
+    const ahead = (await serverUs()) + 3_600 * 1_000_000;
+    await redis.hset(keyOf(payer), { tokens: 1_000_000, at: ahead });
+    expect(await limiter.takeAll(new Map([[payer, 3]]))).toEqual({ accountId: payer, retryAfterMs: 100 });
+    expect(await redis.hget(keyOf(payer), 'tokens')).toBe('1000000');
+    await sleep(120);
+    expect(await limiter.takeAll(new Map([[payer, 3]]))).toBeUndefined();
+  });
+
   test('several tokens of several buckets are taken together or not at all', async () => {
     const limiter = patientBuckets({ capacity: 5, refillPerSecond: 1 });
     const [other, third] = [`payer-${randomUUID()}`, `payer-${randomUUID()}`];

@@ -6,7 +6,8 @@
 -- ARGV[2]     refill, in tokens per second
 -- ARGV[2 + n] how many are wanted of KEYS[n], at most the capacity; below 0, so many are given back
 --
--- The arithmetic is that of token-bucket.lua, which says why.
+-- The arithmetic is that of token-bucket.lua, which says why; and why a bucket whose time is
+-- in the future is written though nothing is taken of it.
 
 local TOKEN = 1000000
 local capacity = tonumber(ARGV[1]) * TOKEN
@@ -15,7 +16,7 @@ local refill = tonumber(ARGV[2])
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 
-local left, waits, granted = {}, {}, true
+local ahead, left, waits, granted = {}, {}, {}, true
 for index, key in ipairs(KEYS) do
   local tokens = capacity
   local bucket = redis.call('HMGET', key, 'tokens', 'at')
@@ -23,6 +24,7 @@ for index, key in ipairs(KEYS) do
     local since = math.min(tonumber(bucket[2]), now)
     tokens = math.min(capacity, tonumber(bucket[1]) + (now - since) * refill)
   end
+  ahead[index] = bucket[1] and tonumber(bucket[2]) > now and tokens
   tokens = tokens - tonumber(ARGV[2 + index]) * TOKEN
   left[index] = math.min(capacity, tokens)
   waits[index] = math.max(0, math.ceil(-tokens / refill / 1000))
@@ -36,6 +38,13 @@ if granted then
     else
       redis.call('HSET', key, 'tokens', string.format('%.0f', left[index]), 'at', string.format('%.0f', now))
       redis.call('PEXPIRE', key, math.ceil((capacity - left[index]) / refill / 1000))
+    end
+  end
+else
+  for index, key in ipairs(KEYS) do
+    if ahead[index] and ahead[index] < capacity then
+      redis.call('HSET', key, 'at', string.format('%.0f', now))
+      redis.call('PEXPIRE', key, math.ceil((capacity - ahead[index]) / refill / 1000))
     end
   end
 end

@@ -101,6 +101,33 @@ describe('several tokens at once', () => {
     expect(external.asked).toEqual(['world']);
   });
 
+  test('that no customer ever gets are refused for good to customers alone, not to whoever cannot be looked up', async () => {
+    const limit = new LimitByAccountType(limiter(Number.POSITIVE_INFINITY), undefined, new AccountTypes(ledger));
+    reachable = false;
+    for (const payer of ['customer', 'world']) {
+      await expect(limit.takeAll(new Map([[payer, 9]]))).rejects.toMatchObject({ problem: { kind: 'UNAVAILABLE' } });
+    }
+    reachable = true;
+    expect(await limit.takeAll(new Map([['world', 9]]))).toBeUndefined();
+    const never = { accountId: 'customer', retryAfterMs: Number.POSITIVE_INFINITY };
+    expect(await limit.takeAll(new Map([['customer', 9]]))).toEqual(never);
+  });
+
+  test('are taken of an EXTERNAL payer that is found out only then', async () => {
+    const customers = limiter(Number.POSITIVE_INFINITY);
+    let failures = 1;
+    const flaky = {
+      async findAccountType(accountId: string) {
+        if (failures-- > 0) throw unavailable('The database cannot be reached.');
+        return ACCOUNTS[accountId];
+      },
+    };
+    const external = limiter(0);
+    const limit = new LimitByAccountType(customers, external, new AccountTypes(flaky));
+    expect(await limit.takeAll(new Map([['world', 9]]))).toBeUndefined();
+    expect([customers.asked, external.asked]).toEqual([['world'], ['world']]);
+  });
+
   test('that one type lacks are given back to the other', async () => {
     const tokens = new Map([
       ['customer', 2],
