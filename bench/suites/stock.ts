@@ -89,10 +89,14 @@ export async function makeStocks(
     );
     return rows.map(({ payment_id }) => uuidToUlid(payment_id));
   };
-  return {
-    capture: new Stock(await idsOf('select payment_id from payment_balances where open'), forTurn),
-    refund: new Stock(await idsOf("select payment_id from payments where kind = 'PAYMENT'"), forTurn),
-  };
+  const holds = await idsOf('select payment_id from payment_balances where open');
+  const payments = await idsOf("select payment_id from payments where kind = 'PAYMENT'");
+  if (payments.length < wanted) {
+    throw new Error(
+      `The books have ${payments.length} payments to refund, and the run needs ${wanted}: see --payments`,
+    );
+  }
+  return { capture: new Stock(holds, forTurn), refund: new Stock(payments, forTurn) };
 }
 
 /** Of all turns that a contestant has in a run, in milliseconds. */
