@@ -5,18 +5,18 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { shardOf } from '../../src/app/domain/shard.ts';
 import { filesIn } from '../support/callers.ts';
 import { childEnvironment } from '../support/child-environment.ts';
-import { type Ended, runLedger } from '../support/command-line.ts';
+import { type Ended, runLedger, runLedgerHere } from '../support/command-line.ts';
 import { createTopic, listGroups, readTopic } from '../support/relay.ts';
 import { type ApiProcess, createSystem, type System } from '../support/system.ts';
 
-// A command loads in a second, and on a busy machine in many.
+// A command that is a process of its own loads in a second, and on a busy machine in many.
 const LIMIT_MS = 300_000;
 
 let system: System;
 let api: ApiProcess;
 let variables: Record<string, string>;
 
-const ledger = (...args: string[]) => runLedger(args, variables);
+const ledger = (...args: string[]) => runLedgerHere(args, variables);
 const lines = ({ stdout }: Ended) =>
   stdout
     .trim()
@@ -54,7 +54,8 @@ describe('events tail', { timeout: LIMIT_MS }, () => {
   const tail = (...args: string[]) => ledger('events', 'tail', '--from-beginning', '--until-end', ...args);
 
   test('shows what is on the topic, decoded, and leaves no group behind', async () => {
-    const all = await tail('--json');
+    // As a process, which must end by itself.
+    const all = await runLedger(['events', 'tail', '--from-beginning', '--until-end', '--json'], variables);
     expect(all).toMatchObject({ code: 0, stderr: '' });
     expect(lines(all)).toHaveLength(7);
     expect((await listGroups()).filter(({ groupId }) => groupId.startsWith('payment-ledger-tail-'))).toEqual([]);
@@ -111,7 +112,7 @@ describe('events export', { timeout: LIMIT_MS }, () => {
   test('and the topic from its offsets on have each payment, though payments go on', async () => {
     const path = filesIn({ taken: 'as it was' });
     let exported: Ended | undefined;
-    const exporting = ledger('events', 'export', '--output', path('new')).then((ended) => {
+    const exporting = runLedger(['events', 'export', '--output', path('new')], variables).then((ended) => {
       exported = ended;
     });
     while (exported === undefined) await Promise.all([pay('acc-a', 'acc-b'), pay('acc-b', 'acc-a')]);
@@ -188,7 +189,7 @@ describe('replay --to-topic', { timeout: LIMIT_MS }, () => {
     );
     expect(own).toEqual(own.toSorted((a, b) => Number(a - b)));
     expect(await readTopic(system.topic, before.length)).toHaveLength(before.length);
-    expect(await system.database.query('select from outbox')).toEqual([]);
+    await expect.poll(() => system.database.query('select from outbox')).toEqual([]);
   });
 
   test('knows the topic of all consumers and topics that there are not', async () => {

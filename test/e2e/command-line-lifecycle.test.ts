@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { runLedger } from '../support/command-line.ts';
+import { runLedgerHere } from '../support/command-line.ts';
 import { createSystem, type System } from '../support/system.ts';
 
 // What the command line does with payments that are held, and with accounts.
 
-// A command loads in a second, and on a busy machine in many.
+// Of many calls, on a busy machine.
 const LIMIT_MS = 300_000;
 
 /** No payment has it. */
@@ -14,7 +14,7 @@ const NO_ID = '01M85Q3TTE820EZ9PCVSPH2JRN';
 let system: System;
 let address: string;
 
-const call = (...args: string[]) => runLedger(args, { LEDGER_ADDRESS: address, LEDGER_DEADLINE_MS: '120000' });
+const call = (...args: string[]) => runLedgerHere(args, { LEDGER_ADDRESS: address, LEDGER_DEADLINE_MS: '120000' });
 
 beforeAll(async () => {
   system = await createSystem();

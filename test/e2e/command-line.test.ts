@@ -4,11 +4,11 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { applicationAddress } from '../../tools/stack/postgres.ts';
 import { filesIn } from '../support/callers.ts';
 import { createAuthority } from '../support/certificates.ts';
-import { runLedger } from '../support/command-line.ts';
+import { runLedger, runLedgerHere } from '../support/command-line.ts';
 import { createSystem, type System } from '../support/system.ts';
 import { AUDIENCE, ISSUER, signingKey } from '../support/tokens.ts';
 
-// A command loads in a second, and on a busy machine in many.
+// A command that is a process of its own loads in a second, and on a busy machine in many.
 const LIMIT_MS = 300_000;
 
 /** No payment has it. */
@@ -17,13 +17,14 @@ const NO_ID = '01M85Q3TTE820EZ9PCVSPH2JRN';
 let system: System;
 let address: string;
 
-const call = (...args: string[]) => runLedger(args, { LEDGER_ADDRESS: address, LEDGER_DEADLINE_MS: '120000' });
-const operate = (...args: string[]) =>
-  runLedger(args, {
-    DATABASE_URL: applicationAddress(system.database.url),
-    KAFKA_BROKERS: inject('kafkaBrokers'),
-    KAFKA_TOPIC: system.topic,
-  });
+const toApi = () => ({ LEDGER_ADDRESS: address, LEDGER_DEADLINE_MS: '120000' });
+const call = (...args: string[]) => runLedgerHere(args, toApi());
+const toServers = () => ({
+  DATABASE_URL: applicationAddress(system.database.url),
+  KAFKA_BROKERS: inject('kafkaBrokers'),
+  KAFKA_TOPIC: system.topic,
+});
+const operate = (...args: string[]) => runLedgerHere(args, toServers());
 const pay = (amountCents: string, ...args: string[]) =>
   call('pay', '--payer', 'acc-a', '--payee', 'acc-b', '--amount-cents', amountCents, '--currency', 'RUB', ...args);
 
@@ -53,7 +54,10 @@ describe('accounts', { timeout: LIMIT_MS }, () => {
     };
     const open = ['accounts', 'open', 'acc-new', '--currency', 'RUB', '--overdraft-limit-cents', '500'];
     expect(JSON.parse((await call(...open, '--json')).stdout)).toEqual(opened);
-    expect(JSON.parse((await call('accounts', 'show', 'acc-new', '--json')).stdout)).toEqual(opened);
+    // As a process, which must end by itself though it had a connection.
+    const shown = await runLedger(['accounts', 'show', 'acc-new', '--json'], toApi());
+    expect(shown).toMatchObject({ code: 0, stderr: '' });
+    expect(JSON.parse(shown.stdout)).toEqual(opened);
     expect((await call('accounts', 'show', 'acc-new')).stdout).toMatch(
       /^account {18}acc-new\n[\s\S]*\(cents\) {2}500\n/,
     );
@@ -232,7 +236,8 @@ describe('operators', { timeout: LIMIT_MS }, () => {
   });
 
   test('verify the books and the events', async () => {
-    const { code, stdout } = await operate('verify', '--events', '--json');
+    // As a process, which must end by itself though it had connections to everything.
+    const { code, stdout } = await runLedger(['verify', '--events', '--json'], toServers());
     const { books, events } = JSON.parse(stdout);
     const changes = await system.database.query('select from account_changes');
     expect({ code, books, events }).toMatchObject({
@@ -315,12 +320,12 @@ test('the API is called over mutual TLS and with a token', { timeout: LIMIT_MS }
     stderr: '',
   });
 
-  const nobody = await runLedger(balance, variables);
+  const nobody = await runLedgerHere(balance, variables);
   expect(nobody.code).toBe(6);
   expect(nobody.stderr).toMatch(/UNAUTHENTICATED TOKEN_MISSING[\s\S]*--token-file/);
-  const poor = await runLedger(balance, { ...variables, LEDGER_TOKEN_FILE: path('poor-token') });
+  const poor = await runLedgerHere(balance, { ...variables, LEDGER_TOKEN_FILE: path('poor-token') });
   expect(poor.code).toBe(6);
   expect(poor.stderr).toContain('PERMISSION_DENIED SCOPE_MISSING');
-  const inClear = await runLedger(balance, { LEDGER_ADDRESS: api.address });
+  const inClear = await runLedgerHere(balance, { LEDGER_ADDRESS: api.address });
   expect(inClear.code).toBe(5);
 });

@@ -190,6 +190,7 @@ describe('AuthorizePayment: declined by the books', () => {
       expiresAt: '',
       reference: '',
       metadata: {},
+      batchId: '',
       error: answer.error,
     });
 

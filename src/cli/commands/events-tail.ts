@@ -49,11 +49,14 @@ export function addTail(group: Command, end: (exitCode: ExitCode) => void): void
   });
 }
 
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+
 async function tail(config: ReturnType<typeof loadTopicConfig>, options: Options): Promise<void> {
   const kafka = kafkaClient({ ...kafkaAddress(config), clientId: 'payment-ledger-tail' }, silent);
   const start: TailStart = options.from ?? (options.fromBeginning ? 'BEGINNING' : 'NOW');
   const enough = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => enough.abort());
+  const stop = () => enough.abort();
+  for (const signal of SIGNALS) process.once(signal, stop);
   let shown = 0;
   const show = (record: TopicRecord) => {
     const event = decode(record);
@@ -64,4 +67,5 @@ async function tail(config: ReturnType<typeof loadTopicConfig>, options: Options
   };
   const place = { start, untilEnd: options.untilEnd ?? false };
   await tailTopic(kafka, config.KAFKA_TOPIC, place, show, enough.signal);
+  for (const signal of SIGNALS) process.off(signal, stop);
 }
