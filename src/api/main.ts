@@ -109,12 +109,13 @@ const limiter = new LimitByAccountType(
 const callerBucket = callerLimit(config);
 const callerLimiter = callerBucket && new RedisTokenBuckets(redis, callerBucket, decisions, onOwnBuckets, 'caller');
 const access = await openAccess(accessSettings(config), callerLimiter, registry, watch).catch(leaveIfUnreadable);
-const expiry = expiryOutage(log);
-const { newId, sweeper, ...paymentCalls } = paymentServices(groupCommit, limiter, ledger, admission, registry, expiry);
+const answerBytes = config.GRPC_MAX_RESPONSE_BYTES;
+const services = paymentServices(groupCommit, limiter, ledger, admission, registry, expiryOutage(log), answerBytes);
+const { newId, sweeper, ...paymentCalls } = services;
 const accounts = new Accounts(ledger, admission.reads);
 const accountLedger = postgresAccountLedger(pools.reads, shards);
 const accountChanges = new AccountChanges(accountLedger, admission.openings, outboxHint, newId);
-const reads = new Reads(postgresListings(pools.reads, config.GRPC_MAX_RESPONSE_BYTES), admission.lists);
+const reads = new Reads(postgresListings(pools.reads, answerBytes), admission.lists);
 ledgerMetrics.watch(groupCommit, admission);
 poolGauges(registry, { ...pools });
 

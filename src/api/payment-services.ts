@@ -21,6 +21,7 @@ export function paymentServices(
   { reads, actions }: Record<'reads' | 'actions', Admission>,
   registry: Registry,
   expiryOutage: Outage,
+  maxAnswerBytes?: number,
 ) {
   // Monotonic, so that ids made within one millisecond are in order too.
   const newId = monotonicUlids();
@@ -30,7 +31,9 @@ export function paymentServices(
     newId,
     payments: metrics.counted(new Payments(groupCommit, limiter, ledger, reads, newId, externalPayers)),
     laterActions: metrics.countedLater(new LaterActions(groupCommit, limiter, ledger, actions, newId, externalPayers)),
-    batches: metrics.countedBatches(new PaymentBatches(groupCommit, limiter, ledger, actions, newId, externalPayers)),
+    batches: metrics.countedBatches(
+      new PaymentBatches(groupCommit, limiter, ledger, actions, newId, externalPayers, maxAnswerBytes),
+    ),
     sweeper: new ExpirySweeper(groupCommit, ledger, newId, { expired: metrics.expired, outage: expiryOutage }),
   };
 }

@@ -1,4 +1,5 @@
 import type { Admission } from './admission.ts';
+import { checkAnswer } from './batch-answer.ts';
 import { batchDigest } from './batch-digest.ts';
 import {
   type ActionCommand,
@@ -55,6 +56,7 @@ export class PaymentBatches {
   readonly #lookUps: Admission;
   readonly #newId: () => string;
   readonly #externalPayers: ExternalPayers;
+  readonly #maxAnswerBytes: number;
 
   /** newId makes ULIDs that rise. */
   constructor(
@@ -64,6 +66,7 @@ export class PaymentBatches {
     lookUps: Admission,
     newId: () => string,
     externalPayers: ExternalPayers,
+    maxAnswerBytes = Number.POSITIVE_INFINITY,
   ) {
     this.#groupCommit = groupCommit;
     this.#limiter = limiter;
@@ -71,6 +74,7 @@ export class PaymentBatches {
     this.#lookUps = lookUps;
     this.#newId = newId;
     this.#externalPayers = externalPayers;
+    this.#maxAnswerBytes = maxAnswerBytes;
   }
 
   /**
@@ -83,6 +87,7 @@ export class PaymentBatches {
     { abandoned, deadlineMs }: Pick<Asked, 'abandoned' | 'deadlineMs'>,
   ): Promise<DecidedBatch | BatchNotStored> {
     const command = await this.#commandOf(request, abandoned);
+    checkAnswer(command.items, this.#maxAnswerBytes);
     for (const [item, each] of command.items.entries()) {
       const decline = precheckOf(each);
       if (decline !== undefined) return { ...notStored(decline), item };
