@@ -67,7 +67,8 @@ test('2,000 mixed actions on two replicas, a third of them repeats: each is done
   expect(idsOf(consumer.events).size).toBe(rows.length);
   expect(disorder(consumer.events)).toEqual([]);
   await consumer.close();
-});
+  // Two thousand calls and their events take a busy machine longer than most tests.
+}, 300_000);
 
 /** Makes the calls, many at a time; the answers by idempotency key. */
 async function play(clients: readonly LedgerClient[]): Promise<Map<string, Answer[]>> {
