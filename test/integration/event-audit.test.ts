@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { ulid, ulidToUUID } from 'ulid';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { shardOf } from '../../src/app/domain/shard.ts';
@@ -12,7 +11,7 @@ import { postgresDeadLetters } from '../../src/infra/postgres/outbox/dead-letter
 import { postgresAccountLedger } from '../../src/infra/postgres/payments/change-account.ts';
 import { postgresAuditRecords, sampleAudits } from '../../src/infra/postgres/reconciliation/audit-records.ts';
 import { postgresAuditedEvents } from '../../src/infra/postgres/reconciliation/audited-events.ts';
-import { childEnvironment } from '../support/child-environment.ts';
+import { runLedgerHere } from '../support/command-line.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import {
   createRelay,
@@ -440,30 +439,21 @@ describe('an audit of events', () => {
   test('runs by hand and tells by its exit code', async () => {
     await pay(KEYS);
     await send();
-    expect(byHand()).toMatchObject({
-      status: 0,
+    expect(await byHand()).toMatchObject({
+      code: 0,
       stdout: expect.stringContaining('every payment and account change has its event'),
     });
     const [lost] = await pay(['acc-1', 'acc-2']);
     await lose(lost!);
     await send();
     const named = `WRONG: payment or account change ${lost!.eventId} has no event`;
-    expect(byHand()).toMatchObject({ status: 1, stdout: expect.stringContaining(named) });
+    expect(await byHand()).toMatchObject({ code: 1, stdout: expect.stringContaining(named) });
     expect((await readTopic(topic, 31)).length).toBe(31);
   });
 
   function byHand() {
-    const env = {
-      ...childEnvironment,
-      DATABASE_URL: database.url,
-      KAFKA_BROKERS: inject('kafkaBrokers'),
-      KAFKA_TOPIC: topic,
-    };
-    const { status, stdout } = spawnSync(process.execPath, ['src/cli/main.ts', 'verify', '--events'], {
-      env,
-      encoding: 'utf8',
-    });
-    return { status, stdout };
+    const env = { DATABASE_URL: database.url, KAFKA_BROKERS: inject('kafkaBrokers'), KAFKA_TOPIC: topic };
+    return runLedgerHere(['verify', '--events'], env);
   }
 });
 

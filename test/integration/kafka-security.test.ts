@@ -1,9 +1,8 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } from 'kafkajs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { kafkaAddress, loadRelayConfig } from '../../src/config.ts';
@@ -15,6 +14,7 @@ import { consumeEvents } from '../../tools/events.ts';
 import { applicationAddress } from '../../tools/stack/postgres.ts';
 import { createAuthority } from '../support/certificates.ts';
 import { childEnvironment } from '../support/child-environment.ts';
+import { runLedgerHere } from '../support/command-line.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { ownRedisUrl } from '../support/own-redis.ts';
 import { startRelay } from '../support/processes.ts';
@@ -94,8 +94,8 @@ test.each([
     await Promise.all([consumer.close(), relay.stop()]);
   }
   // There are no payments, so the event is without one: that it is seen is what matters.
-  const audit = promisify(execFile)(process.execPath, ['src/cli/main.ts', 'verify', '--events'], { env });
-  await expect(audit).rejects.toMatchObject({ code: 1, stdout: expect.stringContaining(event!.eventId) });
+  const audit = await runLedgerHere(['verify', '--events'], env);
+  expect(audit).toMatchObject({ code: 1, stdout: expect.stringContaining(event!.eventId) });
 });
 
 test('without the rights to look at the settings of the topic the relay says so and publishes', async () => {
