@@ -80,7 +80,7 @@ test('payment.refunded.v1 has both accounts as the refund left them', () => {
   expect(PaymentRefunded.toJSON(refunded), 'nothing is lost on the way').toEqual(JSON.parse(first!.value));
   expect(refunded).toEqual({
     ...{ paymentId, payerAccountId, payeeAccountId, amountCents: 30n, currency: 'RUB' },
-    ...{ description: 'torn', reference: 'return 7', metadata: { shop: '12' }, actionId: first!.eventId },
+    ...{ description: 'torn', reference: 'return 7', metadata: { shop: '12' }, actionId: first!.eventId, batchId: '' },
     refundedAt: first!.headers['ce_time'],
     payer: { balanceCents: 930n, version: 3n, pendingCents: 0n },
     payee: { balanceCents: 70n, version: 2n, pendingCents: 0n },
