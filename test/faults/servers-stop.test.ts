@@ -128,15 +128,20 @@ describe('Redis', () => {
     await stack.redis.stop();
     await pause(300);
     const answers = await Promise.all(
-      Array.from({ length: 10 }, () => limited.client.authorize({ ...randomRequest(), payerAccountId: 'nobody' })),
+      Array.from({ length: 20 }, () => limited.client.authorize({ ...randomRequest(), payerAccountId: 'nobody' })),
     );
     const codes = answers.map(({ error }) => error?.code);
-    expect(codes.filter((code) => code === PaymentErrorCode.PAYMENT_ERROR_CODE_RATE_LIMITED)).toHaveLength(7);
+    const turnedAway = codes.filter((code) => code === PaymentErrorCode.PAYMENT_ERROR_CODE_RATE_LIMITED).length;
+    const decided = codes.filter((code) => code === PaymentErrorCode.PAYMENT_ERROR_CODE_ACCOUNT_NOT_FOUND).length;
+    // Three are in the bucket, and on a busy machine more flow back while the calls are made.
+    expect(turnedAway).toBeGreaterThan(0);
+    expect(decided).toBeGreaterThanOrEqual(3);
+    expect(turnedAway + decided).toBe(codes.length);
     await stack.redis.start();
     await pause(500);
     const outcome = await traffic.stop();
     expect(outcome.failures).toEqual([]);
-    paidBefore += 3n;
+    paidBefore += BigInt(decided);
     await expectNothingLost(outcome);
   });
 
