@@ -1,5 +1,5 @@
 import type { Call } from './batcher.ts';
-import { ContendedError, databaseUnavailable, ServiceError, TransientError } from './errors.ts';
+import { ContendedError, databaseUnavailable, perhapsCommitted, ServiceError, TransientError } from './errors.ts';
 import type { Lock, LockHolder, TimeLimits } from './ports.ts';
 
 export type { Lock } from './ports.ts';
@@ -88,11 +88,11 @@ export class BatchRunner<Command, Outcome> {
   }
 
   async #executeWithRetries(commands: readonly Command[], limits: TimeLimits): Promise<readonly Outcome[]> {
-    for (const delayMs of RETRY_DELAYS_MS) {
+    for (const [failures, delayMs] of RETRY_DELAYS_MS.entries()) {
       try {
         return await this.#transaction.execute(commands, limits);
       } catch (error) {
-        if (!(error instanceof TransientError)) throw error;
+        if (!(error instanceof TransientError)) throw failures === 0 ? error : perhapsCommitted(error);
         // Nobody would hear what became of it.
         if (Date.now() >= limits.deadlineMs) throw keepsFailing(error);
         // Jitter keeps replicas that collided from colliding again.
@@ -102,7 +102,7 @@ export class BatchRunner<Command, Outcome> {
     try {
       return await this.#transaction.execute(commands, limits);
     } catch (error) {
-      throw error instanceof TransientError ? keepsFailing(error) : error;
+      throw error instanceof TransientError ? keepsFailing(error) : perhapsCommitted(error);
     }
   }
 }

@@ -73,6 +73,12 @@ export function databaseUnavailable(message: string, cause: unknown): ServiceErr
   return new ServiceError({ kind: 'UNAVAILABLE', retryAfterMs: 1_000, database: true }, message, { cause });
 }
 
+/** The error of a call whose transaction may have committed before: OVERLOADED would say that nothing was stored. */
+export function perhapsCommitted(error: unknown): unknown {
+  const isOverloaded = error instanceof ServiceError && error.problem.kind === 'OVERLOADED';
+  return isOverloaded ? unavailable('What became of the call cannot be found out now.', error) : error;
+}
+
 export function notFound(resourceType: ResourceType, resourceName: string, cause?: unknown): ServiceError {
   const what = { Payment: 'payment', Account: 'account', AccountEntry: 'entry' }[resourceType];
   const problem = { kind: 'NOT_FOUND', resourceType, resourceName } as const;

@@ -14,7 +14,7 @@ import { precheck, rateLimited } from './domain/authorize.ts';
 import { precheckCapture } from './domain/later-actions.ts';
 import type { Action, Decline } from './domain/payment.ts';
 import { precheckRefund } from './domain/refund.ts';
-import { about, notFound, ServiceError } from './errors.ts';
+import { about, notFound, perhapsCommitted, ServiceError } from './errors.ts';
 import type { ExternalPayers } from './external-payers.ts';
 import type { GroupCommit } from './group-commit.ts';
 import type { Asked, CaptureRequest, RefundRequest, VoidRequest } from './later-actions.ts';
@@ -162,7 +162,10 @@ export class PaymentBatches {
   #find(kind: DecidedBatch['kind'], batchId: string, abandoned: () => boolean): Promise<readonly BatchedAction[]> {
     const find = () => this.#ledger.findBatch(batchId);
     // Committed for this call, though the connection was lost: to turn it away now would say that nothing was stored.
-    return kind === 'DECIDED' ? find() : this.#lookUps.run(find, abandoned);
+    if (kind === 'DUPLICATE') return this.#lookUps.run(find, abandoned);
+    return find().catch((error) => {
+      throw perhapsCommitted(error);
+    });
   }
 }
 

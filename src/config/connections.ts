@@ -14,8 +14,11 @@ export const connectionVariables = {
   GRPC_MAX_CONCURRENT_STREAMS: count(1_000, 100_000),
   /** The most bytes of a request; the default is ten times what the largest valid one takes. */
   GRPC_MAX_MESSAGE_BYTES: z.coerce.number().int().min(8_192).max(67_108_864).default(65_536),
-  /** The most bytes of an answer; the default is what clients take unless told otherwise. */
-  GRPC_MAX_RESPONSE_BYTES: z.coerce.number().int().min(8_192).max(67_108_864).default(4_194_304),
+  /**
+   * The most bytes of an answer; the default is what clients take unless told otherwise. The least has room for an
+   * action with its payment: what was done and cannot be told of is told as if it had failed.
+   */
+  GRPC_MAX_RESPONSE_BYTES: z.coerce.number().int().min(131_072).max(67_108_864).default(4_194_304),
   /** How often a silent connection is asked for a sign of life, which it owes within 20 seconds. */
   GRPC_KEEPALIVE_MS: z.coerce.number().int().min(1_000).max(DAY_MS).default(60_000),
   /** How old a connection gets, give or take a tenth: clients behind a balancer then find new replicas. 0 is any age. */

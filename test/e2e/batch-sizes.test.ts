@@ -46,10 +46,18 @@ test('a batch whose answer would be too long for clients is INVALID_ARGUMENT, an
 
 test('GRPC_MAX_RESPONSE_BYTES counts, and no answer comes to more than was reckoned with', async () => {
   const pair = await newPair(client);
-  const item = transferItem({ ...pair, amountCents: 1n, metadata: { order: '17' }, reference: 'order-17' });
-  const answer = await client.batch(new Array(40).fill(item));
+  const notes = { description: '🧾'.repeat(500), reference: 'order-17', metadata: { order: '17' } };
+  const item = transferItem({ ...pair, amountCents: 1n, ...notes });
+  const answer = await client.batch(new Array(30).fill(item));
   const bytes = ExecutePaymentBatchResponse.encode(answer).finish().length;
   const limited = await system.startApi({ GRPC_MAX_RESPONSE_BYTES: String(bytes) });
-  await rejected(limited.client, new Array(40).fill(item));
-  expect((await limited.client.batch(new Array(20).fill(item))).error).toBeUndefined();
+  await rejected(limited.client, new Array(30).fill(item));
+  expect((await limited.client.batch(new Array(15).fill(item))).error).toBeUndefined();
+});
+
+test('the least that it may be has room for what holding and capturing the largest payment answer', async () => {
+  const limited = await system.startApi({ GRPC_MAX_RESPONSE_BYTES: '131072' });
+  const { paymentId } = await newHold(limited.client, 10n, LONGEST);
+  const { payment } = await limited.client.capture(paymentId, LONGEST);
+  expect(payment).toMatchObject({ capturedCents: 10n, metadata: LONGEST.metadata });
 });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { postgresLedger } from '../../src/infra/postgres/payments/ledger.ts';
+import { PostgresUnitOfWork } from '../../src/infra/postgres/payments/unit-of-work.ts';
 import { createPool, openKept } from '../../src/infra/postgres/pool.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 
@@ -36,6 +37,18 @@ test('a pool whose connections are all busy is OVERLOADED, and does not say that
     busy.release();
   }
   expect(await postgresLedger(pool).findPayment(PAYMENT)).toBeUndefined();
+  await pool.end();
+});
+
+test('a payment that is about to be sorted out by its locks is UNAVAILABLE then, as it may have been tried before', async () => {
+  const pool = poolOf(database.url);
+  const busy = await pool.connect();
+  try {
+    const looking = new PostgresUnitOfWork(pool, async () => 1).keptLocks([{ name: 'account a', accountId: 'a' }]);
+    await expect(looking).rejects.toMatchObject({ problem: { kind: 'UNAVAILABLE' } });
+  } finally {
+    busy.release();
+  }
   await pool.end();
 });
 

@@ -13,6 +13,7 @@ import type {
 } from '../../src/app/commands.ts';
 import { decidePayments, type Outcome, paymentTransaction } from '../../src/app/decide-payments.ts';
 import type { Payment } from '../../src/app/domain/payment.ts';
+import { ServiceError } from '../../src/app/errors.ts';
 import { ExternalPayers } from '../../src/app/external-payers.ts';
 import { GroupCommit } from '../../src/app/group-commit.ts';
 import { PaymentBatches } from '../../src/app/payment-batches.ts';
@@ -354,6 +355,13 @@ describe('a connection lost after COMMIT was sent', () => {
       kind: 'DECIDED',
       items: [{ action: { kind: 'PAYMENT' } }, { action: { kind: 'HOLD' } }],
     });
+    // Nor where all connections for reads are busy.
+    const busy = new ServiceError({ kind: 'OVERLOADED', retryAfterMs: 1_000 }, 'All connections are busy.');
+    const ledger = { ...postgresLedger(pool), findBatch: () => Promise.reject(busy) };
+    const others = new PaymentBatches(groupCommit().group, limiter, ledger, full, newId, new ExternalPayers());
+    proxy.cutCommits = 1;
+    const again = others.execute({ ...request, idempotencyKey: crypto.randomUUID() }, asked);
+    await expect(again).rejects.toMatchObject({ problem: { kind: 'UNAVAILABLE' } });
     // Of a replay it says nothing new.
     await expect(batches.execute(request, asked)).rejects.toMatchObject({ problem: { kind: 'OVERLOADED' } });
   });

@@ -149,7 +149,7 @@ describe('in Redis', () => {
   });
 
   test('so it does for those who only take several tokens at once', async () => {
-    const limiter = buckets({ capacity: 3, refillPerSecond: 20 });
+    const limiter = patientBuckets({ capacity: 3, refillPerSecond: 20 });
     const ahead = (await serverUs()) + 3_600 * 1_000_000;
     await redis.hset(keyOf(payer), { tokens: 1_000_000, at: ahead });
     expect(await limiter.takeAll(new Map([[payer, 3]]))).toEqual({ accountId: payer, retryAfterMs: 100 });

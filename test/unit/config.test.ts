@@ -47,6 +47,12 @@ test.each(['1e9', '0', '-1', '1.5', 'for ever'])('IDEMPOTENCY_KEY_RETENTION_DAYS
   expect(message).toContain('  IDEMPOTENCY_KEY_RETENTION_DAYS: ');
 });
 
+test('GRPC_MAX_RESPONSE_BYTES has room for the largest answer to a payment', () => {
+  expect(loadApiConfig({ ...GOOD, GRPC_MAX_RESPONSE_BYTES: '131072' }).GRPC_MAX_RESPONSE_BYTES).toBe(131_072);
+  const message = rejection(() => loadApiConfig({ ...GOOD, GRPC_MAX_RESPONSE_BYTES: '131071' }));
+  expect(message).toContain('  GRPC_MAX_RESPONSE_BYTES: ');
+});
+
 describe('CE_SOURCE', () => {
   test.each(['/payment-ledger', 'https://ledger.example/eu', 'urn:ledger:eu', '/a%20b'])('may be %s', (source) => {
     expect(loadRelayConfig({ ...GOOD, CE_SOURCE: source }).CE_SOURCE).toBe(source);

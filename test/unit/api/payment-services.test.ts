@@ -13,7 +13,7 @@ test('a flood of reads turns away reads, and neither captures nor voids', async 
   const { payments, laterActions } = paymentServices(
     {} as GroupCommit<PaymentCommand, Outcome>,
     { take: () => Promise.resolve(0), takeAll: () => Promise.resolve(undefined) },
-    { findPayment: () => Promise.resolve(undefined) } as unknown as Ledger,
+    { findFirstAction: () => Promise.resolve(undefined) } as unknown as Ledger,
     {
       reads: new Admission({ maxInFlight: 0, maxQueue: 0 }),
       actions: new Admission({ maxInFlight: 2, maxQueue: 0 }),

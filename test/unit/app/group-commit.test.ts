@@ -210,6 +210,16 @@ describe('failures', () => {
     expect(attempts).toBe(3);
   });
 
+  test('after an attempt that may have committed nobody is told OVERLOADED, which says that nothing was stored', async () => {
+    const busy = new ServiceError({ kind: 'OVERLOADED', retryAfterMs: 1_000 }, 'All connections are busy.');
+    const errors: Error[] = [busy, new TransientError('lost'), busy];
+    const failing = withoutLocks(async () => Promise.reject(errors.shift()));
+    const group = new GroupCommit(failing, { maxBatch: 10, maxQueue: 10 });
+    await expect(group.submit(1, present)).rejects.toBe(busy);
+    await expect(group.submit(2, present)).rejects.toMatchObject({ problem: { kind: 'UNAVAILABLE' } });
+    expect(errors).toEqual([]);
+  });
+
   test('retries are bounded and end in UNAVAILABLE for the whole batch', async () => {
     let attempts = 0;
     const group = new GroupCommit(

@@ -1,7 +1,13 @@
 import type pg from 'pg';
 import type { KeyedCommand } from '../../../app/commands.ts';
 import type { PaymentBalance } from '../../../app/domain/payment-balance.ts';
-import { ContendedError, databaseUnavailable, ServiceError, unavailable } from '../../../app/errors.ts';
+import {
+  ContendedError,
+  databaseUnavailable,
+  perhapsCommitted,
+  ServiceError,
+  unavailable,
+} from '../../../app/errors.ts';
 import type {
   Decision,
   KeyHolder,
@@ -99,7 +105,8 @@ export class PostgresUnitOfWork implements UnitOfWork {
     } catch (error) {
       const failure = classify(error);
       if (failure instanceof ContendedError) throw unavailable('The ledger is locked by another transaction.', error);
-      if (failure instanceof ServiceError) throw failure;
+      // A call that waits for its locks may have had an attempt before.
+      if (failure instanceof ServiceError) throw perhapsCommitted(failure);
       throw databaseUnavailable('The database cannot be reached.', error);
     }
   }
