@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   ActionDeclinedError,
+  BatchDeclinedError,
+  type BatchItem,
   IdempotencyKeyReusedError,
   type LedgerClient,
   NotFoundError,
@@ -13,7 +15,7 @@ import { all, failure, newPayment, openPair, patientClient } from '../support/cl
 import { startLateAnswers } from '../support/late-answers.ts';
 import { createSystem, type System } from '../support/system.ts';
 
-// Holds, captures, voids and refunds by packages/client.
+// Holds, captures, voids, refunds and batches by packages/client.
 
 /** No payment has it. */
 const NO_ID = '01M85Q3TTE820EZ9PCVSPH2JRN';
@@ -194,4 +196,131 @@ test('a capture whose answer is late is of unknown outcome, and done once when i
   expect((await ledger.capturePayment(capture)).payment.capturedCents).toBe(4n);
   const actions = await all(ledger.listPaymentActions(paymentId));
   expect(actions.map(({ type }) => type)).toEqual(['HOLD', 'CAPTURE']);
+});
+
+describe('a batch', () => {
+  const transfer = (amountCents: bigint) => {
+    const { idempotencyKey: _, ...payment } = newPayment(amountCents);
+    return { transfer: payment };
+  };
+  const balance = async (accountId: string) => (await ledger.getBalance(accountId)).postedBalanceCents;
+
+  test('of each kind is done as one, and told of in the order of its items', async () => {
+    const [toCapture, toVoid] = [await newHold(40n), await newHold(50n)];
+    const { paymentId: toRefund } = await ledger.authorizePayment(newPayment(60n));
+    const batch = {
+      idempotencyKey: idempotencyKey(),
+      items: [
+        transfer(7n),
+        { hold: { ...transfer(8n).transfer, ttlMs: 60_000 } },
+        { capture: { paymentId: toCapture, amountCents: 30n, keepRemainder: true } },
+        { void: { paymentId: toVoid, description: 'gone home' } },
+        { refund: { paymentId: toRefund } },
+      ] satisfies BatchItem[],
+    };
+    const done = await ledger.executeBatch(batch);
+    const { batchId } = done;
+    expect(done).toMatchObject({
+      duplicate: false,
+      actions: [
+        { type: 'PAYMENT', amountCents: 7n, actionId: batchId, batchId },
+        { type: 'HOLD', amountCents: 8n, batchId },
+        { type: 'CAPTURE', amountCents: 30n, releasedCents: 0n, batchId },
+        { type: 'VOID', releasedCents: 50n, description: 'gone home', batchId },
+        { type: 'REFUND', amountCents: 60n, batchId },
+      ],
+      payments: [
+        { status: 'AUTHORIZED', batchId },
+        { status: 'HELD', heldCents: 8n, batchId },
+        { paymentId: toCapture, status: 'HELD', heldCents: 10n, batchId: undefined },
+        { paymentId: toVoid, status: 'VOIDED', batchId: undefined },
+        { paymentId: toRefund, refundedCents: 60n, batchId: undefined },
+      ],
+    });
+    const { createdAt, expiresAt } = done.payments[1]!;
+    expect(Date.parse(expiresAt!) - Date.parse(createdAt)).toBe(60_000);
+    const byId = (a: { paymentId: string }, b: { paymentId: string }) => (a.paymentId < b.paymentId ? -1 : 1);
+    const listed = await all(ledger.listPayments({ batchId }));
+    expect(listed.sort(byId)).toEqual(done.payments.toSorted(byId));
+
+    expect(await ledger.executeBatch(batch)).toEqual({ ...done, duplicate: true });
+  });
+
+  test('with an item that is declined does nothing, and says which item and why, the first time and again', async () => {
+    const before = await balance('payer');
+    const batch = { idempotencyKey: idempotencyKey(), items: [transfer(1n), transfer(1_000_000n), transfer(1n)] };
+    const first = await failure(ledger.executeBatch(batch));
+    expect(first).toBeInstanceOf(BatchDeclinedError);
+    expect(first).toMatchObject({
+      code: 'INSUFFICIENT_FUNDS',
+      message: expect.stringMatching(/^INSUFFICIENT_FUNDS: /),
+      declinedItem: 1,
+      batchId: expect.any(String),
+      duplicate: false,
+    });
+    const { batchId } = first as BatchDeclinedError;
+    expect(await failure(ledger.executeBatch(batch))).toMatchObject({ declinedItem: 1, batchId, duplicate: true });
+    expect(await balance('payer')).toBe(before);
+    expect(await all(ledger.listPayments({ batchId: batchId! }))).toMatchObject([{ status: 'DECLINED', batchId }]);
+  });
+
+  test('with an amount of zero stores nothing, and its key stays free', async () => {
+    const key = idempotencyKey();
+    const zero = ledger.executeBatch({ idempotencyKey: key, items: [transfer(0n)] });
+    expect(await failure(zero)).toMatchObject({ code: 'INVALID_AMOUNT', declinedItem: 0, batchId: undefined });
+    const done = await ledger.executeBatch({ idempotencyKey: key, items: [transfer(1n)] });
+    expect(done.duplicate).toBe(false);
+  });
+
+  test('whose key has another request is not done', async () => {
+    const before = await balance('payer');
+    const batch = { idempotencyKey: idempotencyKey(), items: [transfer(1n)] };
+    const { batchId } = await ledger.executeBatch(batch);
+    const error = await failure(ledger.executeBatch({ ...batch, items: [transfer(2n)] }));
+    expect(error).toBeInstanceOf(IdempotencyKeyReusedError);
+    expect(error).toMatchObject({ paymentId: batchId, differingFields: ['items'] });
+    const { transfer: payment } = transfer(1n);
+    const alone = ledger.authorizePayment({ ...payment, idempotencyKey: batch.idempotencyKey });
+    expect(await failure(alone)).toMatchObject({ differingFields: ['method'] });
+    expect(await balance('payer')).toBe(before - 1n);
+  });
+
+  test('on a payment that there is not is NotFoundError', async () => {
+    const items = [transfer(1n), { void: { paymentId: NO_ID } }];
+    const error = await failure(ledger.executeBatch({ idempotencyKey: idempotencyKey(), items }));
+    expect(error).toBeInstanceOf(NotFoundError);
+    expect(error.message).toContain('items[1].void');
+  });
+
+  test.each([
+    ['of two kinds', { ...transfer(1n), void: { paymentId: NO_ID } }, 'transfer and void'],
+    ['of no kind', {}, 'empty'],
+    ['of another kind', { pay: transfer(1n).transfer }, 'items[1].pay'],
+    ['whose amount is a number', { capture: { paymentId: NO_ID, amountCents: 1 } }, 'items[1].capture: amountCents'],
+    ['whose amount is undefined', { refund: { paymentId: NO_ID, amountCents: undefined } }, 'items[1].refund'],
+  ])('with an item %s is not sent', async (_, wrong, named) => {
+    const request = { idempotencyKey: idempotencyKey(), items: [transfer(1n), wrong as unknown as BatchItem] };
+    const error = await failure(ledger.executeBatch(request));
+    expect(error).toBeInstanceOf(TypeError);
+    expect(error.message).toContain('items[1]');
+    expect(error.message).toContain(named);
+    expect(await failure(ledger.getPaymentByKey(request.idempotencyKey))).toBeInstanceOf(NotFoundError);
+  });
+
+  test('whose answer is late is of unknown outcome, and done once when it is repeated', async () => {
+    const before = await balance('payer');
+    const late = await startLateAnswers(address, 1_500);
+    const impatient = patientClient(late.address);
+    // A connection that stands already takes the request along at once.
+    await impatient.getBalance('payer');
+    const batch = { idempotencyKey: idempotencyKey(), items: [transfer(3n), transfer(4n)] };
+    const error = await failure(impatient.executeBatch(batch, { timeoutMs: 700 }));
+    expect(error).toBeInstanceOf(OutcomeUnknownError);
+    expect(error).toMatchObject({ idempotencyKey: batch.idempotencyKey });
+    impatient.close();
+    await late.close();
+
+    expect((await ledger.executeBatch(batch)).actions).toHaveLength(2);
+    expect(await balance('payer')).toBe(before - 7n);
+  });
 });

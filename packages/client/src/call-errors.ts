@@ -39,7 +39,7 @@ export class InvalidRequestError extends CallFailedError {
   }
 }
 
-/** The key belongs to another payment or action. A key was used for two, or a request was changed between its calls. */
+/** The key belongs to another payment, action or batch. A key was used for two, or a request was changed between its calls. */
 export class IdempotencyKeyReusedError extends CallFailedError {
   override readonly name = 'IdempotencyKeyReusedError';
   /** Of the payment, or the action on one, that has the key. */

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { AccountCalls } from './account-calls.ts';
+import { type BatchRequest, batchRequest, type CompletedBatch, doneOrThrow } from './batches.ts';
 import { type CallOptions, Calls, overPages } from './calls.ts';
 import type { LedgerClientOptions } from './connection.ts';
 import { authorizedOrThrow, completedOrThrow, heldOrThrow, present } from './outcome.ts';
@@ -26,7 +27,7 @@ import {
   voidRequest,
 } from './payment-requests.ts';
 
-/** A key for one payment, or one action on a payment. Store it with what it is for before the first call. */
+/** A key for one payment, one action on a payment, or one batch. Store it with what it is for before the first call. */
 export function newIdempotencyKey(): string {
   return randomUUID();
 }
@@ -92,6 +93,16 @@ export class LedgerClient extends AccountCalls {
    */
   async refundPayment(refund: RefundRequest, options?: CallOptions): Promise<CompletedAction> {
     return this.#calls.callByKey(this.#calls.payments.refundPayment, refundRequest(refund), options, completedOrThrow);
+  }
+
+  /**
+   * Does all items as one, or none. Resolves only if all are done, by this call or an
+   * earlier one with the key. Throws BatchDeclinedError if one was declined, with its place,
+   * NotFoundError if an item's payment does not exist, and otherwise as authorizePayment.
+   */
+  async executeBatch(batch: BatchRequest, options?: CallOptions): Promise<CompletedBatch> {
+    const method = this.#calls.payments.executePaymentBatch;
+    return this.#calls.callByKey(method, batchRequest(batch), options, doneOrThrow);
   }
 
   /** Throws NotFoundError if there is none. */

@@ -81,6 +81,40 @@ export class ActionDeclinedError extends LedgerError {
 }
 
 /**
+ * An item of a batch was declined, so nothing of any item has happened, now or by any
+ * earlier call with this key, and repeating the call will not change that.
+ */
+export class BatchDeclinedError extends LedgerError {
+  override readonly name = 'BatchDeclinedError';
+  readonly code: DeclineCode;
+  readonly idempotencyKey: string;
+  /** Which of the items was declined; the first is 0. */
+  readonly declinedItem: number;
+  /** Of the declined batch. Undefined if nothing was stored, and the key may be used again. */
+  readonly batchId: string | undefined;
+  /** True if it was an earlier call with this key that was declined. */
+  readonly duplicate: boolean;
+
+  constructor(
+    message: string,
+    decline: {
+      code: DeclineCode;
+      idempotencyKey: string;
+      declinedItem: number;
+      batchId: string | undefined;
+      duplicate: boolean;
+    },
+  ) {
+    super(`${decline.code}: ${message}`);
+    this.code = decline.code;
+    this.idempotencyKey = decline.idempotencyKey;
+    this.declinedItem = decline.declinedItem;
+    this.batchId = decline.batchId;
+    this.duplicate = decline.duplicate;
+  }
+}
+
+/**
  * The account that pays, which for a refund is the payee, pays too often. This call stored nothing: repeat it with the same key, not
  * before retryAfterMs. It says nothing of earlier calls with the key, which may have done it.
  */

@@ -8,6 +8,7 @@ export type {
   NewAccount,
   SnapshotPoint,
 } from './account-requests.ts';
+export type { BatchItem, BatchRequest, CompletedBatch } from './batches.ts';
 export * from './call-errors.ts';
 export type { CallOptions } from './calls.ts';
 export { LedgerClient, newIdempotencyKey } from './client.ts';

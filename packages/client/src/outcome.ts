@@ -94,7 +94,7 @@ function paymentDecline(error: PaymentError | undefined, declined: Declined): Le
   });
 }
 
-function rateLimit({ message, retryAfterMs }: PaymentError, idempotencyKey: string): RateLimitedError {
+export function rateLimit({ message, retryAfterMs }: PaymentError, idempotencyKey: string): RateLimitedError {
   return new RateLimitedError(message, { idempotencyKey, retryAfterMs: Number(retryAfterMs) });
 }
 

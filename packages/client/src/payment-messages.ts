@@ -99,6 +99,8 @@ export interface StoredPayment {
   readonly createdAt: string;
   /** Of the last action that changed the payment, RFC 3339. */
   readonly updatedAt: string;
+  /** The batch that made it. Undefined if it was made alone. */
+  readonly batchId: string | undefined;
   /** Why it was declined, if it was. */
   readonly decline: Decline | undefined;
 }
@@ -118,6 +120,8 @@ export interface StoredAction {
   readonly description: string;
   readonly reference: string;
   readonly metadata: Readonly<Record<string, string>>;
+  /** The batch that it is an item of, also of one that it declined. Undefined if it came alone. */
+  readonly batchId: string | undefined;
   /** Why it was declined, if it was: then it changed nothing. */
   readonly decline: Decline | undefined;
 }
@@ -140,6 +144,7 @@ export function toStoredPayment(payment: Payment): StoredPayment {
     metadata: payment.metadata,
     createdAt: payment.createdAt,
     updatedAt: payment.updatedAt,
+    batchId: payment.batchId === '' ? undefined : payment.batchId,
     decline: toDecline(payment.error),
   };
 }
@@ -155,6 +160,7 @@ export function toStoredAction(action: PaymentAction): StoredAction {
     description: action.description,
     reference: action.reference,
     metadata: action.metadata,
+    batchId: action.batchId === '' ? undefined : action.batchId,
     decline: toDecline(action.error),
   };
 }

@@ -10,12 +10,14 @@ import {
 } from '../../../src/gen/payment/v1/payment.ts';
 import type { CaptureRequest, HoldRequest, PaymentRequest, RefundRequest, VoidRequest } from './payment-messages.ts';
 
-/** One of accountId, reference and createdFrom must be given. Times are RFC 3339. */
+/** One of accountId, reference, batchId and createdFrom must be given. Times are RFC 3339. */
 export interface PaymentFilter {
   readonly accountId?: string;
   readonly role?: 'PAYER' | 'PAYEE';
   readonly statuses?: readonly ('AUTHORIZED' | 'DECLINED' | 'HELD' | 'CAPTURED' | 'VOIDED' | 'EXPIRED')[];
   readonly reference?: string;
+  /** Payments that this batch has made or done something to. */
+  readonly batchId?: string;
   readonly createdFrom?: string;
   readonly createdBefore?: string;
 }
