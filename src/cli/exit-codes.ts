@@ -7,7 +7,7 @@ export const ExitCode = {
   USAGE: 2,
   /** There is no such account, payment, entry, dead letter or topic. */
   NOT_FOUND: 3,
-  /** The payment, or the action on one, was declined: no money has moved. */
+  /** The payment, the action on one, or the batch was declined: no money has moved. */
   DECLINED: 4,
   /** No answer, or one that asks to try again later. */
   UNAVAILABLE: 5,

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { addAccounts } from './commands/accounts.ts';
 import { addBalance } from './commands/balance.ts';
+import { addBatch } from './commands/batch.ts';
 import { addCapture } from './commands/capture.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addDeadLetters } from './commands/dead-letters.ts';
@@ -32,6 +33,7 @@ const GROUPS = {
     addCapture,
     addVoid,
     addRefund,
+    addBatch,
     addPayment,
     addBalance,
     addStatement,

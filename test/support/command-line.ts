@@ -9,15 +9,25 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** Runs a ledger command as a process of its own, with nothing in its environment but what it is given. */
-export function runLedger(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
+/** Runs a ledger command as a process of its own, with nothing in its environment and on stdin but what it is given. */
+export function runLedger(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  stdin = '',
+): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const options = { env: { ...childEnvironment, ...env } };
-    execFile(process.execPath, ['src/cli/main.ts', ...args], options, (error: ExecFileException | null, out, err) => {
-      const code = error === null ? 0 : error.code;
-      if (typeof code === 'number') resolve({ code, stdout: out, stderr: err });
-      else reject(error);
-    });
+    const child = execFile(
+      process.execPath,
+      ['src/cli/main.ts', ...args],
+      options,
+      (error: ExecFileException | null, out, err) => {
+        const code = error === null ? 0 : error.code;
+        if (typeof code === 'number') resolve({ code, stdout: out, stderr: err });
+        else reject(error);
+      },
+    );
+    child.stdin!.end(stdin);
   });
 }
 

@@ -25,6 +25,7 @@ const COMMANDS: [name: string, usual: string[], needs: 'DATABASE_URL' | 'KAFKA_B
   ['capture', [ID], 'NOTHING'],
   ['void', [ID], 'NOTHING'],
   ['refund', [ID], 'NOTHING'],
+  ['batch', ['order-17.json'], 'NOTHING'],
   ['payment show', [ID], 'NOTHING'],
   ['payment actions', [ID], 'NOTHING'],
   ['balance', ['acc-1'], 'NOTHING'],
