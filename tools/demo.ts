@@ -1,6 +1,7 @@
 import { channelOf } from '../src/cli/api.ts';
 import { type Caller, callerFrom } from './caller.ts';
 import { LedgerClient } from './client.ts';
+import { payAsOne } from './demo/batches.ts';
 import { reconcileBooks } from './demo/books.ts';
 import { holdCaptureRefund } from './demo/holds.ts';
 import { BUCKET_TOKENS, callEverything } from './demo/payments.ts';
@@ -33,8 +34,10 @@ async function run(system: System, caller: Caller): Promise<number> {
   const consumer = await consumeEvents(system.stack.kafka.address, topic, { fromNow: true });
   try {
     const suffix = Date.now().toString(36);
-    const stored = await callEverything(transcript, client, suffix);
-    await showEvents(consumer, stored + (await holdCaptureRefund(transcript, client, suffix)));
+    let events = await callEverything(transcript, client, suffix);
+    events += await holdCaptureRefund(transcript, client, suffix);
+    events += await payAsOne(transcript, client, suffix);
+    await showEvents(consumer, events);
     return transcript.differences + (await reconcileBooks(system.stack.postgres.address));
   } finally {
     client.close();
