@@ -148,7 +148,9 @@ describe('the example consumer as a process', () => {
     await expect.poll(log, { timeout: TIMEOUT_MS }).toContain('of partition 0 is no CloudEvent');
     await expect
       .poll(log, { timeout: TIMEOUT_MS })
-      .toMatch(/comes again: Event 01M85Q3TTE820EZ9PCVSPH2JRN lacks an account's state.*comes again: Event/s);
+      .toMatch(
+        /comes again: Event 01M85Q3TTE820EZ9PCVSPH2JRN \(payment\.authorized\.v1\) lacks the state of its payer.*comes again: Event/s,
+      );
     expect(await seen()).toBe(EVENTS);
     expect(await consumer.stop('SIGTERM')).toBe(0);
   }, 600_000);
