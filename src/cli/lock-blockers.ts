@@ -25,7 +25,8 @@ const BLOCKERS = `
       where kept.pid = blocking.pid and kept.database = wanted.database and kept.relation = wanted.relation
         and kept.granted and kept.mode = 'ShareUpdateExclusiveLock'
     ) as aside
-  from (select distinct pid from unnest(pg_blocking_pids($1)) as pid) as blocking
+  -- This look is a transaction too, which the building of an index may wait for.
+  from (select distinct pid from unnest(pg_blocking_pids($1)) as pid where pid <> pg_backend_pid()) as blocking
   left join pg_stat_activity using (pid)
   -- None is left if it has the lock by now.
   join pg_locks wanted on wanted.pid = $1 and not wanted.granted
