@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { ServiceError } from '../app/errors.ts';
+import { invalidField } from '../app/errors.ts';
 
 // A token is where the next page begins, behind a digest of that and of the list with its
 // filters: so it cannot be taken for another list's, nor go on with other filters.
@@ -34,11 +34,7 @@ export function readPageToken<Cursor>(
   const intact = bytes.subarray(0, DIGEST_BYTES).equals(digest(listedBy, text));
   const cursor = intact ? parse(text) : undefined;
   if (cursor !== undefined) return cursor;
-  const description = 'must come from the page before, with the same filters';
-  throw new ServiceError(
-    { kind: 'INVALID_REQUEST', violations: [{ field: 'page_token', description }] },
-    `page_token ${description}.`,
-  );
+  throw invalidField('page_token', 'must come from the page before, with the same filters');
 }
 
 function digest({ list, filters }: ListedBy, next: string): Buffer {

@@ -1,6 +1,6 @@
 import { type ActionCommand, accountsOf, isLater } from './commands.ts';
 import type { Notes } from './domain/payment.ts';
-import { ServiceError } from './errors.ts';
+import { invalidField } from './errors.ts';
 
 /** Of an action and its payment in an answer, besides the accounts and what callers noted: ids, amounts and times. */
 const ITEM_BYTES = 400;
@@ -14,10 +14,9 @@ const ENTRY_BYTES = 10;
 export function checkAnswer(items: readonly ActionCommand[], maxBytes: number): void {
   const bytes = items.reduce((sum, item) => sum + bytesOf(item), 0);
   if (bytes <= maxBytes) return;
-  const description = `would be answered by up to ${bytes} bytes, more than the ${maxBytes} that an answer may have`;
-  throw new ServiceError(
-    { kind: 'INVALID_REQUEST', violations: [{ field: 'items', description }] },
-    `items ${description}.`,
+  throw invalidField(
+    'items',
+    `would be answered by up to ${bytes} bytes, more than the ${maxBytes} that an answer may have`,
   );
 }
 

@@ -79,6 +79,14 @@ export function perhapsCommitted(error: unknown): unknown {
   return isOverloaded ? unavailable('What became of the call cannot be found out now.', error) : error;
 }
 
+/** The error of a request with one field that is wrong; the description goes on from the field's name. */
+export function invalidField(field: string, description: string): ServiceError {
+  return new ServiceError(
+    { kind: 'INVALID_REQUEST', violations: [{ field, description }] },
+    `${field} ${description}.`,
+  );
+}
+
 export function notFound(resourceType: ResourceType, resourceName: string, cause?: unknown): ServiceError {
   const what = { Payment: 'payment', Account: 'account', AccountEntry: 'entry' }[resourceType];
   const problem = { kind: 'NOT_FOUND', resourceType, resourceName } as const;

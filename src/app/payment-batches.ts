@@ -14,7 +14,7 @@ import { precheck, rateLimited } from './domain/authorize.ts';
 import { precheckCapture } from './domain/later-actions.ts';
 import type { Action, Decline } from './domain/payment.ts';
 import { precheckRefund } from './domain/refund.ts';
-import { about, notFound, perhapsCommitted, ServiceError } from './errors.ts';
+import { about, invalidField, notFound, perhapsCommitted } from './errors.ts';
 import type { ExternalPayers } from './external-payers.ts';
 import type { GroupCommit } from './group-commit.ts';
 import type { Asked, CaptureRequest, RefundRequest, VoidRequest } from './later-actions.ts';
@@ -154,7 +154,11 @@ export class PaymentBatches {
     if (shortage === undefined) return undefined;
 
     const { accountId, retryAfterMs } = shortage;
-    if (retryAfterMs === Number.POSITIVE_INFINITY) throw tooMany(accountId, tokens.get(accountId)!);
+    // Nobody would ever get so many.
+    if (retryAfterMs === Number.POSITIVE_INFINITY) {
+      const count = tokens.get(accountId)!;
+      throw invalidField('items', `take ${count} tokens of account ${accountId}, more than its rate limit ever has`);
+    }
     const decline = rateLimited({ payerAccountId: accountId }, retryAfterMs);
     return { ...notStored(decline, retryAfterMs), item: payers.indexOf(accountId) };
   }
@@ -181,13 +185,4 @@ function precheckOf(item: ActionCommand): Decline | undefined {
     case 'VOID':
       return undefined;
   }
-}
-
-/** Nobody would ever get so many tokens. */
-function tooMany(accountId: string, tokens: number): ServiceError {
-  const description = `take ${tokens} tokens of account ${accountId}, more than its rate limit ever has`;
-  return new ServiceError(
-    { kind: 'INVALID_REQUEST', violations: [{ field: 'items', description }] },
-    `items ${description}.`,
-  );
 }
