@@ -52,7 +52,7 @@ export type BatchNotStored = NotStored & { readonly item: number };
 export class PaymentBatches {
   readonly #groupCommit: Pick<GroupCommit<PaymentCommand, Outcome>, 'submit'>;
   readonly #limiter: BatchRateLimiter;
-  readonly #ledger: Pick<Ledger, 'findPayment' | 'findBatch'>;
+  readonly #ledger: Pick<Ledger, 'findFirstAction' | 'findBatch'>;
   readonly #lookUps: Admission;
   readonly #newId: () => string;
   readonly #externalPayers: ExternalPayers;
@@ -62,7 +62,7 @@ export class PaymentBatches {
   constructor(
     groupCommit: Pick<GroupCommit<PaymentCommand, Outcome>, 'submit'>,
     limiter: BatchRateLimiter,
-    ledger: Pick<Ledger, 'findPayment' | 'findBatch'>,
+    ledger: Pick<Ledger, 'findFirstAction' | 'findBatch'>,
     lookUps: Admission,
     newId: () => string,
     externalPayers: ExternalPayers,
@@ -129,7 +129,7 @@ export class PaymentBatches {
   async #findPayments(items: readonly BatchItem[], abandoned: () => boolean) {
     if (items.every(({ asked }) => asked === undefined)) return [];
     const payments = await this.#lookUps.run(
-      () => Promise.all(items.map(({ asked }) => asked && this.#ledger.findPayment(asked.paymentId))),
+      () => Promise.all(items.map(({ asked }) => asked && this.#ledger.findFirstAction(asked.paymentId))),
       abandoned,
     );
     for (const [index, { field, asked }] of items.entries()) {
